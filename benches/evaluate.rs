@@ -183,7 +183,7 @@ fn step(
         store,
         inputs: &inputs,
         sources: &Sources::default(),
-        places: &|| Ok(Places::new()),
+        places: &|| Ok(Places::default()),
         roots: &BTreeMap::new(),
         tolerances: Tolerances::default(),
         weights: None,

@@ -25,7 +25,7 @@ fn main() {
         ("DICOM", "ct/{patient}"),
     ] {
         let folder = tempfile::tempdir().unwrap();
-        let [ct, mask] = ["ct", "mask"].map(|name| folder.path().join(name));
+        let [ct, mask] = ["ct", "mask"].map(|name| folder.path().join("data").join(name));
         fs_err::create_dir_all(&ct).unwrap();
         fs_err::create_dir_all(&mask).unwrap();
         match format {
@@ -38,7 +38,7 @@ fn main() {
         let root = folder.path().to_str().unwrap();
         let text = format!(
             "store = \"{root}/store\"\n[[ingest.cohorts]]\nname = \"c\"\nsource = \"volumes\"\n\
-             root = \"{root}\"\nimage = \"{image}\"\nmask = \"mask/{{patient}}.nii.gz\"\n\
+             root = \"{root}/data\"\nimage = \"{image}\"\nmask = \"mask/{{patient}}.nii.gz\"\n\
              [infer]\ncheckpoint = \"unused.safetensors\"\n"
         );
         fs_err::write(&pipeline, text).unwrap();

@@ -9,6 +9,7 @@ use super::{format, resources};
 use crate::pipeline::experiment::{self, Cell, Experiment, Line, LineKind, METRICS, Means};
 use crate::pipeline::runner;
 use clap::Args;
+use nodulus_pages::text::counted;
 use nodulus_store::{Store, durable};
 use serde_json::json;
 use std::io::Write;
@@ -133,7 +134,8 @@ fn run(
         }
         if n_failures > 0 {
             let root = format::shell(store.root());
-            writeln!(out, "\n{n_failures} cases failed: nodulus show failures --store {root}")?;
+            let cases = counted(n_failures, "case", "cases");
+            writeln!(out, "\n{cases} failed: nodulus show failures --store {root}")?;
         }
     }
     let outcome = if n_failures > 0 { Outcome::FailedCases } else { Outcome::Success };

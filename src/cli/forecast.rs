@@ -108,7 +108,8 @@ fn training_text(training: &Training) -> String {
         }
         Starts::GoesOn => "goes on where it was interrupted".to_owned(),
         Starts::IfInputsChange => format!(
-            "starts again if its inputs change: {reasons} (`--keep train` goes on with the current checkpoint)"
+            "starts again if rows of training or validation patients change: {reasons} (`--keep train` goes on with the \
+             current checkpoint)"
         ),
     }
 }

@@ -1,5 +1,6 @@
 //! Text for people: aligned columns and numbers.
 
+use super::printable::printable;
 use comfy_table::{ContentArrangement, Table, presets};
 use std::path::Path;
 
@@ -9,7 +10,7 @@ pub(super) fn table(head: &[&str], rows: impl IntoIterator<Item = Vec<String>>) 
     table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
     table.set_header(head);
     for row in rows {
-        table.add_row(row);
+        table.add_row(row.iter().map(|cell| printable(cell)));
     }
     for column in table.column_iter_mut() {
         column.set_padding((0, 2));
@@ -35,6 +36,13 @@ pub(super) fn shell(path: &Path) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn control_characters_of_a_cell_are_escapes() {
+        let rows = [vec!["a\u{1b}[2J".to_owned(), "b\nc".to_owned()]];
+        let text = table(&["x", "y"], rows);
+        assert!(text.ends_with("\na\\u{1b}[2J  b\\nc"), "{text}");
+    }
 
     #[test]
     fn a_path_with_a_space_is_quoted_for_a_shell() {

@@ -6,10 +6,11 @@ use super::numbers;
 use crate::byte_size;
 use clap::Args;
 use nodulus_store::Store;
-use nodulus_store::gc::{self, Garbage};
+use nodulus_store::gc::{self, Garbage, Keep};
 use serde_json::json;
 use std::io::Write;
 use std::path::PathBuf;
+use std::time::Duration;
 
 #[derive(Debug, Args)]
 pub(super) struct GcArguments {
@@ -19,6 +20,9 @@ pub(super) struct GcArguments {
     /// Versions of each table to keep beside the current one, the newest first
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = numbers::whole::<usize>(0, 1_000_000))]
     keep: usize,
+    /// Days that the work of an interrupted run stays after it was last written to; work of a living process always stays
+    #[arg(long, value_name = "DAYS", default_value_t = 7, value_parser = numbers::whole::<u64>(0, 100_000))]
+    interrupted_days: u64,
     /// Print what would be removed; change nothing
     #[arg(long)]
     dry_run: bool,
@@ -30,7 +34,8 @@ pub(super) struct GcArguments {
 /// Removes versions and shards that nothing needs.
 pub(super) fn gc(arguments: &GcArguments, out: &mut dyn Write) -> Result<Outcome, Error> {
     let store = Store::open(&arguments.store)?;
-    let keep = arguments.keep;
+    let interrupted = Duration::from_hours(24 * arguments.interrupted_days);
+    let keep = Keep { versions: arguments.keep, interrupted };
     let garbage =
         if arguments.dry_run { gc::look(&store, keep)? } else { gc::collect(&store, keep)? };
     if arguments.json {
@@ -59,8 +64,13 @@ fn write(garbage: &Garbage, dry_run: bool, out: &mut dyn Write) -> Result<(), Er
             .loose_shards
             .iter()
             .map(|shards| row(&shards.output, "in no version", "-", shards.n_shards, shards.bytes));
+        let abandoned = garbage.abandoned.iter().map(|work| {
+            let what = format!("unfinished {}, last written {} days ago", work.key, work.days);
+            row(&work.output, &what, "-", 0, work.bytes)
+        });
         let head = ["table", "version", "made by", "shards", "bytes"];
-        writeln!(out, "{}", format::table(&head, versions.chain(loose)))?;
+        let rows = versions.chain(loose).chain(abandoned);
+        writeln!(out, "{}", format::table(&head, rows))?;
         writeln!(
             out,
             "\n{} {} versions, {} shards and {} unfinished files: {} ({} bytes); {} versions stay",
@@ -78,7 +88,8 @@ fn write(garbage: &Garbage, dry_run: bool, out: &mut dyn Write) -> Result<(), Er
         let bytes: u64 = garbage.interrupted.iter().map(|shards| shards.bytes).sum();
         writeln!(
             out,
-            "{shards} shards of an interrupted run stay ({}): the next `nodulus run` goes on with them",
+            "{shards} shards of an interrupted run stay ({}): the next `nodulus run` goes on with them; what nothing is \
+             written to for some days goes (`--interrupted-days`)",
             byte_size::text(bytes)
         )?;
     }

@@ -3,6 +3,7 @@
 use super::error::{Error, Outcome};
 use super::format;
 use super::numbers;
+use super::printable::printable;
 use crate::compare::masks::compare;
 use clap::Args;
 use serde_json::Value;
@@ -29,7 +30,8 @@ pub(super) fn metrics(arguments: &MetricsArguments, out: &mut dyn Write) -> Resu
     if let Some(label) = arguments.label
         && comparison.is_empty()
     {
-        let files = [&arguments.reference, &arguments.prediction].map(|file| file.display());
+        let files = [&arguments.reference, &arguments.prediction];
+        let files = files.map(|file| printable(&file.to_string_lossy()).into_owned());
         // Not on standard output, which programs read.
         let _ = writeln!(
             io::stderr(),

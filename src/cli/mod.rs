@@ -1,13 +1,14 @@
 //! The command line: each command's arguments and what it prints, one file for each command.
 
 mod error;
+mod printable;
+mod signals;
 mod format;
 mod unknown_name;
 mod numbers;
 mod progress;
 mod pipeline_arguments;
 mod resources;
-mod struct_text;
 mod rows;
 mod first_rows;
 mod pairs;
@@ -42,14 +43,18 @@ pub use arguments::Cli;
 use arguments::Command;
 use clap::{CommandFactory as _, Parser as _};
 use error::{Error, Outcome};
-use std::io::{self, Write};
+use nodulus_formats::archive;
+use printable::{TerminalWriter, printable_lines};
+use std::io::{self, IsTerminal as _, Write};
 use std::process::ExitCode;
 
 /// Reads the program's arguments and runs the command that they name.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    let mut out = io::stdout().lock();
-    let result = dispatch(&cli, &mut out).and_then(|outcome| {
+    let out = io::stdout().lock();
+    let is_terminal = out.is_terminal();
+    let mut out = TerminalWriter::new(out, is_terminal);
+    let result = prepare(&cli).and_then(|()| dispatch(&cli, &mut out)).and_then(|outcome| {
         out.flush()?;
         Ok(outcome)
     });
@@ -59,11 +64,36 @@ pub fn main() -> ExitCode {
         Err(Error::Io(error)) if error.kind() == io::ErrorKind::BrokenPipe => Outcome::Success,
         Err(error) => {
             // Nothing helps where standard error is closed.
-            let _ = writeln!(io::stderr(), "{}", error.message());
+            let _ = writeln!(io::stderr(), "{}", printable_lines(&error.message()));
             error.outcome()
         }
     };
     ExitCode::from(outcome as u8)
+}
+
+/// Sees to temporary folders: those that killed programs left, and those that this one will make.
+fn prepare(cli: &Cli) -> Result<(), Error> {
+    let reads_archives = matches!(
+        cli.command,
+        Command::Run(_)
+            | Command::Stage(_)
+            | Command::Experiment(_)
+            | Command::CrossValidate(_)
+            | Command::Score(_)
+    );
+    if reads_archives {
+        // Without a folder for temporary files, the first archive's error says so.
+        let n = archive::sweep_temporary_folders().unwrap_or(0);
+        if n > 0 {
+            let text = format!("removed {n} temporary folders of programs that were killed");
+            let _ = writeln!(io::stderr(), "{text}");
+        }
+    }
+    // The nightly job ends after the series at hand instead.
+    if !matches!(cli.command, Command::Score(_)) {
+        signals::remove_temporary_folders_first()?;
+    }
+    Ok(())
 }
 
 fn dispatch(cli: &Cli, out: &mut dyn Write) -> Result<Outcome, Error> {

@@ -1,6 +1,7 @@
 //! Warnings about tables that are older than what they were made from, or lack files.
 
 use super::error::Error;
+use super::printable::printable;
 use crate::tables::Output;
 use nodulus_store::Store;
 use std::fmt::Display;
@@ -20,6 +21,6 @@ pub(super) fn check_files(store: &Store, outputs: &[Output]) -> Result<(), Error
 pub(super) fn warn(lines: impl IntoIterator<Item = impl Display>) {
     for line in lines {
         // The command goes on where standard error is closed.
-        let _ = writeln!(io::stderr(), "warning: {line}");
+        let _ = writeln!(io::stderr(), "warning: {}", printable(&line.to_string()));
     }
 }

@@ -1,5 +1,6 @@
 //! Progress on standard error: a bar on a terminal, a line every few seconds elsewhere.
 
+use super::printable::printable;
 use clap::ValueEnum;
 use indicatif::{ProgressBar, ProgressStyle as BarStyle};
 use std::io::{self, IsTerminal as _, Write as _};
@@ -57,7 +58,7 @@ impl ProgressLine {
             bar.set_length(total);
             bar.set_position(done);
             let note = if note.is_empty() { String::new() } else { format!(" {note}") };
-            bar.set_message(format!("{activity}{note}"));
+            bar.set_message(printable(&format!("{activity}{note}")).into_owned());
             bar.set_prefix(left.map_or(String::new(), duration));
         } else if self.log && (done == total || self.is_line_due()) {
             let left = left.map_or(String::new(), |left| format!(", {} left", duration(left)));
@@ -127,7 +128,7 @@ fn duration(time: Duration) -> String {
 
 fn write_line(text: &str) {
     // Work goes on where standard error is closed.
-    let _ = writeln!(io::stderr(), "{text}");
+    let _ = writeln!(io::stderr(), "{}", printable(text));
 }
 
 #[cfg(test)]

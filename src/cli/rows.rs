@@ -2,7 +2,6 @@
 
 use super::error::Error;
 use super::format;
-use super::struct_text::struct_text;
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::datatypes::{
     DataType, Date32Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
@@ -14,7 +13,7 @@ use std::io::Write;
 
 /// Tables with more columns than this are printed with one column below the other.
 const MAX_COLUMNS_ABREAST: usize = 8;
-/// Longest text of a list, in characters; longer ones are cut.
+/// Longest text of a list or record, in characters; longer ones are cut.
 const MAX_LIST_CHARS: usize = 80;
 
 /// How rows are printed.
@@ -22,7 +21,7 @@ const MAX_LIST_CHARS: usize = 80;
 pub(super) enum RowFormat {
     /// Aligned columns, or one column below the other where there are many.
     Table,
-    /// A line of names, then a line for each row; null is empty, a list is JSON.
+    /// A line of names, then a line for each row; null is empty, a list or record is JSON.
     Csv,
     /// A JSON object on each line.
     Json,
@@ -125,12 +124,18 @@ impl Rows {
     }
 }
 
-/// One value as JSON; bytes are their number, and what JSON cannot hold is text.
+/// One value as JSON; bytes are their number, and what JSON cannot hold is text: `Infinity`, `-Infinity` and `NaN`, as
+/// programs that read text as a number know them.
 fn json_value(array: &ArrayRef, row: usize) -> Value {
     if array.is_null(row) {
         return Value::Null;
     }
     let list = |items: &ArrayRef| (0..items.len()).map(|n| json_value(items, n)).collect();
+    let real = |value: f64, number: Value| match value {
+        _ if value.is_finite() => number,
+        _ if value.is_nan() => json!("NaN"),
+        _ => json!(if value > 0.0 { "Infinity" } else { "-Infinity" }),
+    };
     let bytes = |bytes: &[u8]| json!(format!("{} bytes", bytes.len()));
     match array.data_type() {
         DataType::Null => Value::Null,
@@ -143,8 +148,14 @@ fn json_value(array: &ArrayRef, row: usize) -> Value {
         DataType::UInt16 => json!(array.as_primitive::<UInt16Type>().value(row)),
         DataType::UInt32 => json!(array.as_primitive::<UInt32Type>().value(row)),
         DataType::UInt64 => json!(array.as_primitive::<UInt64Type>().value(row)),
-        DataType::Float32 => json!(array.as_primitive::<Float32Type>().value(row)),
-        DataType::Float64 => json!(array.as_primitive::<Float64Type>().value(row)),
+        DataType::Float32 => {
+            let value = array.as_primitive::<Float32Type>().value(row);
+            real(value.into(), json!(value))
+        }
+        DataType::Float64 => {
+            let value = array.as_primitive::<Float64Type>().value(row);
+            real(value, json!(value))
+        }
         DataType::Utf8 => json!(array.as_string::<i32>().value(row)),
         DataType::LargeUtf8 => json!(array.as_string::<i64>().value(row)),
         DataType::Binary => bytes(array.as_binary::<i32>().value(row)),
@@ -152,7 +163,12 @@ fn json_value(array: &ArrayRef, row: usize) -> Value {
         DataType::List(_) => list(&array.as_list::<i32>().value(row)),
         DataType::LargeList(_) => list(&array.as_list::<i64>().value(row)),
         DataType::FixedSizeList(..) => list(&array.as_fixed_size_list().value(row)),
-        DataType::Struct(_) => json!(struct_text(array.as_struct(), row)),
+        DataType::Struct(fields) => {
+            let columns = fields.iter().zip(array.as_struct().columns());
+            let values =
+                columns.map(|(field, values)| (field.name().clone(), json_value(values, row)));
+            Value::Object(values.collect())
+        }
         DataType::Date32 => {
             let date = date32_to_datetime(array.as_primitive::<Date32Type>().value(row));
             date.map_or(Value::Null, |date| json!(date.date().to_string()))
@@ -183,14 +199,16 @@ fn text(value: &Value) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use arrow::array::{Float64Array, StringArray, UInt32Array};
+    use arrow::array::{Float64Array, ListArray, StringArray, StructArray, UInt32Array};
+    use arrow::buffer::OffsetBuffer;
+    use arrow::datatypes::Field;
     use std::sync::Arc;
 
     fn written(format: RowFormat) -> String {
         let batch = RecordBatch::try_from_iter([
             ("n", Arc::new(UInt32Array::from(vec![Some(3), None])) as _),
             ("name", Arc::new(StringArray::from(vec!["a, b", "c"])) as _),
-            ("value", Arc::new(Float64Array::from(vec![0.5, f64::NAN])) as _),
+            ("value", Arc::new(Float64Array::from(vec![Some(0.5), None])) as _),
         ])
         .unwrap();
         let mut out = Vec::new();
@@ -209,5 +227,33 @@ mod tests {
             written(RowFormat::Table),
             "n     name  value\n3     a, b  0.5\nnull  c     null\n"
         );
+    }
+
+    #[test]
+    fn numbers_that_json_lacks_are_text_and_fields_keep_their_names() {
+        let numbers = Float64Array::from(vec![f64::INFINITY, f64::NEG_INFINITY, f64::NAN]);
+        let field = Arc::new(Field::new("z_mm", DataType::Float64, true));
+        let records = StructArray::from(vec![(field, Arc::new(numbers) as ArrayRef)]);
+        let item = Arc::new(Field::new("item", records.data_type().clone(), true));
+        let lists =
+            ListArray::new(item, OffsetBuffer::from_lengths([2, 1]), Arc::new(records), None);
+        let batch = RecordBatch::try_from_iter([("contour", Arc::new(lists) as _)]).unwrap();
+        let written = |format| {
+            let mut out = Vec::new();
+            Rows::of(&batch).write(format, &mut out).unwrap();
+            String::from_utf8(out).unwrap()
+        };
+        let (first, second) =
+            (r#"[{"z_mm":"Infinity"},{"z_mm":"-Infinity"}]"#, r#"[{"z_mm":"NaN"}]"#);
+        assert_eq!(
+            written(RowFormat::Json),
+            format!("{{\"contour\":{first}}}\n{{\"contour\":{second}}}\n")
+        );
+        let quoted = [first, second].map(|text| text.replace('"', "\"\""));
+        assert_eq!(
+            written(RowFormat::Csv),
+            format!("contour\n\"{}\"\n\"{}\"\n", quoted[0], quoted[1])
+        );
+        assert_eq!(written(RowFormat::Table), format!("contour\n{first}\n{second}\n"));
     }
 }

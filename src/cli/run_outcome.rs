@@ -8,6 +8,7 @@ use crate::pipeline::runner::{self, Done};
 use crate::stages::{Stage, evaluate};
 use crate::tables::{Output, Summary, Table};
 use nodulus_metrics::Metric;
+use nodulus_pages::text::counted;
 use nodulus_store::Store;
 use serde_json::json;
 use std::io::Write;
@@ -107,7 +108,8 @@ fn write_text(
     if n_failures > 0 {
         writeln!(
             out,
-            "\n{n_failures} cases failed: nodulus show failures --store {quoted}; `--retry-failed` tries them again"
+            "\n{} failed: nodulus show failures --store {quoted}; `--retry-failed` tries them again",
+            counted(n_failures, "case", "cases")
         )?;
     }
     Ok(())

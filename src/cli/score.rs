@@ -4,6 +4,7 @@ use super::error::{Error, Outcome};
 use super::format;
 use super::numbers;
 use super::pipeline_arguments::{PipelineArguments, TrainingPatientsArgument};
+use super::printable::printable;
 use super::resources;
 use crate::byte_size;
 use crate::near_names::near_or_all;
@@ -159,7 +160,7 @@ fn log(style: Log, event: &RunEvent) {
     let time = clock::timestamp(SystemTime::now());
     let line = match style {
         Log::None => return,
-        Log::Text => format!("{time} {}", text(event)),
+        Log::Text => format!("{time} {}", printable(&text(event))),
         Log::Json => {
             let mut value = serde_json::to_value(event).unwrap_or_default();
             if let Some(object) = value.as_object_mut() {
@@ -181,6 +182,12 @@ fn text(event: &RunEvent) -> String {
         RunEvent::Completed { series } => format!("{series} has new files"),
         RunEvent::Failed { series, cause } => format!("{series} failed: {cause}"),
         RunEvent::SetBack { series, cause } => format!("{series} is set back: {cause}"),
+        RunEvent::Excluded { series, reason, n_candidates: 0, .. } => {
+            format!("{series} excluded: {reason}")
+        }
+        RunEvent::Excluded { series, reason, n_candidates, .. } => {
+            format!("{series} excluded with {n_candidates} candidates: {reason}")
+        }
         RunEvent::Waiting { series } => format!("{series} waits for candidates"),
         RunEvent::Settling { series } => format!("{series} still arrives"),
         RunEvent::Warning { text } => format!("warning: {text}"),
@@ -206,6 +213,8 @@ fn write_summary(summary: &RunSummary, out: &mut dyn Write) -> Result<(), Error>
         ("failed before", summary.failed_before),
         ("undone", summary.undone),
         ("never scored", summary.never_scored),
+        ("excluded", summary.excluded),
+        ("excluded before", summary.excluded_before),
         ("left", summary.left),
         ("nodules", summary.nodules),
     ];
@@ -254,6 +263,7 @@ fn status(arguments: &ScoreStatusArguments, out: &mut dyn Write) -> Result<Outco
         ("waiting", &status.waiting),
         ("failed", &status.failed),
         ("undone", &status.undone),
+        ("excluded", &status.excluded),
     ];
     for (name, list) in lists {
         writeln!(out, "{name:9} {}", list.len())?;

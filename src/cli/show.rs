@@ -4,6 +4,7 @@ use super::error::{Error, Outcome};
 use super::first_rows::{Filter, FilterValue, read};
 use super::numbers;
 use super::outdated;
+use super::printable::printable;
 use super::rows::RowFormat;
 use super::unknown_name::unknown_name;
 use crate::pipeline::outdated::outdated_among;
@@ -55,7 +56,8 @@ pub(super) fn show(arguments: &ShowArguments, out: &mut dyn Write) -> Result<Out
             arguments.filters.iter().map(|filter| format!("`{filter}`")).collect();
         let conditions = conditions.join(" and ");
         // Not on standard output, which programs read.
-        let _ = writeln!(io::stderr(), "no row of `{table}` has {conditions}");
+        let text = format!("no row of `{table}` has {conditions}");
+        let _ = writeln!(io::stderr(), "{}", printable(&text));
     } else {
         rows.write(if arguments.json { RowFormat::Json } else { RowFormat::Table }, out)?;
     }

@@ -47,7 +47,30 @@ pub(super) fn cause(input: &Path, error: &(dyn Error + 'static)) -> String {
             format!("`{piece}`")
         }
     });
-    pieces.collect()
+    without_free_text(pieces.collect())
+}
+
+/// Attributes whose values people type, so that they may name the patient.
+const FREE_TEXT: [&str; 6] = [
+    "ImageComments",
+    "SeriesDescription",
+    "StudyDescription",
+    "DerivationDescription",
+    "ProtocolName",
+    "PerformedProcedureStepDescription",
+];
+
+/// The cause of a series with several images, without the values of free text by which they differ.
+fn without_free_text(cause: String) -> String {
+    for attribute in FREE_TEXT {
+        let start = format!("differ in {attribute} (");
+        if let Some(at) = cause.find(&start)
+            && let Some(end) = cause.rfind("): give").filter(|end| *end >= at + start.len())
+        {
+            return format!("{}redacted{}", &cause[..at + start.len()], &cause[end..]);
+        }
+    }
+    cause
 }
 
 /// Cause of a failure by a panic. Its message is not repeated, as it may hold text of a file.
@@ -115,6 +138,10 @@ mod tests {
         let text = cause(input, &error);
         assert!(!text.contains("DOE") && !text.contains("P1") && !text.contains("P2"), "{text}");
         assert!(text.contains(&file) && text.contains(", frame 3"), "{text}");
+        let groups = vec![("Doe (J): x".to_owned(), 4), ("y".to_owned(), 4)];
+        let error = dicom::Error::SeveralImages { attribute: "ImageComments", groups };
+        let text = cause(input, &error);
+        assert!(text.contains("differ in ImageComments (redacted): give") && !text.contains("Doe"));
         let error = io::Error::other(format!("cannot read `{}`: no `x`", path.display()));
         assert_eq!(cause(input, &error), format!("cannot read {file}: no `x`"));
     }

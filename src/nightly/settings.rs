@@ -4,6 +4,7 @@ use super::deliver::OutputKind;
 use super::identity::DeidentifySettings;
 use crate::pipeline::config::{self, FileKind};
 use crate::stages::crop::{self, Window};
+use crate::stages::ingest::Inclusion;
 use nodulus_formats::dicom::Tolerances;
 use nodulus_imaging::components::{ComponentRule, REACH_MM};
 use nodulus_settings::{Fault, Set};
@@ -58,6 +59,9 @@ pub struct ScoreSettings {
     /// How far the slices of a DICOM series may deviate from an even grid.
     #[serde(default)]
     pub tolerances: Tolerances,
+    /// Rules by which scans are excluded, as `ingest.inclusion`. `thinnest_of_study` needs a whole study, and is refused.
+    #[serde(default)]
+    pub inclusion: Inclusion,
     /// The region that is cut out around a candidate.
     #[serde(default)]
     pub region: RegionSettings,
@@ -222,14 +226,24 @@ impl ScoreSettings {
             let fault = Fault::new("score.region.extent_mm", message);
             return Err(fault.or("score.region.reach_mm"));
         }
+        if self.inclusion.thinnest_of_study {
+            let key = "score.inclusion.thinnest_of_study";
+            let message = format!(
+                "`{key}` is true, expected false: scans arrive one at a time, and a thinner one may come later; \
+                 `score.inclusion.max_slice_thickness_mm` excludes thick ones"
+            );
+            return Err(Fault::new(key, message));
+        }
         Ok(())
     }
 
     /// The settings that results depend on, beside the scan, its candidates and the model.
     pub fn of_results(&self) -> serde_json::Value {
-        let Self { tolerances, region, flips, probability_threshold, component, .. } = self;
+        let Self { tolerances, inclusion, region, flips, probability_threshold, component, .. } =
+            self;
         serde_json::json!({
             "tolerances": tolerances,
+            "inclusion": inclusion,
             "region": region,
             "flips": flips,
             "probability_threshold": probability_threshold,

@@ -1,8 +1,8 @@
 //! Reads the headers of all scans and masks, and groups those that would be refused by their cause.
 
-use super::sources;
+use super::sources::{self, series_list};
 use crate::stages::ingest;
-use nodulus_formats::cohort::{self, CaseFiles, Layout, Refusal, SeriesIn};
+use nodulus_formats::cohort::{self, Refusal, SeriesIn};
 use nodulus_formats::dicom;
 use rayon::prelude::*;
 use serde::Serialize;
@@ -38,6 +38,7 @@ pub struct RefusedScans {
 ///
 /// Fails if a cohort's files cannot be listed.
 pub fn check(config: &ingest::Config) -> Result<HeaderReport, sources::Error> {
+    let list = series_list(config)?;
     let mut report = HeaderReport::default();
     let mut by_cause: BTreeMap<&'static str, Vec<Refusal>> = BTreeMap::new();
     for cohort in config.cohorts.iter().filter(|cohort| cohort.source.has_images()) {
@@ -45,18 +46,8 @@ pub fn check(config: &ingest::Config) -> Result<HeaderReport, sources::Error> {
             SeriesIn { dicom_folder: &|_, files| dicom::series_uids(files), reads: &|_, _| None };
         let cases = cohort::cases(&cohort.location(None), &series_in)
             .map_err(|source| sources::Error::Cohort { cohort: cohort.name.clone(), source })?;
-        let checks = cases.par_iter().flat_map_iter(|case| {
-            if let Some(problem) = &case.problem {
-                return vec![cohort::refused_case(problem)];
-            }
-            let scan = case.has_scan.then(|| match CaseFiles::of_case(&cohort.root, case) {
-                Ok(files) => cohort::check_headers(&files, &config.reading()),
-                Err(error) => cohort::unreadable_case(&error),
-            });
-            let has_masks = cohort.source == Layout::Volumes;
-            let masks = has_masks.then(|| cohort::check_masks(case, &cohort.masks));
-            scan.into_iter().chain(masks).collect()
-        });
+        let checks =
+            cases.par_iter().map(|case| ingest::check_case(config, list.as_ref(), cohort, case));
         for check in checks.collect::<Vec<_>>() {
             report.n_readable += check.n_readable;
             report.n_passed_over += check.n_passed_over;

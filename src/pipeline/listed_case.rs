@@ -2,8 +2,7 @@
 
 use super::source_hashes::CaseHash;
 use crate::stages::balance::luna16_subset;
-use crate::stages::ingest;
-use fs_err as fs;
+use crate::stages::ingest::{self, file_stamp};
 use nodulus_formats::cohort::{self, Case, Layout};
 use nodulus_formats::image_file;
 use nodulus_formats::scan_geometry::ScanGeometry;
@@ -12,7 +11,6 @@ use rayon::prelude::*;
 use std::iter::repeat;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
-use std::time::UNIX_EPOCH;
 
 /// A case before it is hashed.
 pub(super) struct ListedCase<'a> {
@@ -42,9 +40,10 @@ impl<'a> ListedCase<'a> {
     }
 
     /// In place of the hash of a case that is not read.
-    pub(super) fn unread(&self) -> CaseHash {
+    pub(super) fn unread(&self) -> HashedCase {
         let content = format!("not read yet: {}", self.id());
-        CaseHash { stat: String::new(), content, fault: None }
+        let hash = CaseHash { stat: String::new(), content, fault: None };
+        HashedCase { hash, stamp: String::new(), is_fresh: true }
     }
 }
 
@@ -62,24 +61,35 @@ pub(super) fn geometry_sha256(geometry: &ScanGeometry) -> String {
     hash::sha256_parts(facts.iter().chain(&numbers).map(String::as_str))
 }
 
-/// The hash of a case, and whether its files had to be read.
+/// A case that was listed.
+pub(super) struct HashedCase {
+    pub(super) hash: CaseHash,
+    /// The stamp that its files had before they were hashed.
+    pub(super) stamp: String,
+    /// Whether its files had to be read.
+    pub(super) is_fresh: bool,
+}
+
+/// The hash of a case.
 ///
 /// Where the machine is at fault that a file cannot be read, the hash has the fault.
 ///
 /// It covers the bytes of the files, which reader a mask is of, and what names tell: the patient, the name of an image
 /// file, LUNA16's subset. Where the files lie is no part of it.
-pub(super) fn content(listed: &ListedCase<'_>, known: Option<&CaseHash>) -> (CaseHash, bool) {
+pub(super) fn content(listed: &ListedCase<'_>, known: Option<&CaseHash>) -> HashedCase {
     let ListedCase { cohort, case, geometry_sha256 } = listed;
-    let files = case.images.iter().chain(&case.annotations).chain(&case.annotation_data);
-    let stats = files.map(|path| {
+    let stamps: Vec<String> =
+        file_stamp::files(case).map(|path| file_stamp::of_file(path)).collect();
+    let stamp = file_stamp::of_case(&stamps);
+    let stats = file_stamp::files(case).zip(stamps).map(|(path, stamp)| {
         let base = cohort.annotations.as_deref().filter(|base| path.starts_with(base));
-        format!("{}\n{}", cohort::relative(base.unwrap_or(&cohort.root), path), stat(path))
+        format!("{}\n{stamp}", cohort::relative(base.unwrap_or(&cohort.root), path))
     });
     let facts = facts(cohort, case);
     let stats: Vec<String> = stats.chain(geometry_sha256.clone()).chain(facts.clone()).collect();
     let stat = hash::sha256_parts(stats.iter().map(String::as_str));
     if let Some(known) = known.filter(|known| known.stat == stat && known.fault.is_none()) {
-        return (known.clone(), false);
+        return HashedCase { hash: known.clone(), stamp, is_fresh: false };
     }
     let mut parts = facts;
     parts.extend(geometry_sha256.clone());
@@ -114,7 +124,8 @@ pub(super) fn content(listed: &ListedCase<'_>, known: Option<&CaseHash>) -> (Cas
     data.sort();
     parts.extend(data);
     let content = hash::sha256_parts(parts.iter().map(String::as_str));
-    (CaseHash { stat, content, fault: fault.into_inner().unwrap_or_default() }, true)
+    let fault = fault.into_inner().unwrap_or_default();
+    HashedCase { hash: CaseHash { stat, content, fault }, stamp, is_fresh: true }
 }
 
 /// What the names of a case's files tell of it.
@@ -146,19 +157,4 @@ pub(super) fn unit_name(layout: Layout, case: &Case) -> Option<String> {
 
 fn file_name(path: &str) -> String {
     path.rsplit('/').next().unwrap_or(path).to_owned()
-}
-
-/// Size and times of change of a file, as text. Programs such as `rsync` set the time of the content; nobody can set that of the
-/// file's entry, so that a file replaced by one of equal size and time is found.
-pub(super) fn stat(path: &Path) -> String {
-    let Ok(metadata) = fs::metadata(path) else { return "unreadable".to_owned() };
-    let changed = metadata.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
-    #[cfg(unix)]
-    let entry = {
-        use std::os::unix::fs::MetadataExt as _;
-        format!(" {}.{}", metadata.ctime(), metadata.ctime_nsec())
-    };
-    #[cfg(not(unix))]
-    let entry = "";
-    format!("{} {}{entry}", metadata.len(), changed.map_or(0, |since| since.as_nanos()))
 }

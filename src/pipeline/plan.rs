@@ -146,7 +146,7 @@ fn shard_case(source: &ingest::SourceCase) -> ShardCase {
 }
 
 /// The job of a step of any other stage. `decisions` are those of [`crate::stages::StageSpec::decide`], `weights` the
-/// weights from outside the store.
+/// weights from outside the store, `contents` those of [`crate::stages::StageSpec::contents`], in place of the inputs as a whole.
 ///
 /// # Errors
 ///
@@ -158,6 +158,7 @@ pub fn job(
     inputs: &[Version],
     weights: Option<InputRef>,
     decisions: Option<Vec<Value>>,
+    contents: Option<&[ShardInput]>,
 ) -> Result<JobSpec, serde_json::Error> {
     let spec = stage.spec();
     let settings = step.settings(stage)(config)?;
@@ -182,14 +183,15 @@ pub fn job(
                     content_sha256: summary.map_or(String::new(), ShardSummary::content_sha256),
                 }
             };
+            let mut of_shard = match contents {
+                Some(contents) => contents.to_vec(),
+                None => inputs.iter().map(of_input).collect(),
+            };
+            of_shard.extend(weights.as_ref().map(ShardInput::from));
             ShardSpec {
                 config: shared.clone(),
                 decisions: decisions.next().unwrap_or(Value::Null),
-                inputs: inputs
-                    .iter()
-                    .map(of_input)
-                    .chain(weights.as_ref().map(ShardInput::from))
-                    .collect(),
+                inputs: of_shard,
                 cases: Vec::new(),
             }
         })

@@ -53,7 +53,7 @@ pub(super) fn settled<'a>(config: &'a Config, stages: &[Stage]) -> Result<Cow<'a
         if let Err(source) = fs_err::metadata(&file) {
             return Err(outside_weights::Error::Io { setting, source }.into());
         }
-        Ok(model::contract(&file)?)
+        Ok(model::described_contract(&file)?)
     };
     let contract = match read() {
         Ok(contract) => contract,

@@ -1,9 +1,9 @@
 //! Lists and hashes the source files of a run, shard by shard.
 
-use super::listed_case::{ListedCase, content, geometry_sha256, stat, unit_name};
+use super::listed_case::{HashedCase, ListedCase, content, geometry_sha256, unit_name};
 use super::shards;
 use super::source_hashes::{CaseHash, Known, KnownSeries};
-use crate::stages::ingest::{self, SourceCase, Sources};
+use crate::stages::ingest::{self, SourceCase, Sources, file_stamp};
 use nodulus_faults::retry::WAITS;
 use nodulus_faults::{FaultClass, Watch};
 use nodulus_formats::cohort::{self, Layout, SeriesIn};
@@ -186,12 +186,7 @@ impl Lists<'_> {
         progress: &dyn Fn(usize, usize),
         save: &dyn Fn(&Known) -> Result<(), Error>,
     ) -> Result<Sources, Error> {
-        let series_list = match &config.series_list {
-            Some(path) => {
-                Some(luna_csv::read_series_uids(path)?.into_iter().collect::<BTreeSet<_>>())
-            }
-            None => None,
-        };
+        let series_list = series_list(config)?;
         let mut cohorts: Vec<&ingest::Cohort> = config.cohorts.iter().collect();
         cohorts.sort_by_key(|cohort| &cohort.name);
         let series_now: Mutex<BTreeMap<String, KnownSeries>> = Mutex::default();
@@ -215,21 +210,22 @@ impl Lists<'_> {
             let is_growth = self.is_survey && self.has_all(listed);
             let mut cases = Vec::with_capacity(listed.len());
             for chunk in listed.chunks(CASES_BETWEEN_SAVES) {
-                let hashes: Vec<(CaseHash, bool)> = chunk
+                let hashes: Vec<HashedCase> = chunk
                     .par_iter()
                     .map(|listed| match self.known.cases.get(&listed.id()) {
-                        None if is_growth && listed.has_name() => (listed.unread(), true),
+                        None if is_growth && listed.has_name() => listed.unread(),
                         known => content(listed, known),
                     })
                     .collect();
-                for (listed, (hash, fresh)) in chunk.iter().zip(hashes) {
+                for (listed, HashedCase { hash, stamp, is_fresh }) in chunk.iter().zip(hashes) {
                     cases.push(SourceCase {
                         cohort: listed.cohort.name.clone(),
                         case: listed.case.clone(),
                         content_sha256: hash.content.clone(),
                         fault: hash.fault.clone(),
+                        stamp,
                     });
-                    unsaved |= fresh;
+                    unsaved |= is_fresh;
                     seen.insert(listed.id());
                     self.remember(listed, hash);
                 }
@@ -365,7 +361,13 @@ fn series_of(
 ) -> (KnownSeries, bool) {
     let stats: Vec<String> = files
         .iter()
-        .map(|path| format!("{}\n{}", path.file_name().unwrap_or_default().display(), stat(path)))
+        .map(|path| {
+            format!(
+                "{}\n{}",
+                path.file_name().unwrap_or_default().display(),
+                file_stamp::of_file(path)
+            )
+        })
         .collect();
     let stat = hash::sha256_parts(stats.iter().map(String::as_str));
     if let Some(known) = known.filter(|known| known.stat == stat) {
@@ -376,6 +378,16 @@ fn series_of(
     // Series that a fault of the machine may have hidden are read again.
     let stat = if watch.fault().is_some() { String::new() } else { stat };
     (KnownSeries { stat, series }, true)
+}
+
+/// The series of `ingest.series_list`, where it is given.
+///
+/// # Errors
+///
+/// Fails if the file cannot be read.
+pub(super) fn series_list(config: &ingest::Config) -> Result<Option<BTreeSet<String>>, Error> {
+    let Some(path) = &config.series_list else { return Ok(None) };
+    Ok(Some(luna_csv::read_series_uids(path)?.into_iter().collect()))
 }
 
 #[cfg(test)]

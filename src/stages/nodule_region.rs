@@ -13,6 +13,8 @@ pub(super) struct NoduleRegion {
     pub(super) seed: Seed,
     /// Pixels along i and j that lie in the scan's slices; the others are padding.
     in_scan: [[usize; 2]; 2],
+    /// The scan's slice that is the region's first.
+    first_slice: i64,
 }
 
 /// The slices of a nodule are no region.
@@ -95,6 +97,34 @@ impl NoduleRegion {
             size: [width, height, n_slices],
             seed: Seed { centre, spacing_mm, reach_mm },
             in_scan: [along_i, along_j],
+            first_slice: first.slice_index,
+        })
+    }
+
+    /// Whether the scan goes on before the region's first slice, and past its last, where the scan has `n_scan_slices`.
+    fn goes_on(&self, n_scan_slices: i64) -> [bool; 2] {
+        let past = self.first_slice.saturating_add_unsigned(self.size[2] as u64);
+        [self.first_slice > 0, past < n_scan_slices]
+    }
+
+    /// Whether a mask reaches the region's first or last slice although the scan of `n_scan_slices` goes on there, so that
+    /// it may be a part of what more slices would give.
+    pub(super) fn is_cut(&self, mask: &Mask, n_scan_slices: i64) -> bool {
+        let [before, after] = self.goes_on(n_scan_slices);
+        let last = self.size[2].saturating_sub(1);
+        mask.voxels().any(|[_, _, k]| (before && k == 0) || (after && k == last))
+    }
+
+    /// Whether a slice that the region lacks may hold a voxel that is within reach and nearer to the centre than any of a
+    /// mask, so that the component at the centre may be another one in more slices.
+    pub(super) fn may_miss_nearer(&self, mask: &Mask, n_scan_slices: i64) -> bool {
+        let Seed { centre, spacing_mm, reach_mm } = self.seed;
+        let distances = mask.voxels().map(|voxel| self.seed.distance_mm(voxel));
+        let nearest_mm = distances.min_by(f64::total_cmp);
+        let to_lacking = [centre[2] + 1.0, self.size[2] as f64 - centre[2]];
+        to_lacking.iter().zip(self.goes_on(n_scan_slices)).any(|(slices, goes_on)| {
+            let mm = slices * spacing_mm[2];
+            goes_on && nearest_mm.map_or(mm <= reach_mm, |nearest_mm| mm < nearest_mm)
         })
     }
 
@@ -218,6 +248,28 @@ mod tests {
         assert_eq!([0, 1].map(|k| region.slice_bits(&all, k)), [[0b1_0100], [0b0_1001]]);
         assert_eq!(region.by_rule(ComponentRule::All, is_marked), [all, centre]);
         assert!(region.by_rule(ComponentRule::Centre, |_, _, _| false)[0].is_empty());
+    }
+
+    #[test]
+    fn a_mask_at_an_end_of_the_region_is_cut_where_the_scan_goes_on() {
+        // Slices 7 to 9 of 1 mm; the centre is slice 8.
+        let slices = [slice(7), slice(8), slice(9)];
+        let region = NoduleRegion::of(slices.iter(), 2.5).unwrap();
+        let at =
+            |voxels: &[[usize; 2]]| Mask::from_fn([5, 1, 3], |i, _, k| voxels.contains(&[i, k]));
+        let is_cut = |voxels: &[[usize; 2]], n| region.is_cut(&at(voxels), n);
+        assert!(is_cut(&[[2, 0]], 10) && !is_cut(&[[2, 1]], 20) && !is_cut(&[], 20));
+        assert!(is_cut(&[[2, 1], [2, 2]], 11) && !is_cut(&[[2, 1], [2, 2]], 10));
+        let of_whole = NoduleRegion::of([slice(0), slice(1)].iter(), 2.5).unwrap();
+        assert!(!of_whole.is_cut(&Mask::from_fn([5, 1, 2], |_, _, _| true), 2));
+        // Slices 6 and 10 are 2 mm away: within reach, and nearer than a voxel at a distance of 2.2 mm.
+        let [near, far] = [at(&[[2, 1]]), at(&[[4, 2]])];
+        let spacing = region.seed.spacing_mm;
+        assert!(spacing.iter().all(|mm| (mm - 1.0).abs() < 1e-12), "{spacing:?}");
+        assert!(!region.may_miss_nearer(&near, 20) && region.may_miss_nearer(&far, 20));
+        assert!(region.may_miss_nearer(&at(&[]), 20) && region.may_miss_nearer(&at(&[]), 10));
+        let short = NoduleRegion::of(slices.iter(), 1.5).unwrap();
+        assert!(!short.may_miss_nearer(&at(&[]), 20) && !of_whole.may_miss_nearer(&at(&[]), 2));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use super::config::Config;
 use super::task::Task;
 use crate::tables::Output;
-use nodulus_store::Job;
+use nodulus_store::{Job, ShardInput};
 use std::path::Path;
 
 /// Any error of a stage.
@@ -36,6 +36,10 @@ pub struct StageSpec {
     pub settings: Settings,
     /// Weights from outside the store that the stage reads.
     pub outside_weights: fn(&Config) -> Option<OutsideWeights<'_>>,
+    /// Whether the settings allow what the inputs are; asked before every run, also where the outputs exist already.
+    pub check: Option<Check>,
+    /// What a stage in one shard is made from, where it reads some rows of its inputs alone.
+    pub contents: Option<Contents>,
     /// Decisions over the whole cohort that shards depend on, as the splits of patients.
     pub decide: Option<Decide>,
     /// Makes the shards of the stage's job.
@@ -44,11 +48,18 @@ pub struct StageSpec {
     pub reduction: Option<Reduction>,
 }
 
+/// Fails if the settings do not allow what the inputs are.
+pub type Check = fn(&Config, &Task<'_>) -> Result<(), StageError>;
+
 /// Makes the shards of a job.
 pub type RunStep = fn(&Config, &Task<'_>, &Job) -> Result<(), StageError>;
 
 /// Settings of a stage as JSON.
 pub type Settings = fn(&Config) -> Result<serde_json::Value, serde_json::Error>;
+
+/// Digests of exactly the rows and settings that a stage reads of its inputs; where [`Task::is_incomplete`] is set, of the rows
+/// that are there.
+pub type Contents = fn(&Config, &Task<'_>) -> Result<Vec<ShardInput>, StageError>;
 
 /// For each shard what was decided on it; null where nothing was. `None` where [`Task::plans_only`] is set and the
 /// decision needs more than a glance at the tables, or all of them and [`Task::is_incomplete`] is set.

@@ -1,11 +1,12 @@
 //! What a stage works with.
 
-use super::ingest::sources::Sources;
+use super::ingest::sources::{SourceCase, Sources};
 use super::spec::StageError;
 use crate::tables::Error;
 use nodulus_formats::dicom::Tolerances;
 use nodulus_nets::Device;
 use nodulus_store::{OutputSpec, Store, TableSpec, Version};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -25,8 +26,34 @@ pub enum Event {
     Note(String),
 }
 
-/// The path of each case below its cohort's root, by the cohort's name and the case's content.
-pub type Places = BTreeMap<(String, String), String>;
+/// Where each case lies now, by its cohort's name and its content.
+#[derive(Debug, Default)]
+pub struct Places<'a> {
+    sources: Cow<'a, Sources>,
+    /// The shard of each case, and its position in it.
+    positions: BTreeMap<(String, String), (usize, usize)>,
+}
+
+impl<'a> Places<'a> {
+    /// The places of listed cases; of several cases with one content, that of the last.
+    pub fn of(sources: Cow<'a, Sources>) -> Self {
+        let mut positions = BTreeMap::new();
+        for (shard, cases) in sources.shards.iter().enumerate() {
+            for (n, case) in cases.iter().enumerate() {
+                let content = (case.cohort.clone(), case.content_sha256.clone());
+                positions.insert(content, (shard, n));
+            }
+        }
+        Self { sources, positions }
+    }
+
+    /// The case of a cohort with a content.
+    pub fn find(&self, cohort: &str, content_sha256: &str) -> Option<&SourceCase> {
+        let content = (cohort.to_owned(), content_sha256.to_owned());
+        let (shard, n) = self.positions.get(&content)?;
+        self.sources.shards.get(*shard)?.get(*n)
+    }
+}
 
 /// What a stage works with: its inputs and the resources it may use.
 pub struct Task<'a> {
@@ -37,7 +64,7 @@ pub struct Task<'a> {
     /// The list of sources; empty for every stage but ingest.
     pub sources: &'a Sources,
     /// Lists where each case lies now, which may be elsewhere than where it was read.
-    pub places: &'a (dyn Fn() -> Result<Places, StageError> + Sync),
+    pub places: &'a (dyn Fn() -> Result<Places<'a>, StageError> + Sync),
     /// Root folder of each cohort's files, by the cohort's name.
     pub roots: &'a BTreeMap<String, PathBuf>,
     /// How far slices of a DICOM series may lie off an even grid.

@@ -22,6 +22,7 @@ pub mod reader_metrics;
 pub mod summary;
 pub mod comparisons;
 pub mod scores;
+pub mod score_exclusions;
 pub mod growth;
 pub mod drift;
 pub mod exclusions;
@@ -51,6 +52,7 @@ pub use reader_metrics::ReaderMetric;
 pub use rois::{Neighbours, Oversize, Roi};
 pub use samples::{Role, Sample, Split, SplitBy};
 pub use scans::Scan;
+pub use score_exclusions::ScoreExclusion;
 pub use scores::Score;
 pub use slice_metrics::SliceMetrics;
 pub use summary::Summary;
@@ -99,6 +101,8 @@ pub enum Table {
     Failures,
     /// See [`scores`].
     Scores,
+    /// See [`score_exclusions`].
+    ScoreExclusions,
     /// See [`growth`].
     Growth,
     /// See [`drift`].
@@ -128,15 +132,16 @@ impl Table {
     ];
 
     /// Every table: those of the stages, then those of the nightly job.
-    pub const ALL: [Self; 20] = {
-        let mut all = [Self::Scores; 20];
+    pub const ALL: [Self; 21] = {
+        let mut all = [Self::Scores; 21];
         let mut n = 0;
         while n < Self::OF_STAGES.len() {
             all[n] = Self::OF_STAGES[n];
             n += 1;
         }
-        all[18] = Self::Growth;
-        all[19] = Self::Drift;
+        all[18] = Self::ScoreExclusions;
+        all[19] = Self::Growth;
+        all[20] = Self::Drift;
         all
     };
 
@@ -161,6 +166,7 @@ impl Table {
             Self::PassedOver => PassedOverFile::TABLE,
             Self::Failures => Failure::TABLE,
             Self::Scores => Score::TABLE,
+            Self::ScoreExclusions => ScoreExclusion::TABLE,
             Self::Growth => Growth::TABLE,
             Self::Drift => Drift::TABLE,
         }

@@ -31,8 +31,9 @@ columns! {
         /// mask by the other rule of components, packed like mask_bits
         #[serde(with = "serde_bytes")]
         pub other_rule_mask_bits: Vec<u8>,
-        /// reasons to doubt the prediction: training_patient, validation_patient, unlisted_patients,
-        /// other_preprocessing, unchecked_preprocessing or other_spacing (docs/models.md); empty without any
+        /// reasons to doubt the prediction: training_patient, validation_patient, tuned_on_scored, unlisted_patients,
+        /// other_preprocessing, unchecked_preprocessing, other_spacing or mask_at_region_end (docs/training.md); empty
+        /// without any
         pub doubts: Vec<String>,
     }
 }

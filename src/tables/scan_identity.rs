@@ -1,5 +1,6 @@
 //! Whose scan it is, by patient, series and image, and whether weights were trained on it.
 
+use super::Sample;
 use nodulus_formats::luna_csv::luna16_patient;
 use nodulus_formats::uid;
 use nodulus_nets::{IdentityKind, SeenIdentity, TrainedOn, TrainingUse};
@@ -40,6 +41,16 @@ impl ScanIdentity {
             .map(|id| (IdentityKind::Patient, id))
             .chain(uid::is_uid(series).then_some((IdentityKind::Series, series)))
             .chain(self.image_sha256.as_deref().map(|hash| (IdentityKind::Image, hash)))
+    }
+
+    /// The scan of a sample, with its image from the identities of all scans.
+    pub fn of_sample(sample: &Sample, scans: &BTreeMap<(String, String), Self>) -> Self {
+        let series = (sample.cohort.clone(), sample.series_instance_uid.clone());
+        Self {
+            patient_id: sample.patient_id.clone(),
+            image_sha256: scans.get(&series).and_then(|scan| scan.image_sha256.clone()),
+            series_instance_uid: series.1,
+        }
     }
 
     /// Adds the scan to a list.

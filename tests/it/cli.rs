@@ -202,8 +202,8 @@ fn sql_answers_in_every_format_and_suggests_names() {
         ("DROP TABLE nodules", "`DROP TABLE nodules` is no question: the tables can only be read"),
         ("SELECT n_marks // 2 FROM nodules", "`n_marks // 2` is not answered here: of operators, "),
         (
-            "SELECT string_agg(cohort, ',') FROM nodules",
-            "there is no function `string_agg`; docs/query.md",
+            "SELECT list_zip(mark_ids) FROM nodules",
+            "there is no function `list_zip`; docs/query.md",
         ),
     ] {
         let error = badly(query);

@@ -9,10 +9,10 @@ use serde_json::Value;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-const ALLOWED: &str = "--allow-training-patients";
+pub(crate) const ALLOWED: &str = "--allow-training-patients";
 
 /// A pipeline in `folder` that predicts every patient below `root` with the weights of the small pipeline, or others.
-fn pipeline(folder: &Path, root: &Path, weights: &Path) -> PathBuf {
+pub(crate) fn pipeline(folder: &Path, root: &Path, weights: &Path) -> PathBuf {
     let path = folder.join("other.toml");
     let text = format!(
         "store = \"{}\"\n[[ingest.cohorts]]\nname = \"clinical\"\nsource = \"volumes\"\nroot = \"{}\"\n\
@@ -26,11 +26,11 @@ fn pipeline(folder: &Path, root: &Path, weights: &Path) -> PathBuf {
     path
 }
 
-fn trained() -> PathBuf {
+pub(crate) fn trained() -> PathBuf {
     fixture::finished().join("store")
 }
 
-fn arguments<'a>(pipeline: &'a Path, more: &[&'a str]) -> Vec<&'a str> {
+pub(crate) fn arguments<'a>(pipeline: &'a Path, more: &[&'a str]) -> Vec<&'a str> {
     let all = ["run", pipeline.to_str().unwrap(), "--progress", "log"];
     all.into_iter().chain(more.iter().copied()).collect()
 }
@@ -170,7 +170,7 @@ fn patients_that_the_weights_saw_are_refused_under_other_names_too() {
     let folder = tempfile::tempdir().unwrap();
     let [learnt, test] = clinical();
     let (n, n_all) = (learnt.len(), learnt.len() + test.len());
-    let renamed = folder.path().join("renamed");
+    let renamed = folder.path().join("anonymous");
     let phantom = trained().join("phantom/clinical");
     for (number, patient) in learnt.iter().chain(&test).enumerate() {
         copy(&phantom.join(patient), &renamed.join(format!("anonymous-{number}")));
@@ -231,18 +231,20 @@ fn patients_that_the_weights_saw_are_refused_under_other_names_too() {
         let report = fixture::current(&store, "report").join("report.html");
         assert!(fs_err::read_to_string(report).unwrap().contains(doubt));
         // Without the argument the predictions are not measured again either.
-        let (error, _) = fixture::run_badly(&[
-            "evaluate",
-            path.to_str().unwrap(),
-            "--force",
-            "evaluate",
-            "--progress",
-            "none",
-        ]);
-        assert!(
-            error.contains("of `predictions` are of patients that the weights of `m`"),
-            "{error}"
-        );
+        // Nor are they taken as measured: the tables exist, and the settings do not allow them.
+        let again: [&[&str]; 4] = [
+            &["--force", "evaluate"],
+            &[],
+            &["--set", "infer.allow_training_patients=false"],
+            &["--dry-run"],
+        ];
+        for more in again {
+            let evaluate = ["evaluate", path.to_str().unwrap(), "--progress", "none"];
+            let (error, status) = fixture::run_badly(&[&evaluate[..], more].concat());
+            let expected = "of `predictions` are of patients that the weights of `m`";
+            assert!(status == Some(1) && error.contains(expected), "{more:?}: {error}");
+        }
+        fixture::run_well(&["evaluate", path.to_str().unwrap(), "--progress", "none", ALLOWED]);
     }
 }
 
@@ -299,6 +301,28 @@ fn weights_inherit_whom_their_initial_weights_saw() {
         ),
         "{error}"
     );
+}
+
+#[test]
+fn initial_weights_that_saw_patients_of_a_fold_are_refused_before_any_training() {
+    let folder = tempfile::tempdir().unwrap();
+    let small = fixture::pipeline(folder.path());
+    let initial = format!("train.initial.checkpoint={}", trained().display());
+    let phases =
+        r#"train.phases=[{ name = "a", cohorts = ["clinical"], schedule = { epochs = 1 } }]"#;
+    let sets = [&initial, phases, "balance.folds=2", "infer.cohorts=[\"clinical\"]"];
+    let command = ["cross-validate", small.to_str().unwrap(), "--progress", "log"];
+    let sets: Vec<&str> = sets.into_iter().flat_map(|set| ["--set", set]).collect();
+    let (error, status) = fixture::run_badly(&[&command[..], &sets].concat());
+    // The test patients, one of each cohort, are new to the weights; the two of the folds are those that they learnt from.
+    let [learnt, test] = clinical();
+    assert_eq!((learnt.len(), test.len()), (2, 1));
+    let expected = "2 of 4 test patients (those of folds that are predicted included) are among";
+    assert!(status == Some(1) && error.contains(expected), "{error}");
+    assert!(!error.contains(" epoch 1/1: "), "{error}");
+    for output in ["checkpoint", "training_log", "predictions"] {
+        assert!(!folder.path().join("store").join(output).join("CURRENT").exists(), "{output}");
+    }
 }
 
 /// Gives a series' slices other patients and UIDs.

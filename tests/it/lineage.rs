@@ -73,7 +73,13 @@ fn lineage_goes_on_through_weights_from_another_store() {
     assert!(end.ends_with("model.safetensors` is no longer there"), "{end}");
     assert!(text.contains("4 cases of train (clinical 2, luna16 2)"), "{text}");
     assert!(text.contains("the lineage ends here: `") && text.contains("--also DIR"), "{text}");
-    assert_eq!(input(weights, "scans")["key"], input(checkpoint, "scans")["key"]);
+    // The weights tell exactly what they were made from, as the record of their shard does.
+    let shard = fixture::manifest(&moved, "checkpoint")["shards"][0]["key"].clone();
+    let record = format!("checkpoint/shards/{}/record.json", shard.as_str().unwrap());
+    let record: Value = serde_json::from_slice(&fs_err::read(moved.join(record)).unwrap()).unwrap();
+    let rows = &record["inputs"].as_array().unwrap()[0];
+    assert_eq!(rows["name"], "training rows");
+    assert_eq!(input(weights, "training rows")["content_sha256"], rows["content_sha256"]);
     let (found, _) = lineage("checkpoint", &second, &[&second, &moved]);
     let checkpoint = input(input(&found, "initial weights"), "checkpoint");
     assert_eq!(checkpoint["store"], moved.to_str().unwrap());

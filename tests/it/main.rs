@@ -4,10 +4,12 @@
 mod annotations;
 mod bad_input;
 mod cli;
+mod changed_files;
 mod clinical;
 mod components;
 mod compressed;
 mod contract;
+mod doubts;
 mod demo;
 mod dicom_trees;
 mod docs;
@@ -20,10 +22,13 @@ mod faults;
 mod fixture;
 mod follow_up;
 mod gc;
+mod grown_training;
 mod growing;
+mod header_check;
 // The kernel says which files a run opens.
 #[cfg(target_os = "linux")]
 mod growth;
+mod hostile;
 mod images;
 mod kill;
 mod large_scan;
@@ -48,6 +53,7 @@ mod regions;
 mod report_page;
 mod run_options;
 mod score;
+mod score_exclusions;
 mod score_outputs;
 mod scored_files;
 mod series;

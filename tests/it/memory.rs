@@ -12,14 +12,14 @@ store = "{{FOLDER}}/store"
 [[ingest.cohorts]]
 name = "zraw"
 source = "volumes"
-root = "{{FOLDER}}"
+root = "{{FOLDER}}/data"
 image = "{patient}.mhd"
 mask = "{patient}-mask-of-mhd.nii.gz"
 
 [[ingest.cohorts]]
 name = "reals"
 source = "volumes"
-root = "{{FOLDER}}"
+root = "{{FOLDER}}/data"
 image = "{patient}-ct.nii.gz"
 mask = "{patient}-mask.nii.gz"
 
@@ -29,10 +29,12 @@ checkpoint = "unused.safetensors"
 
 /// Writes a pipeline file with two cohorts of one scan each.
 fn cohorts(folder: &Path) -> PathBuf {
-    write_zraw(folder, "a");
-    write_reals(&folder.join("b-ct.nii.gz"));
-    write_mask(&folder.join("a-mask-of-mhd.nii.gz"));
-    fs_err::copy(folder.join("a-mask-of-mhd.nii.gz"), folder.join("b-mask.nii.gz")).unwrap();
+    let data = folder.join("data");
+    fs_err::create_dir_all(&data).unwrap();
+    write_zraw(&data, "a");
+    write_reals(&data.join("b-ct.nii.gz"));
+    write_mask(&data.join("a-mask-of-mhd.nii.gz"));
+    fs_err::copy(data.join("a-mask-of-mhd.nii.gz"), data.join("b-mask.nii.gz")).unwrap();
     let path = folder.join("large.toml");
     fs_err::write(&path, PIPELINE.replace("{{FOLDER}}", folder.to_str().unwrap())).unwrap();
     path

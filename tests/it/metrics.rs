@@ -101,7 +101,7 @@ fn a_summary_has_subgroups_readers_and_the_classifier() {
         // The fixture's test patients are too few for an interval, and the row says so.
         assert!((0.0..=1.0).contains(&row.mean.unwrap()) && row.n_patients < 6, "{row:?}");
         assert_eq!((row.ci_low, row.ci_high), (None, None), "{row:?}");
-        assert_eq!(row.ci_missing_reason.as_deref(), Some("fewer than 6 patients"));
+        assert_eq!(row.ci_missing_reason.as_deref(), Some("fewer than 8 patients"));
     }
     let readers = of("reader", "dice");
     assert!(readers.mean.unwrap() > 0.5, "{readers:?}");

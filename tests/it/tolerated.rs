@@ -136,9 +136,9 @@ fn pixels_on_a_line_are_those_of_rt_utils_or_of_plastimatch() {
     };
     let peers: BTreeMap<String, BTreeMap<String, Voxels>> = serde_json::from_str(&text).unwrap();
     for (edge, peer) in [("inside", "rt_utils"), ("half_open", "plastimatch")] {
-        let run = folder.path().join(format!("{edge}.run"));
+        let run = tempfile::tempdir().unwrap();
         let settings = format!("masks = {{ edge = \"{edge}\" }}");
-        let found = marks(&ingest(&run, folder.path(), &settings, ""));
+        let found = marks(&ingest(run.path(), folder.path(), &settings, ""));
         let found = &found["p"];
         assert_eq!(found.len(), 4);
         for (name, (voxels, _)) in found {

@@ -164,8 +164,34 @@ def rounded(decimals: int):
     return change
 
 
+def slice_number(ds: Dataset) -> int:
+    at = np.array([float(v) for v in ds.ImagePositionPatient])
+    return round(float((at - ORIGIN) @ NORMAL) / GAP)
+
+
+def varying(ds: Dataset) -> bytes:
+    """One scan, whose scanner and archive write these attributes slice by slice."""
+    k = slice_number(ds)
+    ds.AcquisitionTime, ds.ContentTime, ds.SeriesTime = f"1200{2 * k:02d}", f"1201{k:02d}", f"1202{k:02d}"
+    ds.XRayTubeCurrent, ds.Exposure, ds.ExposureTime = 200 + 7 * (k * k % 5), 90 + k, 500 + k // 3
+    ds.WindowCenter, ds.WindowWidth, ds.TableHeight = 40 + k, 400 - k, "150"
+    ds.ImageComments, ds.ScanOptions = f"slice {k}", "HELIX"
+    return encoded(ds)
+
+
+def in_pairs(ds: Dataset) -> bytes:
+    """An axial scan: each rotation makes two slices, and the tube turns back after each."""
+    k = slice_number(ds)
+    ds.AcquisitionTime, ds.AcquisitionNumber = f"1200{k // 2:02d}", k // 2 + 1
+    ds.SeriesTime, ds.RotationDirection = f"1200{k // 2:02d}", "CW" if k // 2 % 2 else "CC"
+    ds.TableHeight, ds.SoftwareVersions = 150 + k // 2 % 2, ["a", "b"][k // 3]
+    return encoded(ds)
+
+
 # What pydicom and SimpleITK read past.
 FAULTS = {
+    "varying": varying,
+    "in-pairs": in_pairs,
     "two-voltages": with_elements(KVP=["80", "140"]),
     "unknown-vr": with_elements(PixelSpacing=("UN", b"0.7\\0.6 "), ConvolutionKernel=("UN", b"B30f")),
     "float-voltage": with_elements(KVP=("FL", 120.0)),

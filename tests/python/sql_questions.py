@@ -17,6 +17,7 @@ import duckdb
 
 KINDS = {"BIGINT": "int", "DOUBLE": "num", "VARCHAR": "text", "BOOLEAN": "bool", "DATE": "date", "BLOB": "bytes",
          "VARCHAR[]": "texts"}
+EMPTY, QUOTED_A, QUOTED_DASH, SPACED = "''", "'a'", "'-'", "'  '"
 
 
 class Column:
@@ -88,12 +89,21 @@ class Questions:
             lambda: f"CASE {text} WHEN {self.literal(column)} THEN {a} ELSE 0 END",
             lambda: f"cast({a} AS DOUBLE)", lambda: f"cast({a} AS BIGINT)", lambda: f"({a})::INTEGER",
             lambda: f"{text} % {self.one(['2', '3', '-3', '7', '0'])}", lambda: f"sqrt(abs({a}))", lambda: f"ln(1e0 + abs({a}))",
-            lambda: f"length({self.text(scope, depth - 1)})", lambda: f"{text} // 2", lambda: f"power({a}, 2)",
+            lambda: f"length({self.text(scope, depth - 1)})", lambda: f"{text} // 2",
+            lambda: f"{self.one(['power', 'pow'])}({a}, {self.one(['2', '0.5', '-1', '1e0', text])})", lambda: self.days(scope),
+            lambda: f"round({self.pick(scope, 'int')[0] or 17}, {self.one([-1, -2, -3])})", lambda: f"sqrt({self.one(['0.25', '2.0'])})",
             lambda: f"exp(-abs({a}))", lambda: f"cast({self.truth(scope, 0)} AS BIGINT)",
             lambda: self.edge(scope, text, a),
             lambda: f"cast(cast({self.pick(scope, 'int')[0] or 1} AS VARCHAR) AS BIGINT)",
             lambda: f"cast('{self.one(['4', '-17', '3.5', '1e2', 'x', ' 5'])}' AS {self.one(['BIGINT', 'DOUBLE'])})",
         ])()
+
+    def days(self, scope):
+        day, column = self.pick(scope, "date")
+        if day is None:
+            return "DATE '2020-03-01' - DATE '2020-02-28'"
+        other, _ = self.pick(scope, "date")
+        return self.one([f"{day} - {other}", f"{day} - {self.literal(column)}", f"({day} + 3) - {other}"])
 
     def edge(self, scope, text, a):
         """A number at an edge: signs, overflow, and values that only some rows have."""
@@ -122,7 +132,15 @@ class Questions:
             lambda: f"{a} || '-' || {text}", lambda: f"substr({a}, {self.one([1, 2, 5])}, {self.one([0, 1, 3])})",
             lambda: f"substring({a} FROM 2 FOR 3)", lambda: f"coalesce({a}, 'none')", lambda: f"nullif({a}, {text})",
             lambda: f"CASE WHEN {self.truth(scope, depth - 1)} THEN {a} ELSE 'other' END", lambda: f"greatest({a}, {text})",
-            lambda: f"cast({self.pick(scope, 'int')[0] or 1} AS VARCHAR)", lambda: f"trim({a})", lambda: f"replace({a}, 'a', 'b')",
+            lambda: f"cast({self.pick(scope, 'int')[0] or 1} AS VARCHAR)", lambda: f"trim({a})",
+            lambda: f"replace({a}, {self.one([text, QUOTED_A, EMPTY])}, {self.one([text, EMPTY, QUOTED_A])})",
+            lambda: f"{self.one(['trim', 'ltrim', 'rtrim'])}({self.one([a, f'{SPACED} || {text}', f'{text} || {SPACED}'])})",
+            lambda: f"{self.one(['trim', 'ltrim', 'rtrim'])}({a}, {self.one([QUOTED_A, EMPTY, text])})",
+            lambda: f"trim({self.one(['BOTH', 'LEADING', 'TRAILING'])} {self.one([QUOTED_A, text])} FROM {a})",
+            lambda: f"split_part({a}, {self.one([QUOTED_A, QUOTED_DASH, text])}, {self.one(['1', '2', '-1', '-2', '0', '9'])})",
+            lambda: f"split_part({a} || '-' || {text} || '--' || {a}, '-', {self.pick(scope, 'int')[0] or 2})",
+            lambda: f"concat({a}, {self.pick(scope, 'int')[0] or 1}, NULL, {self.pick(scope, 'date')[0] or 'true'}, {text})",
+            lambda: f"{text} || {self.one([self.pick(scope, kind)[0] or '2' for kind in ('int', 'bool', 'date', 'num')])}",
             lambda: f"cast({self.truth(scope, 0)} AS VARCHAR)", lambda: f"concat({a}, 'x')", lambda: f"substr({a}, -2)",
             lambda: f"cast({self.pick(scope, 'date')[0] or 'NULL'} AS VARCHAR)",
         ])()
@@ -164,7 +182,7 @@ class Questions:
             lambda: f"{flag or 'NULL'} IS NOT TRUE", lambda: f"{a} AND {b} OR {self.truth(scope, 0)}",
             lambda: f"{self.number(scope, 1)} IN {self.subquery('int')}", lambda: f"{self.text(scope, 0)} NOT IN {self.subquery('text')}",
             lambda: f"{self.number(scope, 0)} > {self.scalar()}", lambda: f"{self.number(scope, 1)} BETWEEN 0 AND 10",
-            lambda: f"EXISTS {self.subquery('int')}", lambda: f"{text or chr(39) * 2} = {self.number(scope, 0)}",
+            lambda: f"EXISTS {self.subquery('int')}", lambda: self.exists(scope), lambda: self.exists(scope), lambda: f"{text or chr(39) * 2} = {self.number(scope, 0)}",
             lambda: f"{self.number(scope, 0)} IN {self.subquery('num')}", lambda: f"{self.number(scope, 0)} NOT IN {self.subquery('num')}",
             lambda: (lambda kind: f"{self.pick(scope, kind)[0] or 'NULL'} {self.one(['IN', 'NOT IN'])} {self.subquery(kind)}")(
                 self.one(["date", "bool", "bytes", "num"])),
@@ -186,8 +204,21 @@ class Questions:
             lambda: f"sum(CASE WHEN {self.truth(scope, 1)} THEN 1 ELSE 0 END)", lambda: f"mean({number})",
             lambda: f"count(CASE WHEN {self.truth(scope, 1)} THEN 1 END)", lambda: f"string_agg({text}, ',')",
             lambda: f"stddev_pop({number})", lambda: f"variance({number})", lambda: f"sum({self.truth(scope, 0)})",
+            lambda: f"mode({self.one(scope)[0]})", lambda: f"mode({text} ORDER BY {text}{self.one(['', ' DESC'])})",
+            lambda: (lambda value: f"mode({value} ORDER BY {value}{self.one(['', ' DESC'])})")(self.one(scope)[0]),
+            # Rounded: what is nearly 0 depends on the order of the rows.
+            lambda: f"round(corr({number}, {self.number(scope, 1)}), 9)", lambda: f"round(corr({number}, {self.number(scope, 0)}), 9)",
+            lambda: f"string_agg({text}, ', ' ORDER BY {self.all_keys(scope)})", lambda: f"string_agg({text} ORDER BY {text} DESC)",
+            lambda: f"string_agg(DISTINCT {text}, '' ORDER BY {text})",
+            lambda: f"string_agg({self.pick(scope, 'int')[0] or text}, '-' ORDER BY {self.all_keys(scope)})",
         ])()
         return f"{call} FILTER (WHERE {self.truth(scope, 1)})" if self.chance(0.15) and "(" in call else call
+
+    def all_keys(self, scope):
+        """Keys of ORDER BY that tell all rows apart that differ."""
+        keys = [text + self.one(["", " DESC", " NULLS FIRST"]) for text, column in scope if column.kind != "texts"]
+        self.random.shuffle(keys)
+        return ", ".join(keys)
 
     def of_group(self, scope):
         """An expression over aggregates."""
@@ -196,6 +227,9 @@ class Questions:
             lambda: a, lambda: a, lambda: a, lambda: f"{a} + 1", lambda: f"100.0 * count(*) / {b}", lambda: f"coalesce({a}, NULL)",
             lambda: f"round(avg({self.number(scope, 1)}), 6)", lambda: f"CASE WHEN count(*) > 2 THEN {a} END",
             lambda: f"{a} - {b}", lambda: f"max({self.number(scope, 0)}) - min({self.number(scope, 0)})",
+            lambda: "sum(count(*)) OVER ()", lambda: f"count(*) / sum(count(*)) OVER ()",
+            lambda: f"sum({a}) OVER (ORDER BY count(*), {b})", lambda: f"max({a}) OVER ()",
+            lambda: f"rank() OVER (ORDER BY {a} DESC)",
         ])()
 
     # Queries.
@@ -284,6 +318,24 @@ class Questions:
                 return f"(SELECT {column} FROM {text}{where})"
         return "(SELECT 1)"
 
+    def exists(self, scope):
+        """EXISTS about each row of the query around it."""
+        text, of_inner, _ = self.table()
+        kinds = ("int", "text", "num", "date", "bool", "bytes")
+        shared = [(a, b) for a, x in scope for b, y in of_inner if "." in a and x.kind in kinds
+                  and (x.kind == y.kind or {x.kind, y.kind} == {"int", "num"})]
+        if not shared:
+            return "1 = 1"
+        pairs = [self.one([f"{a} = {b}", f"{b} = {a}"]) for a, b in (self.one(shared) for _ in range(self.one([1, 1, 2, 3])))]
+        outer, _ = self.pick([(t, c) for t, c in scope if "." in t], "int")
+        if outer and self.chance(0.2):
+            pairs.append(f"{self.number(of_inner, 1)} = {outer}")
+        if self.chance(0.5):
+            pairs.append(self.truth(of_inner, 1))
+        self.random.shuffle(pairs)
+        selected = self.one(["1", "*", of_inner[0][0], f"{of_inner[0][0]} AS other"])
+        return f"{self.one(['', 'NOT '])}EXISTS (SELECT {selected} FROM {text} WHERE {' AND '.join(pairs)})"
+
     def scalar(self):
         text, scope, _ = self.table()
         return f"(SELECT {self.one(['max', 'min', 'avg', 'count'])}({self.number(scope, 1)}) FROM {text})"
@@ -296,13 +348,26 @@ class Questions:
 
     def window(self, scope):
         partition = f"PARTITION BY {self.one(scope)[0]}" if self.chance(0.7) else ""
-        order = "ORDER BY " + ", ".join(text for text, _ in self.random.sample(scope, min(len(scope), self.one([1, 2, len(scope)]))))
-        number = self.number(scope, 1)
+        order = "ORDER BY " + ", ".join(text + self.one(["", "", " DESC", " NULLS FIRST"]) for text, _ in self.random.sample(
+            scope, min(len(scope), self.one([1, 1, 2, len(scope)]))))
+        whole = f"ORDER BY {self.all_keys(scope)}"
+        number, text = self.number(scope, 1), self.text(scope, 1)
+        running = self.one([f"sum({number})", f"count({self.one([number, text])})", "count(*)", f"avg({number})",
+                            f"min({self.one([number, text, self.one(scope)[0]])})", f"max({self.one([number, text])})",
+                            f"sum({number}) FILTER (WHERE {self.truth(scope, 1)})", f"sum({self.pick(scope, 'int')[0] or 1})",
+                            f"stddev({number})"])
+        frame = self.one([" ROWS UNBOUNDED PRECEDING", " ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW",
+                          " RANGE BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW"])
         return self.one([
-            f"rank() OVER ({partition} {order})", f"dense_rank() OVER ({partition} {order} DESC)",
+            f"rank() OVER ({partition} {order})", f"dense_rank() OVER ({partition} {order} DESC)".replace(" DESC DESC", " DESC")
+            .replace("FIRST DESC", "FIRST"),
             f"row_number() OVER ({partition} {order})", f"lag({number}) OVER ({partition} {order})",
             f"lead({number}, 2) OVER ({partition} {order})", f"sum({number}) OVER ({partition})", f"count(*) OVER ({partition})",
-            f"avg({number}) OVER ({partition})", f"max({number}) OVER ({partition})", f"sum({number}) OVER ({partition} {order})",
+            f"avg({number}) OVER ({partition})", f"max({number}) OVER ({partition})", f"{running} OVER ({partition} {order})",
+            f"{running} OVER ({partition} {order})", f"{running} OVER ({partition} {whole}{frame})",
+            f"row_number() OVER ({partition} {whole})", f"mode({text}) OVER ({partition})", f"corr({number}, 2) OVER ({partition})",
+            f"lag({number}, 1, {self.one(['0', '0.5', 'NULL', self.number(scope, 0)])}) OVER ({partition} {whole})",
+            f"lead({text}, {self.one([0, 1, 3])}, {self.one([EMPTY, 'NULL', self.text(scope, 0)])}) OVER ({partition} {whole})",
         ])
 
     def body(self, n_columns=None):
@@ -324,7 +389,15 @@ class Questions:
             by = [self.one([key, key, str(1 + items.index(key)), names[items.index(key)]]) if key in items else key for key in keys]
             selected = ", ".join(f"{item} AS {name}" for item, name in zip(items, names))
             return f"SELECT {selected} FROM {text}{where} GROUP BY {', '.join(by)}{having}", n
-        if kind < 0.48:
+        if kind < 0.46 and n > 1:
+            # Names of the answer.
+            first, second, third = self.name(), self.name(), self.name()
+            later = self.one([f"{first} + 1", f"coalesce({first}, 0) * 2", f"abs({first})", f"CASE WHEN {first} > 0 THEN 1 END"])
+            rest = [f"{self.one([self.anything(scope), first, f'{second} - {first}'])} AS {self.name()}" for _ in range(n - 2)]
+            named = self.one([first, second, third])
+            where = f" WHERE {self.one([f'{named} > 0', f'{first} IS NULL OR {second} < 5', f'{named} IN (1, 2)'])}"
+            return (f"SELECT {', '.join([f'{self.number(scope, 1)} AS {first}', f'{later} AS {second}', *rest])} FROM {text}{where}"), n
+        if kind < 0.54:
             items = [self.window(scope) if self.chance(0.6) else self.anything(scope) for _ in range(n)]
         else:
             items = [self.anything(scope) for _ in range(n)]
@@ -388,7 +461,9 @@ class Questions:
 
 def kind_of(column_type):
     """The kind of a column by DuckDB's type."""
-    if "INT" in column_type and not column_type.endswith("[]"):
+    if column_type.endswith("]"):
+        return KINDS.get(column_type, "other")
+    if "INT" in column_type:
         return "int"
     if column_type.startswith(("DECIMAL", "DOUBLE", "FLOAT")):
         return "num"

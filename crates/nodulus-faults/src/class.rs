@@ -109,14 +109,17 @@ fn is_io_of_machine(error: &io::Error) -> bool {
             | ErrorKind::QuotaExceeded
             | ErrorKind::StaleNetworkFileHandle
             | ErrorKind::PermissionDenied
-            | ErrorKind::OutOfMemory
             | ErrorKind::ReadOnlyFilesystem
             | ErrorKind::WriteZero
             | ErrorKind::TimedOut
             | ErrorKind::NotConnected
             | ErrorKind::ResourceBusy
     );
-    is_by_kind || error.raw_os_error().is_some_and(|number| !follows_from_file(number, error))
+    // A reader that says so in its own words refuses a file by its limit of memory, as xz does.
+    let is_out_of_memory = error.kind() == ErrorKind::OutOfMemory && error.get_ref().is_none();
+    is_by_kind
+        || is_out_of_memory
+        || error.raw_os_error().is_some_and(|number| !follows_from_file(number, error))
 }
 
 /// Whether an error of the operating system follows from a name or a number, which a file may hold.
@@ -214,7 +217,12 @@ mod tests {
 
     #[test]
     fn damage_is_of_the_content_and_a_panic_is_a_bug() {
-        for kind in [ErrorKind::InvalidData, ErrorKind::UnexpectedEof, ErrorKind::Other] {
+        for kind in [
+            ErrorKind::InvalidData,
+            ErrorKind::UnexpectedEof,
+            ErrorKind::Other,
+            ErrorKind::OutOfMemory,
+        ] {
             let error = Wrapped::from(io::Error::new(kind, "damaged"));
             assert_eq!(FaultClass::of(&error), FaultClass::Content);
             assert!(os_error(&error).is_none());
@@ -224,6 +232,9 @@ mod tests {
         assert!(crate::in_words(&panic).contains("index out of bounds"));
         let reserve = Vec::<u64>::new().try_reserve(usize::MAX).unwrap_err();
         assert_eq!(FaultClass::of(&reserve), FaultClass::Machine);
+        let no_memory = io::Error::from(ErrorKind::OutOfMemory);
+        assert_eq!(FaultClass::of(&no_memory), FaultClass::Machine);
+        assert_eq!(FaultClass::of(&io::Error::other(no_memory)), FaultClass::Machine);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 pub use crate::image_rules::ImageRules;
 use crate::image_rules::ReadRules;
 use crate::loaded_image::LoadedImage;
-use crate::mask_file::LabelMask;
+use crate::mask_file::{LabelGrid, LabelMask};
 use crate::repair::Repairs;
 use crate::volume::{LoadedSlices, SliceRanges, Volume};
 use crate::voxel_encoding::Voxel;
@@ -136,9 +136,14 @@ pub fn read_slices(
     Ok(load(path, wanted, &rules.into())?.slices)
 }
 
-/// Reads the header of a mask of labels, by the rules.
-pub(crate) fn check_header(path: &Path, rules: &ReadRules) -> Result<(), Error> {
-    load::<u16>(path, &SliceRanges::default(), rules).map(drop)
+/// Reads the grid of a mask of labels by the rules, and none of its voxels.
+pub(crate) fn label_grid(path: &Path, rules: &ReadRules) -> Result<LabelGrid, Error> {
+    if let Some((ImageFormat::Nrrd, _)) = split(path) {
+        return Ok(nrrd::label_grid(path, rules)?);
+    }
+    let loaded = load::<u16>(path, &SliceRanges::default(), rules)?;
+    let geometry = *loaded.slices.geometry();
+    Ok(LabelGrid { geometry, is_placed: loaded.is_placed, has_segments: false })
 }
 
 /// Reads a mask of labels by the rules, with 0 for the background.

@@ -30,8 +30,9 @@
 //!
 //! Voxel indices are (i, j, k) = (column, row, slice), and positions are LPS in millimetres. A file is refused with an
 //! error, which names the file and what was expected, rather than guessed at. No length in a file is used before it is
-//! checked against the bytes that are there.
+//! checked against the bytes that are there, and no value beyond [`limits`] is read.
 
+pub mod limits;
 pub mod volume;
 pub mod repair;
 pub mod uid;
@@ -49,6 +50,7 @@ pub mod cohort;
 pub mod data_manifest;
 pub mod npz;
 
+mod bounded_reader;
 mod folder;
 mod gzip_members;
 mod image_rules;

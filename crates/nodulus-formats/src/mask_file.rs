@@ -1,10 +1,10 @@
 //! Files that hold a reader's marks as voxels or contours: NIfTI, MetaImage, NRRD, DICOM SEG and RTSTRUCT.
 
-use crate::dicom::{self, Segmentation, StructureSet};
+use crate::dicom::{self, AnnotationObject, Segmentation, StructureSet};
 use crate::image_file::{self, Error as ImageError};
 use crate::image_rules::{OFF_GRID, ReadRules};
 use crate::repair::Repairs;
-use crate::volume::Volume;
+use crate::volume::{Geometry, Volume};
 use crate::voxel_encoding::ValueRules;
 use nodulus_faults::fs::File;
 use schemars::JsonSchema;
@@ -115,6 +115,18 @@ pub struct LabelMask {
     pub repairs: Repairs,
 }
 
+impl LabelMask {
+    /// The grid of its layers; `None` without a layer.
+    pub fn grid(&self) -> Option<LabelGrid> {
+        let geometry = *self.layers.first()?.geometry();
+        Some(LabelGrid {
+            geometry,
+            is_placed: self.is_placed,
+            has_segments: !self.segments.is_empty(),
+        })
+    }
+}
+
 /// A segment: the voxels of a layer with its value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LabelSegment {
@@ -183,17 +195,59 @@ impl Error {
     }
 }
 
-/// Checks a file of marks without its voxels: the header of an image file, or the whole of a DICOM object, which has
-/// little else.
+/// What a file of marks shows without the voxels of image files.
+#[derive(Clone, Debug, PartialEq)]
+pub enum MaskHeader {
+    /// The grid of labels.
+    Labels(LabelGrid),
+    /// DICOM SEG, which has little but its voxels.
+    Segmentation(Segmentation),
+    /// RTSTRUCT.
+    StructureSet(StructureSet),
+}
+
+/// The grid of labels.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct LabelGrid {
+    /// The grid.
+    pub geometry: Geometry,
+    /// Whether the file places its voxels in the patient.
+    pub is_placed: bool,
+    /// Whether the file lists segments (`.seg.nrrd`), so that its grid may be a part of its image's.
+    pub has_segments: bool,
+}
+
+impl MaskHeader {
+    /// The series that the marks name; `None` where the format cannot name one.
+    pub fn referenced(&self) -> Option<&dicom::ReferencedUids> {
+        match self {
+            Self::Labels(_) => None,
+            Self::Segmentation(segmentation) => Some(&segmentation.referenced),
+            Self::StructureSet(structures) => Some(&structures.referenced),
+        }
+    }
+}
+
+/// Reads a file of marks without its voxels: the header of an image file, or the whole of a DICOM object.
 ///
 /// # Errors
 ///
 /// Fails as [`read`] does, as far as that shows the problem.
-pub fn check(path: &Path, rules: &MaskRules) -> Result<(), Error> {
-    if image_file::is_image(path) {
-        return Ok(image_file::check_header(path, &rules.into())?);
+pub fn read_header(path: &Path, rules: &MaskRules) -> Result<MaskHeader, Error> {
+    if !is_dicom(path)? && image_file::is_image(path) {
+        return Ok(MaskHeader::Labels(image_file::label_grid(path, &rules.into())?));
     }
-    read(path, rules).map(drop)
+    Ok(match read_object(path, rules)? {
+        AnnotationObject::Segmentation(segmentation) => MaskHeader::Segmentation(segmentation),
+        AnnotationObject::StructureSet(structures) => MaskHeader::StructureSet(structures),
+    })
+}
+
+/// Whether a file begins like DICOM.
+fn is_dicom(path: &Path) -> io::Result<bool> {
+    let mut start = Vec::new();
+    File::open(path)?.take(132).read_to_end(&mut start)?;
+    Ok(start.len() == 132 && start.ends_with(b"DICM"))
 }
 
 /// Reads a file of marks. DICOM is recognised by its content, other formats by their names.
@@ -202,21 +256,24 @@ pub fn check(path: &Path, rules: &MaskRules) -> Result<(), Error> {
 ///
 /// Fails if the file has none of the formats, or cannot be read in its format.
 pub fn read(path: &Path, rules: &MaskRules) -> Result<MaskFile, Error> {
-    let mut start = Vec::new();
-    File::open(path)?.take(132).read_to_end(&mut start)?;
-    let is_dicom = start.len() == 132 && start.ends_with(b"DICM");
-    // A DICOM file without that mark is tried where the name is that of no image.
-    if is_dicom || !image_file::is_image(path) {
-        return match dicom::read_annotation_object(path, rules.fractional_threshold) {
-            Ok(dicom::AnnotationObject::Segmentation(found)) => Ok(MaskFile::Segmentation(found)),
-            Ok(dicom::AnnotationObject::StructureSet(found)) => Ok(MaskFile::StructureSet(found)),
-            Err(dicom::Error::File { problem, .. })
-                if !is_dicom && matches!(*problem, dicom::Problem::NotDicom) =>
-            {
-                Err(Error::Name(path.to_owned()))
-            }
-            Err(error) => Err(error.into()),
-        };
+    // A DICOM file without its mark is tried where the name is that of no image.
+    if is_dicom(path)? || !image_file::is_image(path) {
+        return Ok(match read_object(path, rules)? {
+            AnnotationObject::Segmentation(segmentation) => MaskFile::Segmentation(segmentation),
+            AnnotationObject::StructureSet(structures) => MaskFile::StructureSet(structures),
+        });
     }
     Ok(MaskFile::Labels(image_file::read_labels(path, &rules.into())?))
+}
+
+/// Reads a DICOM object of marks.
+fn read_object(path: &Path, rules: &MaskRules) -> Result<AnnotationObject, Error> {
+    match dicom::read_annotation_object(path, rules.fractional_threshold) {
+        Err(dicom::Error::File { problem, .. })
+            if matches!(*problem, dicom::Problem::NotDicom) && !is_dicom(path)? =>
+        {
+            Err(Error::Name(path.to_owned()))
+        }
+        object => Ok(object?),
+    }
 }

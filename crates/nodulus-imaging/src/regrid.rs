@@ -62,7 +62,56 @@ pub struct GridMismatch {
     pub extent: MaskExtent,
 }
 
+/// In what a mask's grid differs from its image's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GridDifference {
+    /// It lies beside the image.
+    Outside,
+    /// Its axes have other directions.
+    Orientation,
+    /// It has another number of voxels.
+    Size,
+    /// Its voxels have another spacing.
+    Spacing,
+    /// Its voxels lie beside the image's by no more than half a voxel.
+    Offset,
+    /// It begins elsewhere.
+    Origin,
+}
+
+/// Greatest difference between the spacing of two grids that have the same, as a share.
+pub const SAME_SPACING: f64 = 1e-3;
+
+/// Least cosine between two axes of one direction, which is half a degree.
+const SAME_AXIS: f64 = 0.99996;
+
 impl GridMismatch {
+    /// In what the grids differ; of several differences the one that explains the others.
+    pub fn difference(&self) -> GridDifference {
+        let (mask, image) = (&self.mask, &self.image);
+        if is_beside(mask, image) {
+            return GridDifference::Outside;
+        }
+        let along = |a: usize, b: usize| {
+            mask.axis(a).iter().zip(image.axis(b)).map(|(a, b)| a * b).sum::<f64>().abs()
+        };
+        let nearest =
+            |a: usize| (0..3).max_by(|b, c| along(a, *b).total_cmp(&along(a, *c))).unwrap_or(a);
+        let n = self.extent.n_whole_axes();
+        let (own, other) = (mask.spacing().ijk(), image.spacing().ijk());
+        if (0..3).any(|a| along(a, nearest(a)) < SAME_AXIS) {
+            GridDifference::Orientation
+        } else if mask.size()[..n] != self.image_size[..n] {
+            GridDifference::Size
+        } else if (0..n).any(|a| (own[a] / other[nearest(a)] - 1.0).abs() > SAME_SPACING) {
+            GridDifference::Spacing
+        } else if self.is_inside && self.deviation <= 0.5 {
+            GridDifference::Offset
+        } else {
+            GridDifference::Origin
+        }
+    }
+
     fn reason(&self) -> String {
         let n = self.extent.n_whole_axes();
         let (found, expected) = (self.mask.size(), self.image_size);
@@ -205,6 +254,21 @@ pub fn align(
             }))
         }
     }
+}
+
+/// Whether two grids have no point in common, by the box of `mask` along the axes of `image`.
+pub fn is_beside(mask: &Geometry, image: &Geometry) -> bool {
+    let end = mask.size().map(|n| n as f64 - 0.5);
+    let corners = (0..8).map(|n| {
+        let corner = std::array::from_fn(|a| if n >> a & 1 == 0 { -0.5 } else { end[a] });
+        image.patient_to_voxel(mask.voxel_to_patient(corner))
+    });
+    let corners: Vec<[f64; 3]> = corners.collect();
+    (0..3).any(|a| {
+        let most = image.size()[a] as f64 - 0.5;
+        corners.iter().all(|corner| corner[a] <= -0.5)
+            || corners.iter().all(|corner| corner[a] >= most)
+    })
 }
 
 /// Share of a mask's voxels whose centres lie in no voxel of `to`; 0 for a mask without voxels.
@@ -381,7 +445,7 @@ mod tests {
         let coarse = Geometry::new([3; 3], [1.0; 3], [0.0; 3], Geometry::AXIAL).unwrap();
         assert_eq!(resample(&at([0, 0, 0]), &fine, &coarse), None);
         assert_eq!(resample(&at([8, 8, 8]), &fine, &coarse), Some(at([1, 1, 1])));
-        let away = Geometry::new([3; 3], [1.0; 3], [1e9; 3], Geometry::AXIAL).unwrap();
+        let away = Geometry::new([3; 3], [1.0; 3], [9e5; 3], Geometry::AXIAL).unwrap();
         assert_eq!(resample(&at([0, 0, 0]), &coarse, &away), None);
         // Half-way goes to the upper voxel, also at the edge.
         let half = Geometry::new([3; 3], [1.0; 3], [0.5, 0.0, 0.0], Geometry::AXIAL).unwrap();

@@ -51,6 +51,7 @@ pub fn ordinal_agreement(subjects: &[(&str, &RatingCounts)], seed: u64) -> Ordin
 }
 
 /// Alpha from the ratings in `width` ordered categories and the coincidences of each two of them.
+#[inline(always)]
 fn alpha(sums: &[Lanes], width: usize) -> Lanes {
     let (counts, mut coincidences) = sums.split_at(width);
     let (mut observed, mut expected, mut n) = ([0.0; LANES], [0.0; LANES], [0.0; LANES]);
@@ -147,7 +148,7 @@ mod tests {
     fn nothing_to_compare_gives_nothing() {
         assert_eq!(of_table(&[[1, 0], [0, 1]]), OrdinalAgreement::default());
         assert_eq!(ordinal_agreement(&[], 1), OrdinalAgreement::default());
-        let same = of_table(&[[0, 3]; 7]);
+        let same = of_table(&[[0, 3]; 8]);
         assert_eq!((same.alpha, same.interval), (None, Interval::Undefined));
     }
 }

@@ -90,10 +90,14 @@ mod tests {
         // Six patients of one sign: 2 / 2^6.
         assert!((found.test.unwrap().p - 0.03125).abs() < 1e-12);
         assert!((found.rank_biserial.unwrap() - 1.0).abs() < 1e-12);
-        let Interval::Ends([low, high]) = found.interval else { panic!("{found:?}") };
-        assert!(0.0 < low && low < 0.35 && 0.35 < high && high < 0.7, "{low} {high}");
+        // Enough for a test, not for an interval.
+        assert_eq!(found.interval, Interval::TooFewPatients);
         let turned: Vec<_> = pairs.iter().rev().copied().collect();
         assert_eq!(paired(&turned, UNBOUNDED, 1), found);
+        let eight: Vec<_> = pairs.iter().copied().chain([("g", 0.25), ("h", 0.45)]).collect();
+        let found = paired(&eight, UNBOUNDED, 1);
+        let Interval::Ends([low, high]) = found.interval else { panic!("{found:?}") };
+        assert!(0.0 < low && low < 0.35 && 0.35 < high && high < 0.7, "{low} {high}");
     }
 
     #[test]
@@ -116,7 +120,7 @@ mod tests {
         let same: Vec<(&str, f64)> = NAMES.map(|name| (name, 0.0)).into();
         let same = paired(&same, UNBOUNDED, 1);
         assert_eq!((same.n_nodules, same.mean, same.rank_biserial), (6, Some(0.0), None));
-        assert_eq!((same.test.unwrap().p, same.interval), (1.0, Interval::NoSpread));
+        assert_eq!((same.test.unwrap().p, same.interval), (1.0, Interval::TooFewPatients));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! A test of paired differences by patient: the sign-flip permutation.
 
-use super::interval::MIN_PATIENTS;
+use super::interval::MIN_PATIENTS_OF_TEST;
 use rand::{RngCore, SeedableRng};
 use rand_chacha::ChaCha12Rng;
 
@@ -32,7 +32,7 @@ impl SignFlip {
 }
 
 /// Tests whether paired differences are symmetric about 0, from each patient's sum of differences; `None` for fewer than
-/// [`MIN_PATIENTS`] patients. `seed` determines the random patterns.
+/// [`MIN_PATIENTS_OF_TEST`] patients. `seed` determines the random patterns.
 ///
 /// The order of patients makes no difference to an exact test, and to a random one only by its resamples.
 ///
@@ -44,7 +44,7 @@ impl SignFlip {
 /// where differences are skewed about a mean of 0 it calls 8 to 28% significant at 0.05, sign flips 5 to 9%
 /// (docs/metrics.md).
 pub fn sign_flip(sums: &[f64], seed: u64) -> Option<SignFlip> {
-    if sums.len() < MIN_PATIENTS {
+    if sums.len() < MIN_PATIENTS_OF_TEST {
         return None;
     }
     let bytes: Vec<[f64; 256]> = sums.chunks(8).map(signed_sums).collect();

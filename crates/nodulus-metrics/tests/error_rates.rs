@@ -8,7 +8,7 @@ mod cohorts;
 use cohorts::{Cohorts, Values, named, names};
 use nodulus_metrics::Interval;
 use nodulus_metrics::bootstrap::mean_interval;
-use nodulus_metrics::interval::UNBOUNDED;
+use nodulus_metrics::interval::{MIN_PATIENTS_OF_INTERVAL, UNBOUNDED};
 use nodulus_metrics::paired::paired;
 
 const COHORTS: u32 = 400;
@@ -41,7 +41,7 @@ fn no_difference_is_seldom_significant_where_nodules_share_patients() {
 #[test]
 fn intervals_cover_the_mean_as_often_as_they_say() {
     for (values, icc, least) in [(Values::Normal, 0.3, 0.94), (Values::Dice, 0.6, 0.93)] {
-        for n_patients in [11, 30] {
+        for n_patients in [MIN_PATIENTS_OF_INTERVAL, 11, 30] {
             let (mut cohorts, names, mean) = (Cohorts::new(2), names(n_patients), values.mean());
             let coverage = share(|seed| {
                 let cohort = cohorts.next(values, n_patients, icc);

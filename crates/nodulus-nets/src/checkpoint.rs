@@ -5,6 +5,7 @@ use super::contract::Contract;
 use super::error::Result;
 use super::parameters::Parameters;
 use super::tensors::{tensor, values};
+use super::undescribed::{refuse_pytorch, undescribed};
 use super::weights_file::{self, WeightsFile, wrong, wrong_type};
 use fs_err as fs;
 use nodulus_settings::{check_json, schema_of};
@@ -69,11 +70,22 @@ pub fn origin(path: &Path) -> Result<Value> {
 ///
 /// # Errors
 ///
-/// Fails if there is a description that cannot be read.
+/// Fails if there is a description that cannot be read, or none and the file is one of PyTorch's own format.
 pub fn contract(path: &Path) -> Result<Option<Contract>> {
-    if !weights_path(path).with_extension("json").exists() {
+    let weights = weights_path(path);
+    if !weights.with_extension("json").exists() {
+        refuse_pytorch(&weights)?;
         return Ok(None);
     }
+    described_contract(path)
+}
+
+/// As [`contract`], of weights that are to predict and so need a description.
+///
+/// # Errors
+///
+/// Fails if there is no description, or it cannot be read; the error says how to describe weights of another program.
+pub fn described_contract(path: &Path) -> Result<Option<Contract>> {
     Ok(describe(path)?.contract)
 }
 
@@ -119,7 +131,11 @@ fn write_description(
 
 /// Reads the description of a checkpoint.
 pub(super) fn describe(path: &Path) -> Result<CheckpointDescription> {
-    let path = weights_path(path).with_extension("json");
+    let weights = weights_path(path);
+    let path = weights.with_extension("json");
+    if !path.exists() {
+        return Err(undescribed(&weights));
+    }
     let json: Value = read_json(&path)?;
     check_json(&json, &schema_of::<CheckpointDescription>(), "")
         .map_err(|fault| wrong(&path, fault.message))?;

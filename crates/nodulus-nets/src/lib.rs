@@ -48,6 +48,7 @@ mod phase;
 mod batch;
 mod contract;
 mod weights_file;
+mod undescribed;
 mod checkpoint;
 mod trained_on;
 mod profile;
@@ -65,7 +66,9 @@ mod bf16;
 
 pub use backend::Precision;
 pub use batch::{IGNORED_PIXEL, TrainingSample};
-pub use checkpoint::{BEST_WEIGHTS_FILE, WEIGHTS_FILE, contract, origin, weights_path};
+pub use checkpoint::{
+    BEST_WEIGHTS_FILE, WEIGHTS_FILE, contract, described_contract, origin, weights_path,
+};
 pub use config::{Architecture, Config, DynamicsMode, Preset};
 pub use contract::{
     Contract, HuWindow, TrainedOnSummary, TrainedPhase, TrainedRegion, TrainedSpacing,

@@ -14,8 +14,13 @@ pub(super) type NamedArrays = BTreeMap<String, (Vec<usize>, Vec<f32>)>;
 /// The end of the name of PyTorch's counter of batches, which no network here has.
 const COUNTER: &str = "num_batches_tracked";
 
-/// The first bytes of a zip archive and of a pickle, which PyTorch's own files are.
-const PYTORCH: [&[u8]; 2] = [b"PK\x03\x04", b"\x80\x02"];
+/// Whether a file's first bytes are those of a zip archive or of a pickle (protocols 2 to 5), which PyTorch's own files are.
+///
+/// A safetensors file begins with the length of its header in 8 bytes, which may have the same start; its header follows.
+pub(super) fn is_of_pytorch(start: &[u8]) -> bool {
+    let is_other = start.starts_with(b"PK\x03\x04") || matches!(start, [0x80, 2..=5, ..]);
+    is_other && start.get(8) != Some(&b'{')
+}
 
 /// A file's arrays.
 #[derive(Debug, Default)]
@@ -48,7 +53,7 @@ impl WeightsFile {
     ///
     /// Fails if the file is no safetensors file, or an array holds a number that is not finite or that F32 cannot hold.
     pub(super) fn parse(path: &Path, bytes: &[u8]) -> Result<Self> {
-        if PYTORCH.iter().any(|start| bytes.starts_with(start)) {
+        if is_of_pytorch(bytes) {
             return Err(wrong(path, of_pytorch(path)));
         }
         let tensors = SafeTensors::deserialize(bytes)
@@ -97,16 +102,23 @@ fn floats(tensor: &TensorView<'_>) -> std::result::Result<Option<Vec<f32>>, f64>
 }
 
 /// What to do with a file of PyTorch's own format.
-fn of_pytorch(path: &Path) -> String {
-    let quoted = |path: &Path| format!("'{}'", path.display().to_string().replace('\'', "'\\''"));
+pub(super) fn of_pytorch(path: &Path) -> String {
+    // Files of PyTorch may be named as if they were converted: the line must not write onto what it reads.
+    let is_named_so = path.extension().is_some_and(|name| name.eq_ignore_ascii_case("safetensors"));
+    let converted = if is_named_so { "converted.safetensors" } else { "safetensors" };
     format!(
         "is a file of PyTorch's own format (zip or pickle), expected safetensors; convert it with\n\
          python -c \"import sys, torch, safetensors.torch as s; d = torch.load(sys.argv[1], map_location='cpu', \
          weights_only=True); d = d.get('state_dict', d.get('model', d)); s.save_file({{k: v.clone().contiguous() for k, v in \
          d.items() if torch.is_tensor(v)}}, sys.argv[2])\" {} {}\nand name the new file",
         quoted(path),
-        quoted(&path.with_extension("safetensors"))
+        quoted(&path.with_extension(converted))
     )
+}
+
+/// A path in quotes for a shell.
+pub(super) fn quoted(path: &Path) -> String {
+    format!("'{}'", path.display().to_string().replace('\'', "'\\''"))
 }
 
 /// Writes named arrays and returns the bytes written.
@@ -179,14 +191,32 @@ mod tests {
 
     #[test]
     fn a_file_of_pytorch_is_answered_with_the_line_that_converts_it() {
-        for start in PYTORCH {
-            let path = Path::new("it's/net.pth");
-            let error = WeightsFile::parse(path, start).unwrap_err().to_string();
+        let starts: [&[u8]; 4] = [b"PK\x03\x04", b"\x80\x02", b"\x80\x04", b"\x80\x05\x95."];
+        for start in starts {
+            let answer =
+                |path: &str| WeightsFile::parse(Path::new(path), start).unwrap_err().to_string();
+            let error = answer("it's/net.pth");
             assert!(
                 error.contains("expected safetensors; convert it with\npython -c \"import sys"),
                 "{error}"
             );
             assert!(error.contains(r"'it'\''s/net.pth' 'it'\''s/net.safetensors'"), "{error}");
+            // One that is named as if it were converted is not written onto.
+            let named = answer("net.safetensors");
+            assert!(named.contains("'net.safetensors' 'net.converted.safetensors'"), "{named}");
         }
+    }
+
+    #[test]
+    fn a_header_whose_length_starts_as_a_pickle_does_is_read() {
+        // A header of 0x0280 bytes: the file's first bytes are those of a pickle.
+        let name = |n: usize| "w".repeat(n);
+        let bytes = 1f32.to_le_bytes();
+        let file = |n: usize| {
+            let view = TensorView::new(Dtype::F32, vec![1], &bytes).unwrap();
+            safetensors::serialize([(name(n), view)], None).unwrap()
+        };
+        let long = (500..640).map(file).find(|file| file.starts_with(b"\x80\x02\0\0")).unwrap();
+        assert_eq!(WeightsFile::parse(Path::new("w"), &long).unwrap().arrays.len(), 1);
     }
 }

@@ -24,9 +24,9 @@ pub(crate) enum Node {
         branches: Vec<(Typed, Typed)>,
         otherwise: Box<Typed>,
     },
-    /// Whether a value is in the answer to a subquery.
+    /// Whether values are a row of the answer to a subquery.
     Member {
-        item: Box<Typed>,
+        items: Vec<Typed>,
         set: Arc<Set>,
     },
     Aggregate(Box<Aggregate>),
@@ -77,6 +77,11 @@ pub(crate) enum Function {
     Sqrt,
     Ln,
     Exp,
+    Power,
+    /// The number of a day since 1970-01-01.
+    NumberOfDay,
+    /// The day of such a number.
+    Day,
     Compare(Comparison),
     /// Not equal, where null equals null and nothing else.
     IsDistinct,
@@ -93,6 +98,12 @@ pub(crate) enum Function {
     Substring(usize, Option<usize>),
     StartsWith,
     Contains,
+    /// A text with each occurrence of another replaced.
+    Replace,
+    /// Without some characters, or spaces, at one end or both.
+    Trim(Ends),
+    /// One of the parts between separators: of 1 the first, of -1 the last.
+    SplitPart,
     Coalesce,
     Greatest,
     Least,
@@ -105,14 +116,23 @@ pub(crate) enum Function {
     Normal,
 }
 
+/// Ends of a text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Ends {
+    pub(crate) start: bool,
+    pub(crate) end: bool,
+}
+
 /// A value of a group of rows.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Aggregate {
     pub(crate) function: AggregateFunction,
-    /// `None` in `count(*)`.
-    pub(crate) argument: Option<Typed>,
+    /// None in `count(*)`, two in `corr`.
+    pub(crate) arguments: Vec<Typed>,
     pub(crate) distinct: bool,
     pub(crate) filter: Option<Typed>,
+    /// How the values are sorted before they are joined, or the first of several modes is taken.
+    pub(crate) order: Vec<SortKey>,
 }
 
 /// A variance or a standard deviation, its root.
@@ -123,7 +143,7 @@ pub(crate) struct Spread {
 }
 
 /// How a group's value is computed.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) enum AggregateFunction {
     Count,
     Sum,
@@ -133,6 +153,12 @@ pub(crate) enum AggregateFunction {
     Spread(Spread),
     /// The value below which a share of the values lie.
     Quantile(f64),
+    /// The most frequent value.
+    Mode,
+    /// The texts with a separator between them.
+    Joined(String),
+    /// Pearson's correlation of two numbers.
+    Correlation,
 }
 
 /// A value of a row among others.
@@ -141,6 +167,8 @@ pub(crate) struct Window {
     pub(crate) function: WindowFunction,
     pub(crate) partition: Vec<Typed>,
     pub(crate) order: Vec<SortKey>,
+    /// Whether rows that tie in the order are told apart, as ROWS does.
+    pub(crate) is_of_single_rows: bool,
     /// As it is written, for messages.
     pub(crate) text: String,
 }
@@ -151,8 +179,13 @@ pub(crate) enum WindowFunction {
     RowNumber,
     Rank,
     DenseRank,
-    /// The value of the row so many rows before.
-    Lag(Typed, i64),
+    /// The value of the row so many rows before; without such a row, another value.
+    Lag {
+        value: Typed,
+        before: i64,
+        otherwise: Typed,
+    },
+    /// Of all rows of the partition, or with an order of those up to the row and those that tie with it.
     Aggregate(Aggregate),
 }
 
@@ -186,13 +219,13 @@ impl Typed {
                 let branches = branches.iter_mut().flat_map(|(when, then)| [when, then]);
                 branches.chain([&mut **otherwise]).collect()
             }
-            Node::Member { item, .. } => vec![item],
+            Node::Member { items, .. } => items.iter_mut().collect(),
             Node::Unnest(list) => vec![list],
             Node::Aggregate(aggregate) => aggregate.parts_mut(),
             Node::Window(window) => {
                 let Window { function, partition, order, .. } = &mut **window;
                 let own = match function {
-                    WindowFunction::Lag(argument, _) => vec![argument],
+                    WindowFunction::Lag { value, otherwise, .. } => vec![value, otherwise],
                     WindowFunction::Aggregate(aggregate) => aggregate.parts_mut(),
                     WindowFunction::RowNumber
                     | WindowFunction::Rank
@@ -264,6 +297,7 @@ pub(crate) fn key(value: Typed) -> Typed {
 
 impl Aggregate {
     fn parts_mut(&mut self) -> Vec<&mut Typed> {
-        self.argument.iter_mut().chain(&mut self.filter).collect()
+        let keys = self.order.iter_mut().map(|key| &mut key.by);
+        self.arguments.iter_mut().chain(&mut self.filter).chain(keys).collect()
     }
 }

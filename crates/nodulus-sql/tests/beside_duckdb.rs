@@ -64,10 +64,10 @@ fn table(rows: usize, seed: u64) -> RecordBatch {
     let mut some = |n: u32| random.random_range(0..n) as usize;
     let mut known = Vec::new();
     for _ in 0..rows {
-        known.push([some(5), some(9), some(12), some(10), some(4), some(6), some(5)]);
+        known.push([some(5), some(9), some(12), some(12), some(4), some(6), some(5)]);
     }
     let numbers = [0.5, -0.0, 0.0, 2.5, -1.25, f64::NAN, 1e10, 3.0, 0.1, 2.0, -7.5];
-    let texts = ["a", "", "abc", "A", "Ünï", "b'c", "luna16", "a%b", "z1"];
+    let texts = ["a", "", "abc", "A", "Ünï", "b'c", "luna16", "a%b", "z1", " a-b ", "x--y-a"];
     let ids = (0..rows).map(|row| Some(row as i64 * 3 + seed as i64));
     let n = known.iter().map(|k| [None, Some(0), Some(2), Some(-3), Some(7)][k[0]]);
     let m = known.iter().map(|k| (k[1] > 0).then(|| k[1] as i64 - 4));

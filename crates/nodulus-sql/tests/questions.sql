@@ -134,3 +134,50 @@ SELECT quantile_cont(x, 0.25) AS a, median(m) AS c, var_samp(n) AS d, stddev_pop
 SELECT (n = 2) = (m > 0) AS k FROM first ORDER BY id
 SELECT n IS DISTINCT FROM m AS a, (b IS TRUE) = (b IS NOT FALSE) AS c FROM first ORDER BY id
 SELECT sum(CASE WHEN b THEN 1 ELSE 0 END) AS a, count(CASE WHEN b THEN 1 END) AS c FROM first
+SELECT n + 1 AS k FROM first WHERE k > 2 ORDER BY id
+SELECT n + 1 AS n, m FROM first WHERE n > 1 ORDER BY id
+SELECT n + 1 AS k, k * 2 AS j, j - k AS i FROM first WHERE j > 4 OR k IS NULL ORDER BY id
+SELECT count(*) AS k, k + 1 AS j, 100.0 * k / j AS i FROM first
+SELECT n AS k, count(*) AS c, c / sum(c) OVER () AS share FROM first GROUP BY k ORDER BY k
+SELECT n + 1 AS k, sum(k) AS j FROM first GROUP BY n ORDER BY k
+SELECT count(*) AS k FROM first a WHERE EXISTS (SELECT 1 FROM second b WHERE b.n = a.n)
+SELECT count(*) AS k FROM first a WHERE NOT EXISTS (SELECT 1 FROM second b WHERE b.n = a.n)
+SELECT count(*) AS k FROM first a WHERE NOT EXISTS (SELECT * FROM second b WHERE a.n = b.n AND b.s = a.s AND b.m > 0)
+SELECT count(*) AS k FROM first a WHERE NOT EXISTS (SELECT 1 FROM nothing b WHERE b.n = a.n)
+SELECT id, EXISTS (SELECT 1 FROM second b WHERE b.x = a.x) AS e, EXISTS (SELECT 1 FROM second b WHERE b.x = a.n) AS f FROM first a ORDER BY id
+SELECT id FROM first a WHERE EXISTS (SELECT 1 FROM second WHERE m + 1 = a.n AND (b OR s IS NULL)) ORDER BY id
+SELECT id FROM first a WHERE EXISTS (SELECT 1 FROM second b JOIN third c ON b.n = c.n WHERE b.d = a.d AND c.m < 4) ORDER BY id
+SELECT id FROM first a WHERE EXISTS (SELECT 1 FROM first b WHERE b.n = a.n AND b.raw = a.raw AND b.b = a.b AND b.id > 30) ORDER BY id
+SELECT n FROM first a GROUP BY n HAVING EXISTS (SELECT 1 FROM third b WHERE b.m = a.n) ORDER BY n
+SELECT concat(s, n, NULL, b, d) AS a, concat(NULL) AS b, concat(s) AS c, s || n || d AS d, 1 || 'x' AS e FROM first ORDER BY id
+SELECT replace(s, 'a', 'bb') AS a, replace(s, '', 'x') AS b, replace(s, 'ab', NULL) AS c FROM first ORDER BY id
+SELECT trim(s) AS a, ltrim(s) AS b, rtrim(s) AS c, trim(s, 'a1') AS d, trim(LEADING 'a' FROM s) AS e, rtrim(s, 'ac') AS f, trim(s, '') AS g FROM first ORDER BY id
+SELECT trim('  a ') AS a, trim('	a') = 'a' AS b, trim('　a　') AS c, trim('​a') = 'a' AS d
+SELECT split_part(s, '-', 1) AS a, split_part(s, '-', 2) AS b, split_part(s, '-', -1) AS c, split_part(s, '-', 0) AS d, split_part(s, 'ab', n) AS e FROM first ORDER BY id
+SELECT split_part('a---b', '--', 2) AS a, split_part('a---b', '--', -1) AS b, split_part('', '-', 1) AS c, split_part('a-b', '-', -3) AS d
+SELECT power(n, 2) AS a, pow(x, 0.5) AS b, power(2, -1) AS c, power(m, abs(n)) AS d, power(0, 0) AS e FROM first ORDER BY id
+SELECT sqrt(0.25) AS a, exp(0.5) AS b, ln(0.5) AS c, exp(1000) AS d, -exp(1000) AS e, exp(1000) - exp(1000) AS f
+SELECT round(15, -1) AS a, round(-15, -1) AS b, round(14, -1) AS c, round(m * 100, -2) AS d, round(1499, -3) AS e, round(7, -2) AS f FROM first ORDER BY id
+SELECT d - DATE '2019-05-01' AS a, d + 30 AS b, d - 1 AS c, 1 + d AS e, d - d AS f FROM first ORDER BY id
+SELECT b, mode(n ORDER BY n) AS a, mode(s ORDER BY s DESC) AS c, mode(x ORDER BY x) AS e, mode(d ORDER BY d) AS f FROM first GROUP BY b ORDER BY b
+SELECT mode(n) AS a, mode(b) AS c, mode(n) FILTER (WHERE n > 0) AS e FROM (SELECT 1 AS n, true AS b UNION ALL SELECT 2, NULL UNION ALL SELECT 2, NULL)
+SELECT mode(n) AS a, mode(s) AS b, corr(n, m) AS c, string_agg(s ORDER BY s) AS d FROM nothing
+SELECT string_agg(s, ',' ORDER BY id) AS a, string_agg(s ORDER BY id DESC) AS b, string_agg(DISTINCT s, ', ' ORDER BY s DESC) AS c FROM first
+SELECT n, string_agg(s, '' ORDER BY m NULLS FIRST, id) FILTER (WHERE b) AS a, string_agg(m, '+' ORDER BY id) AS c, string_agg(d, ' ' ORDER BY d) AS e FROM first GROUP BY n ORDER BY n
+SELECT corr(n, m) AS a, corr(id, n) FILTER (WHERE b) AS c, corr(id, 1) AS d, corr(x, id) AS e FROM first
+SELECT b, corr(n, m) AS a, corr(m, x) AS c FROM first WHERE x < 100 GROUP BY b ORDER BY b
+SELECT n, sum(count(*)) OVER () AS a, count(*) / sum(count(*)) OVER () AS b, sum(sum(m)) OVER (ORDER BY n) AS c, max(avg(m)) OVER () AS d FROM first GROUP BY n ORDER BY n
+SELECT id, sum(m) OVER (ORDER BY n) AS a, count(*) OVER (ORDER BY n DESC) AS b, avg(m) OVER (ORDER BY n NULLS FIRST) AS c, min(s) OVER (ORDER BY m) AS d, max(d) OVER (PARTITION BY b ORDER BY n, m) AS e FROM first ORDER BY id
+SELECT id, sum(x) OVER (PARTITION BY n ORDER BY id) AS a, count(x) OVER (ORDER BY id) AS b, min(x) OVER (PARTITION BY s ORDER BY d) AS c, max(x) OVER (ORDER BY id) AS d FROM first ORDER BY id
+SELECT id, sum(m) FILTER (WHERE b) OVER (PARTITION BY n ORDER BY d DESC) AS a, count(n) OVER (ORDER BY b) AS c, max(b) OVER (ORDER BY n) AS e FROM first ORDER BY id
+SELECT id, sum(m) OVER (ORDER BY id ROWS UNBOUNDED PRECEDING) AS a, sum(m) OVER (ORDER BY n RANGE BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS b FROM first ORDER BY id
+SELECT id, lag(n, 1, 0) OVER (ORDER BY id) AS a, lead(n, 2, id) OVER (PARTITION BY b ORDER BY id) AS c, lag(x, 1, 0) OVER (ORDER BY id) AS e, lag(x, 3, 0.5) OVER (ORDER BY id) AS f FROM first ORDER BY id
+SELECT id, lag(s, 1, 'none') OVER (PARTITION BY n ORDER BY id) AS a, lag(d, 1, DATE '2000-01-01') OVER (ORDER BY id) AS c, lag(tags, 1) OVER (ORDER BY id) AS e, lag(n, 2, NULL) OVER (ORDER BY id) AS f FROM first ORDER BY id
+SELECT mode(n) OVER (PARTITION BY b) AS a, corr(n, m) OVER (PARTITION BY b) AS c FROM (SELECT 1 AS n, 2 AS m, true AS b UNION ALL SELECT 3, 4, true UNION ALL SELECT 3, 5, true)
+SELECT a, n FROM (SELECT 1 AS a, n FROM first) WHERE 1 = a ORDER BY n
+SELECT a = 1 AS b, 1 = a AS c, 2 > a AS d, n FROM (SELECT 1 AS a, n FROM first) ORDER BY n
+SELECT 7 = a.n AS k, b.id FROM nothing a RIGHT JOIN first b ON a.n = b.n ORDER BY b.id
+SELECT 7 = k AS a, n FROM (SELECT max(n) OVER () AS k, n FROM first) ORDER BY n
+SELECT 7 = greatest(1, 7) AS a, 1 = CASE WHEN 1 / 1 > 0 THEN 1 END AS b, id FROM first WHERE 2 = greatest(1, 2) OR id = 4 ORDER BY id
+SELECT id, sum(n) OVER (ORDER BY id) AS a, avg(n) OVER (ORDER BY id) AS b, min(n) OVER (ORDER BY id) AS c FROM nothing ORDER BY id
+SELECT n, sum(x) AS a, avg(x) AS b, sum(DISTINCT 0.5) AS c FROM nothing GROUP BY n

@@ -44,14 +44,35 @@ impl Claim {
         }
     }
 
+    /// Whether a process has the claim. Nothing is written.
+    pub(crate) fn is_held(output: &Path, key: &str) -> io::Result<bool> {
+        let file = match File::open(claim_path(output, key)) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+            Err(error) => return Err(error),
+        };
+        match file.file().try_lock_shared() {
+            Ok(()) => Ok(false),
+            Err(TryLockError::WouldBlock) => Ok(true),
+            Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => {
+                Ok(false)
+            }
+            Err(TryLockError::Error(error)) => Err(error),
+        }
+    }
+
     /// Gives up the claim of a shard that is committed, and removes its file.
     pub(crate) fn finish(self) -> io::Result<()> {
         durable::remove(&self.path)
     }
 }
 
+fn claim_path(output: &Path, key: &str) -> PathBuf {
+    output.join("shards").join(format!("{key}.lock"))
+}
+
 fn open(output: &Path, key: &str) -> io::Result<(PathBuf, File)> {
-    let path = output.join("shards").join(format!("{key}.lock"));
+    let path = claim_path(output, key);
     let file =
         OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path)?;
     Ok((path, file))
@@ -94,9 +115,12 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         fs::create_dir_all(folder.path().join("shards")).unwrap();
         let claim = || Claim::try_take(folder.path(), "k").unwrap();
+        let is_held = || Claim::is_held(folder.path(), "k").unwrap();
+        assert!(!is_held());
         let first = claim().unwrap();
-        assert!(claim().is_none());
+        assert!(claim().is_none() && is_held());
         drop(first);
+        assert!(!is_held());
         claim().unwrap().finish().unwrap();
         assert_eq!(fs::read_dir(folder.path().join("shards")).unwrap().count(), 0);
     }

@@ -29,6 +29,14 @@ pub fn check_writable(store: &Path) -> Result<(), Error> {
     rustix::fs::access(folder, access).map_err(|error| not_writable(error.into()))
 }
 
+/// Whether a folder, which need not exist yet, lies in another one or is it.
+pub fn lies_in(folder: &Path, other: &Path) -> bool {
+    let Ok(other) = fs_err::canonicalize(other) else { return false };
+    let folder = Path::new(".").join(folder);
+    let existing = folder.ancestors().find_map(|folder| fs_err::canonicalize(folder).ok());
+    existing.is_some_and(|folder| folder.starts_with(other))
+}
+
 /// The folder, or the nearest one above it that exists.
 fn existing(folder: &Path) -> &Path {
     let found = folder.ancestors().find(|folder| folder.symlink_metadata().is_ok());
@@ -41,6 +49,23 @@ fn existing(folder: &Path) -> &Path {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_folder_lies_in_another_by_where_links_lead() {
+        let root = tempfile::tempdir().unwrap();
+        let input = root.path().join("input");
+        fs_err::create_dir(&input).unwrap();
+        let linked = root.path().join("linked");
+        std::os::unix::fs::symlink(&input, &linked).unwrap();
+        for inside in ["input", "input/a/b", "linked/store", "other/../input/a"] {
+            fs_err::create_dir_all(root.path().join("other")).unwrap();
+            assert!(lies_in(&root.path().join(inside), &input), "{inside}");
+        }
+        for outside in ["other/a", "input2", ""] {
+            assert!(!lies_in(&root.path().join(outside), &input), "{outside}");
+        }
+        assert!(!lies_in(&input.join("a"), &root.path().join("none")));
+    }
 
     #[test]
     fn a_folder_that_does_not_exist_has_the_disk_of_the_one_above() {

@@ -5,6 +5,7 @@ use fs_err::{self as fs, File};
 use std::io::{self, Write as _};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread::ScopedJoinHandle;
 
 /// Extension of files that are being written.
 pub(crate) const UNFINISHED: &str = ".tmp";
@@ -32,6 +33,30 @@ pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
         let _ = fs::remove_file(&beside);
     }
     written
+}
+
+/// Writes several things at the same time, each on a thread of its own: their waits for the disk then overlap, and its file
+/// system commits them together.
+///
+/// # Errors
+///
+/// Fails with the first error, in the order of the things; the others are written all the same.
+pub(crate) fn at_once<T: Sync, E: Send>(
+    things: &[T],
+    write: impl Fn(&T) -> Result<(), E> + Sync,
+) -> Result<(), E> {
+    if let [thing] = things {
+        return write(thing);
+    }
+    let write = &write;
+    let written: Vec<_> = std::thread::scope(|scope| {
+        let threads: Vec<_> = things.iter().map(|t| scope.spawn(move || write(t))).collect();
+        threads.into_iter().map(ScopedJoinHandle::join).collect()
+    });
+    written.into_iter().try_for_each(|written| match written {
+        Ok(written) => written,
+        Err(panic) => std::panic::resume_unwind(panic),
+    })
 }
 
 /// The folder of a file; a bare name is in the current folder.

@@ -123,6 +123,16 @@ pub enum Error {
         /// Process and host of the run that began last; it may have ended.
         latest: String,
     },
+    /// A store's lock is no file.
+    #[error(
+        "`{path}` is {found}, expected a file, which is the store's lock: remove it once no process works on the store"
+    )]
+    NotALock {
+        /// The lock.
+        path: PathBuf,
+        /// What it is.
+        found: &'static str,
+    },
     /// The store's folder cannot be written to.
     #[error("store `{store}` cannot be written to")]
     NotWritable {

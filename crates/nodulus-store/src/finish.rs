@@ -42,6 +42,7 @@ impl Job {
     /// Fails if a shard is not committed, its record cannot be read, or the store cannot be written to.
     pub fn finish(&self) -> Result<Vec<Version>, Error> {
         let mut versions = Vec::new();
+        let mut unwritten = Vec::new();
         let mut is_replaced = !self.redone.is_empty();
         let mut is_synced = false;
         for output in &self.spec().outputs {
@@ -61,23 +62,28 @@ impl Job {
                 Some(earlier) if is_as(&earlier, &manifest) => manifest = earlier,
                 earlier => {
                     is_replaced |= earlier.is_some_and(|e| e.shards != manifest.shards);
-                    manifest.write(&folder)?;
+                    unwritten.push(versions.len());
                 }
-            }
-            if is_replaced {
-                remove_broken_versions(&folder, &manifest)?;
             }
             versions.push(Version::new(&folder, *output, manifest));
         }
-        for version in &versions {
+        durable::at_once(&unwritten, |n| {
+            let version = &versions[*n];
+            version.manifest.write(&self.folder(version.output()))
+        })?;
+        durable::at_once(&versions, |version| {
             let folder = self.folder(version.output());
+            if is_replaced {
+                remove_broken_versions(&folder, &version.manifest)?;
+            }
             view::show(&folder, version, is_replaced)?;
             let current = folder.join("CURRENT");
             let line = format!("{}\n", self.key());
             if fs::read_to_string(&current).ok().as_deref() != Some(&line) {
                 durable::write(&current, line.as_bytes())?;
             }
-        }
+            Ok::<(), Error>(())
+        })?;
         self.remove_states()?;
         Ok(versions)
     }

@@ -5,8 +5,16 @@ use crate::{Error, TableSpec};
 use fs_err::File;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::errors::ParquetError;
 use serde::de::DeserializeOwned;
 use std::path::Path;
+
+/// Most times its own bytes that a file's columns may take in memory, unless that is less than [`SMALL_BYTES`]: a column of
+/// one value takes next to nothing in a file.
+const MAX_RATIO: u64 = 1032;
+
+/// What the columns of a file of any size may take in memory.
+const SMALL_BYTES: u64 = 256 << 20;
 
 /// [`read_columns`] of a table in any version; a file that names another table in its metadata is refused.
 ///
@@ -41,7 +49,8 @@ pub fn read<T: DeserializeOwned>(
 ///
 /// # Errors
 ///
-/// Fails if the file is not Parquet, or its columns are missing or of other types.
+/// Fails if the file is not Parquet, its columns are missing or of other types, or they take more than 1,032 times the file's
+/// bytes.
 pub fn read_columns<T: DeserializeOwned>(
     path: &Path,
     needed: &[&str],
@@ -49,6 +58,7 @@ pub fn read_columns<T: DeserializeOwned>(
 ) -> Result<Vec<T>, Error> {
     let wrong = |source| Error::ReadParquet { path: path.to_owned(), source };
     let file = File::open(path)?.into_parts().0;
+    let most_bytes = file.metadata()?.len().saturating_mul(MAX_RATIO).max(SMALL_BYTES);
     let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(wrong)?;
     let found: Vec<String> = builder.schema().fields().iter().map(|f| f.name().clone()).collect();
     let missing: Vec<String> = needed
@@ -62,9 +72,14 @@ pub fn read_columns<T: DeserializeOwned>(
     let columns = needed.iter().chain(wanted).copied();
     let mask = ProjectionMask::columns(builder.parquet_schema(), columns);
     let batches = builder.with_projection(mask).build().map_err(wrong)?;
-    let mut rows: Vec<T> = Vec::new();
+    let (mut rows, mut n_bytes): (Vec<T>, _) = (Vec::new(), 0);
     for batch in batches {
         let batch = batch.map_err(|error| wrong(error.into()))?;
+        n_bytes += batch.get_array_memory_size() as u64;
+        if n_bytes > most_bytes {
+            let text = format!("its columns take more than {most_bytes} bytes in memory");
+            return Err(wrong(ParquetError::General(text)));
+        }
         rows.extend(serde_arrow::from_record_batch::<Vec<T>>(&batch).map_err(|source| {
             let wanted = needed.iter().map(ToString::to_string).collect();
             Error::ColumnTypes { path: path.to_owned(), wanted, source: Box::new(source) }
@@ -93,6 +108,29 @@ mod tests {
 
     fn read_some(path: &Path) -> Result<Vec<Columns>, Error> {
         read(path, Slice::TABLE, &["nodule_id", "n_marks"], &["subtlety"])
+    }
+
+    #[test]
+    fn a_small_file_does_not_fill_the_memory() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.parquet");
+        let n = 1 << 16;
+        let batch = RecordBatch::try_from_iter([
+            ("n_marks", Arc::new(Int32Array::from(vec![1; n])) as _),
+            ("nodule_id", Arc::new(LargeStringArray::from(vec!["a"; n])) as _),
+        ])
+        .unwrap();
+        let file = File::create(&path).unwrap();
+        let mut writer = ArrowWriter::try_new(file, batch.schema(), None).unwrap();
+        for _ in 0..400 {
+            writer.write(&batch).unwrap();
+        }
+        writer.close().unwrap();
+        assert!(path.metadata().unwrap().len() < 250_000);
+        let error = read_some(&path).unwrap_err();
+        let Error::ReadParquet { source, .. } = error else { panic!("{error}") };
+        let expected = "its columns take more than 268435456 bytes in memory";
+        assert!(source.to_string().ends_with(expected), "{source}");
     }
 
     #[test]

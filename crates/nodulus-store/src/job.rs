@@ -236,6 +236,7 @@ impl Job {
             decisions: shard.decisions.clone(),
             inputs: shard.inputs.clone(),
             cases: shard.cases.clone(),
+            digests: BTreeMap::new(),
             parts: Vec::new(),
             failures: Vec::new(),
         }

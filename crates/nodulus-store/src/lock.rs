@@ -105,19 +105,36 @@ impl Lock {
 }
 
 fn open(store: &Path) -> Result<File, Error> {
+    check(&store.join("lock"))?;
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true).truncate(false);
     let not_writable = |source| Error::NotWritable { store: store.to_owned(), source };
     options.open(store.join("lock")).map_err(not_writable)
 }
 
+/// Refuses a lock that is there and no file: one that a link leads out of the store is another store's, or any file, which
+/// would be emptied.
+fn check(path: &Path) -> Result<(), Error> {
+    let Ok(found) = path.symlink_metadata() else { return Ok(()) };
+    let kind = found.file_type();
+    let found = match (kind.is_file(), kind.is_symlink(), kind.is_dir()) {
+        (true, ..) => return Ok(()),
+        (_, true, _) => "a link",
+        (_, _, true) => "a folder",
+        _ => "a device, pipe or socket",
+    };
+    Err(Error::NotALock { path: path.to_owned(), found })
+}
+
 /// The process that holds a store's lock, as it names itself; `None` if no process does.
 ///
 /// # Errors
 ///
-/// Fails if the lock file cannot be opened.
+/// Fails if the lock cannot be opened, or is no file.
 pub fn holder(store: &Path) -> io::Result<Option<String>> {
-    let mut file = match File::open(store.join("lock")) {
+    let path = store.join("lock");
+    check(&path).map_err(io::Error::other)?;
+    let mut file = match File::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error),
@@ -163,6 +180,35 @@ mod tests {
         drop(first);
         assert_eq!(holder(store.path()).unwrap(), None);
         Lock::take(store.path()).unwrap();
+    }
+
+    #[test]
+    fn a_lock_that_is_no_file_is_named() {
+        let store = tempfile::tempdir().unwrap();
+        let lock = store.path().join("lock");
+        let other = store.path().join("other");
+        fs_err::write(&other, "kept").unwrap();
+        std::os::unix::fs::symlink(&other, &lock).unwrap();
+        let refused = |expected: &str| {
+            for error in [
+                Lock::take(store.path()).unwrap_err(),
+                Lock::try_take(store.path()).unwrap_err(),
+                Lock::share(store.path()).unwrap_err(),
+            ] {
+                let error = error.to_string();
+                assert!(
+                    error.starts_with(&format!("`{}` is {expected}", lock.display())),
+                    "{error}"
+                );
+            }
+            let error = holder(store.path()).unwrap_err().to_string();
+            assert!(error.contains(expected), "{error}");
+        };
+        refused("a link, expected a file, which is the store's lock: remove it");
+        assert_eq!(fs_err::read_to_string(&other).unwrap(), "kept");
+        fs_err::remove_file(&lock).unwrap();
+        fs_err::create_dir(&lock).unwrap();
+        refused("a folder, expected a file");
     }
 
     #[test]

@@ -122,13 +122,15 @@ fn properties(table: &TableSpec, provenance: &Provenance) -> WriterProperties {
     );
     let mut builder = WriterProperties::builder()
         .set_created_by(concat!("nodulus ", env!("CARGO_PKG_VERSION")).to_owned())
-        .set_compression(Compression::ZSTD(ZstdLevel::default()))
+        // zstd sets up its state anew for each column and part, which costs more than reading a few hundred rows.
+        .set_compression(Compression::SNAPPY)
         .set_statistics_enabled(EnabledStatistics::Page)
         .set_max_row_group_row_count(Some(table.row_group_rows))
         .set_key_value_metadata(Some(metadata));
     for column in table.pixel_columns {
         let path = ColumnPath::from(*column);
         builder = builder
+            .set_column_compression(path.clone(), Compression::ZSTD(ZstdLevel::default()))
             .set_column_statistics_enabled(path.clone(), EnabledStatistics::None)
             .set_column_dictionary_enabled(path, false);
     }
@@ -151,10 +153,10 @@ fn properties(table: &TableSpec, provenance: &Provenance) -> WriterProperties {
 ///
 /// The fields of `T` name the columns: a type with some of the table's columns reads only those.
 pub struct PartReader<T> {
-    path: PathBuf,
-    table: &'static TableSpec,
-    batches: ParquetRecordBatchReader,
-    rows: std::marker::PhantomData<T>,
+    pub(crate) path: PathBuf,
+    pub(crate) table: &'static TableSpec,
+    pub(crate) batches: ParquetRecordBatchReader,
+    pub(crate) rows: std::marker::PhantomData<T>,
 }
 
 impl<T: DeserializeOwned> PartReader<T> {
@@ -180,6 +182,18 @@ impl<T: DeserializeOwned> PartReader<T> {
     }
 }
 
+/// Opens a file as a part of a table.
+pub(crate) fn builder<B: ChunkReader + 'static>(
+    path: &Path,
+    bytes: B,
+    table: &'static TableSpec,
+) -> Result<ParquetRecordBatchReaderBuilder<B>, Error> {
+    let read = |source| Error::ReadParquet { path: path.to_owned(), source };
+    let builder = ParquetRecordBatchReaderBuilder::try_new(bytes).map_err(read)?;
+    check_metadata(path, table, builder.metadata().file_metadata())?;
+    Ok(builder)
+}
+
 /// Reads the record batches of a file.
 fn batches(
     path: &Path,
@@ -188,8 +202,7 @@ fn batches(
     columns: Option<&[&str]>,
 ) -> Result<ParquetRecordBatchReader, Error> {
     let read = |source| Error::ReadParquet { path: path.to_owned(), source };
-    let mut builder = ParquetRecordBatchReaderBuilder::try_new(bytes).map_err(read)?;
-    check_metadata(path, table, builder.metadata().file_metadata())?;
+    let mut builder = builder(path, bytes, table)?;
     if let Some(columns) = columns {
         let mask = ProjectionMask::columns(builder.parquet_schema(), columns.iter().copied());
         builder = builder.with_projection(mask);

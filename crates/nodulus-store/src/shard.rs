@@ -9,6 +9,7 @@ use crate::shard_record::{FailedCase, PartRecord, ShardRecord, record_path, shar
 use crate::{Error, OutputSpec, PartWriter, Provenance, Row, durable, hash, part_file, record};
 use fs_err as fs;
 use nodulus_faults::Watch;
+use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -30,7 +31,7 @@ struct Target {
 #[derive(Debug)]
 pub struct ShardWriter {
     number: usize,
-    /// The record, still without parts and failed cases.
+    /// The record, still without digests, parts and failed cases.
     record: ShardRecord,
     targets: Vec<Target>,
     provenance: Provenance,
@@ -80,6 +81,11 @@ impl ShardWriter {
     /// Position of the shard among the job's, from 0.
     pub fn number(&self) -> usize {
         self.number
+    }
+
+    /// Puts digests of groups of the shard's rows into its record, by the groups' names.
+    pub fn set_digests(&mut self, digests: BTreeMap<String, String>) {
+        self.record.digests = digests;
     }
 
     /// Opens the shard's part of a table.

@@ -4,6 +4,7 @@ use crate::record::{InputRef, ShardInput};
 use nodulus_faults::{FaultClass, in_words, is_disk_full};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use std::collections::BTreeMap;
 use std::error::Error;
 use std::path::{Path, PathBuf};
 
@@ -52,6 +53,9 @@ pub struct ShardRecord {
     /// The cases that it was made from, where they are files from outside the store.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub cases: Vec<ShardCase>,
+    /// Digests of groups of its rows, by the groups' names, for what is made from some of its rows alone.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub digests: BTreeMap<String, String>,
     /// Its files.
     pub parts: Vec<PartRecord>,
     /// Its cases that failed; only the record of the job's first output has them.

@@ -24,7 +24,8 @@ pub struct TableSpec {
     /// Columns that tell of the run rather than of the data: seconds, and where files lay. Content hashes ignore
     /// them, so that a key depends neither on the speed of the machine nor on the names of folders.
     pub volatile_columns: &'static [&'static str],
-    /// Columns of pixels, which have no statistics and no dictionary.
+    /// Columns of pixels, which are compressed by zstd and have no statistics and no dictionary; other columns are
+    /// compressed by Snappy.
     pub pixel_columns: &'static [&'static str],
     /// Columns that are stored uncompressed.
     pub uncompressed_columns: &'static [&'static str],

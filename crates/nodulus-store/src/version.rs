@@ -262,6 +262,28 @@ impl Version {
         batches(self.shard_files(shard), R::TABLE, None)
     }
 
+    /// The rows of a shard of a table at these positions, which count from its first row and ascend, in batches.
+    pub fn shard_rows_at<R: Row>(
+        &self,
+        shard: usize,
+        positions: &[u64],
+    ) -> impl Iterator<Item = Result<Vec<R>, Error>> + use<R> {
+        let mut parts = Vec::new();
+        let mut start = 0;
+        let records = self.manifest.shards.get(shard).map_or(&[][..], |shard| &shard.parts);
+        for (file, record) in self.shard_files(shard).into_iter().zip(records) {
+            let of_part = positions.iter().filter(|p| (start..start + record.rows).contains(*p));
+            let of_part: Vec<u64> = of_part.map(|position| position - start).collect();
+            start += record.rows;
+            if !of_part.is_empty() {
+                parts.push((file, of_part));
+            }
+        }
+        parts
+            .into_iter()
+            .flat_map(|(file, positions)| opened(PartReader::<R>::at(&file, R::TABLE, &positions)))
+    }
+
     /// Some columns of all rows of a table, in batches; the fields of `T` are the columns.
     pub fn columns<'a, T: DeserializeOwned + 'a>(
         &self,
@@ -299,11 +321,16 @@ fn batches<'a, T: DeserializeOwned + 'a>(
     table: &'static TableSpec,
     columns: Option<&'a [&'a str]>,
 ) -> impl Iterator<Item = Result<Vec<T>, Error>> + use<'a, T> {
-    files.into_iter().flat_map(move |file| {
-        let (reader, error) = match PartReader::<T>::open(&file, table, columns) {
-            Ok(reader) => (Some(reader), None),
-            Err(error) => (None, Some(Err(error))),
-        };
-        error.into_iter().chain(reader.into_iter().flatten())
-    })
+    files.into_iter().flat_map(move |file| opened(PartReader::<T>::open(&file, table, columns)))
+}
+
+/// The batches of a part, or why it could not be opened.
+fn opened<T: DeserializeOwned>(
+    part: Result<PartReader<T>, Error>,
+) -> impl Iterator<Item = Result<Vec<T>, Error>> {
+    let (reader, error) = match part {
+        Ok(reader) => (Some(reader), None),
+        Err(error) => (None, Some(Err(error))),
+    };
+    error.into_iter().chain(reader.into_iter().flatten())
 }

@@ -3,6 +3,7 @@
 use super::{Error, LocatedNodule, NoduleTable};
 use crate::tables::{Output, Table};
 use fs_err as fs;
+use nodulus_formats::limits::{DIAMETER_MM, POSITION_MM};
 use nodulus_formats::luna_csv;
 use nodulus_store::{Store, foreign};
 use serde::Deserialize;
@@ -68,7 +69,7 @@ type PixelSpacings = BTreeMap<(String, String), [f64; 2]>;
 ///
 /// # Errors
 ///
-/// Fails if the path holds none of these, a diameter is not positive, or a position is not finite.
+/// Fails if the path holds none of these, or a diameter or position is beyond its [limit](nodulus_formats::limits).
 pub fn read(path: &Path) -> Result<NoduleTable, Error> {
     let nodules = if path.is_dir() {
         if path.join("store.json").exists() { of_store(path)? } else { of_folder(path)? }
@@ -171,8 +172,8 @@ fn check(path: &Path, nodule: &LocatedNodule) -> Result<(), Error> {
         expected,
     };
     let diameter = nodule.diameter_mm;
-    if !(diameter.is_finite() && diameter > 0.0) {
-        return Err(wrong("diameter_mm", diameter, "positive millimetres"));
+    if !DIAMETER_MM.holds(diameter) {
+        return Err(wrong("diameter_mm", diameter, DIAMETER_MM.text));
     }
     let names = [
         ["centroid_x_mm", "centroid_y_mm", "centroid_z_mm"],
@@ -180,8 +181,8 @@ fn check(path: &Path, nodule: &LocatedNodule) -> Result<(), Error> {
     ];
     for (names, position_mm) in names.into_iter().zip([nodule.patient_mm, nodule.image_mm]) {
         for (name, position) in names.into_iter().zip(position_mm.into_iter().flatten()) {
-            if !position.is_finite() {
-                return Err(wrong(name, position, "a finite position"));
+            if !POSITION_MM.holds(position) {
+                return Err(wrong(name, position, POSITION_MM.text));
             }
         }
     }
@@ -212,12 +213,12 @@ mod tests {
         wrong.patient_mm = Some([0.0, f64::NAN, 0.0]);
         assert_eq!(
             check(path, &wrong).unwrap_err().to_string(),
-            "`t`: a nodule of series 1.2 has centroid_y_mm NaN, expected a finite position"
+            "`t`: a nodule of series 1.2 has centroid_y_mm NaN, expected -1000000 to 1000000 mm"
         );
         wrong.diameter_mm = 0.0;
         assert_eq!(
             check(path, &wrong).unwrap_err().to_string(),
-            "`t`: a nodule of series 1.2 has diameter_mm 0, expected positive millimetres"
+            "`t`: a nodule of series 1.2 has diameter_mm 0, expected 0.01 to 1000 mm"
         );
     }
 

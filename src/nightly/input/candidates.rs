@@ -3,6 +3,7 @@
 use crate::nightly::redaction;
 use nodulus_formats::cohort::files_below;
 use nodulus_formats::dicom::{self, Point, PointPosition, PointSet};
+use nodulus_formats::limits::POSITION_MM;
 use nodulus_formats::luna_csv::{self, read_positions};
 use nodulus_store::{foreign, hash};
 use serde::Deserialize;
@@ -40,11 +41,11 @@ pub enum Error {
     /// A structure set or report references no series.
     #[error("`{0}` references no series, expected the series that its points lie in")]
     NoSeries(PathBuf),
-    /// A row has a number that is not finite.
+    /// A row has a position beyond its limits, or a score that is not finite.
     #[error(
-        "`{path}`, row {row}: position {found:?} or its score is not finite, expected millimetres"
+        "`{path}`, row {row}: position {found:?}, expected {POSITION_MM} along x, y and z and a finite score"
     )]
-    NotFinite {
+    Number {
         /// The file.
         path: PathBuf,
         /// The row, from 1.
@@ -135,9 +136,14 @@ impl CandidateIndex {
 }
 
 impl ScanCandidates {
+    /// Number of them.
+    pub fn len(&self) -> usize {
+        self.candidates.len() + self.points.len()
+    }
+
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.candidates.is_empty() && self.points.is_empty()
+        self.len() == 0
     }
 
     /// SHA-256 of the candidates, in their order. Records hold it, so its text must not change.
@@ -211,8 +217,9 @@ fn read_parquet(path: &Path) -> Result<Vec<(String, NoduleCandidate)>, Error> {
     let mut candidates = Vec::with_capacity(rows.len());
     for (n, row) in (1..).zip(rows) {
         let position_mm = [row.x_mm, row.y_mm, row.z_mm];
-        if position_mm.iter().chain(&row.confidence).any(|number| !number.is_finite()) {
-            return Err(Error::NotFinite { path: path.to_owned(), row: n, found: position_mm });
+        let is_score = row.confidence.is_none_or(f64::is_finite);
+        if !(is_score && POSITION_MM.hold(&position_mm)) {
+            return Err(Error::Number { path: path.to_owned(), row: n, found: position_mm });
         }
         let candidate = NoduleCandidate { position_mm, confidence: row.confidence };
         candidates.push((row.series_instance_uid, candidate));
@@ -277,7 +284,7 @@ mod tests {
         let error = |name: &str| CandidateIndex::read(&[path(name)]).unwrap_err().to_string();
         assert!(
             error("b.parquet")
-                .contains("b.parquet`, row 1: position [NaN, 2.0, 3.0] or its score is not")
+                .contains("b.parquet`, row 1: position [NaN, 2.0, 3.0], expected -1000000 to")
         );
         assert!(error("c.parquet").contains("has no column series_instance_uid; found series"));
         assert!(error("d.csv").contains("that `score.candidates` names"));

@@ -4,6 +4,7 @@ use crate::nightly::problem::Problem;
 use crate::nightly::redaction;
 use nodulus_faults::FaultClass;
 use nodulus_formats::cohort::CaseFiles;
+use nodulus_formats::dicom::{FileContent, PassedOver, PassedOverRule};
 use nodulus_formats::image_file::ImageRules;
 use nodulus_formats::{dicom, image_file};
 use serde::{Deserialize, Serialize};
@@ -16,7 +17,7 @@ use std::path::{Path, PathBuf};
 pub(super) struct SourceContents {
     /// Stamp of all its files.
     pub(super) stamp: String,
-    /// Its CT series.
+    /// Its CT series, and those of which it has no slice.
     pub(super) series: Vec<ContainedSeries>,
     /// Indices of its files that may hold points.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -41,6 +42,18 @@ pub(super) struct ContainedSeries {
     /// Indices of its files in a folder with other series; empty where every file may be the series'.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) files: Vec<usize>,
+    /// Why the series is no scan, if none of its files here is a slice.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) no_scan: Option<NoScan>,
+}
+
+/// Why a series is no scan.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct NoScan {
+    /// Name of the rule, as in `passed_over` or `score_exclusions`.
+    pub(crate) rule: String,
+    /// Why, in words.
+    pub(crate) reason: String,
 }
 
 /// How an image file is read to name its series: whatever can be put right is, so that the name does not depend on
@@ -50,7 +63,7 @@ const NAMING: ImageRules =
 
 impl ContainedSeries {
     fn whole(series_instance_uid: String, n_files: usize, announced: Option<usize>) -> Self {
-        Self { series_instance_uid, n_files, announced, files: Vec::new() }
+        Self { series_instance_uid, n_files, announced, files: Vec::new(), no_scan: None }
     }
 
     /// Picks the series' own values from a list with one value for each file of the folder.
@@ -62,10 +75,29 @@ impl ContainedSeries {
     }
 }
 
+impl NoScan {
+    /// What a file of a series is instead of a slice, if the series is of CT.
+    fn of(other: &PassedOver) -> Option<Self> {
+        let is_ct = matches!(
+            other.rule,
+            PassedOverRule::Localizer | PassedOverRule::NoImage | PassedOverRule::ScreenSave
+        );
+        let rule = other.rule.name().to_owned();
+        is_ct.then(|| Self { rule, reason: other.what.clone() })
+    }
+}
+
 impl SourceContents {
     /// Reads which series the files of a folder belong to.
     pub(super) fn folder(input: &Path, files: &[PathBuf], stamp: String) -> Self {
+        Self::of_files(input, files, stamp).0
+    }
+
+    /// What files hold, and whether one of them is DICOM of another kind than CT.
+    fn of_files(input: &Path, files: &[PathBuf], stamp: String) -> (Self, bool) {
+        let mut has_others = false;
         let mut by_uid: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+        let mut others: BTreeMap<String, (Vec<usize>, NoScan)> = BTreeMap::new();
         let (mut unreadable, mut points, mut fault) = (Vec::new(), Vec::new(), None);
         let mut hold_back = |error: &dicom::Error| {
             let found = Problem::of(input, error);
@@ -74,20 +106,32 @@ impl SourceContents {
                 fault = Some(found);
             }
         };
-        for (n, uid) in dicom::series_of_each(files).into_iter().enumerate() {
-            match uid {
-                Ok(Some(uid)) => by_uid.entry(uid).or_default().push(n),
-                Ok(None) => match dicom::may_hold_points(&files[n]) {
-                    Ok(true) => points.push(n),
-                    Ok(false) => {}
+        for (n, content) in dicom::contents_of_each(files).into_iter().enumerate() {
+            match content {
+                Ok(FileContent::Slice(uid)) => by_uid.entry(uid).or_default().push(n),
+                Ok(FileContent::Other(other)) => match dicom::may_hold_points(&files[n]) {
+                    Ok(true) => {
+                        has_others = true;
+                        points.push(n);
+                    }
+                    Ok(false) => {
+                        has_others |= other.rule == PassedOverRule::OtherModality;
+                        if let (Some(no_scan), Some(uid)) =
+                            (NoScan::of(&other), other.series_instance_uid)
+                        {
+                            others.entry(uid).or_insert((Vec::new(), no_scan)).0.push(n);
+                        }
+                    }
                     Err(error) => hold_back(&error),
                 },
                 Err(error) if FaultClass::of(&error).is_passing() => hold_back(&error),
                 Err(error) => unreadable.push(redaction::cause(input, &error)),
             }
         }
+        // Localizers in the series that they plan are none of their own.
+        others.retain(|uid, _| !by_uid.contains_key(uid));
         let is_alone = by_uid.len() == 1;
-        let mut series = Vec::new();
+        let mut series: Vec<ContainedSeries> = Vec::with_capacity(by_uid.len() + others.len());
         for (uid, own) in by_uid {
             let first = own.first().map(|n| dicom::announced_instances(&files[*n]));
             let announced = first.transpose().unwrap_or_else(|error| {
@@ -97,19 +141,23 @@ impl SourceContents {
             let whole = ContainedSeries::whole(uid, own.len(), announced.flatten());
             series.push(if is_alone { whole } else { ContainedSeries { files: own, ..whole } });
         }
-        Self { stamp, series, points, unreadable, fault }
+        for (uid, (own, no_scan)) in others {
+            let whole = ContainedSeries::whole(uid, own.len(), None);
+            series.push(ContainedSeries { files: own, no_scan: Some(no_scan), ..whole });
+        }
+        (Self { stamp, series, points, unreadable, fault }, has_others)
     }
 
-    /// Reads which series an archive holds.
+    /// Reads which series an archive holds. One of reports or of another modality holds none, as a folder of them.
     pub(super) fn archive(input: &Path, path: &Path, stamp: String) -> Self {
         match CaseFiles::at(path) {
             Ok(files) => {
-                let mut contents = Self::folder(input, &files.dicom, stamp);
+                let (mut contents, has_others) = Self::of_files(input, &files.dicom, stamp);
                 // Indices are of no use: the files are unpacked again when the series is read.
                 contents.series.iter_mut().for_each(|series| series.files.clear());
                 contents.points.clear();
                 let is_empty = contents.series.is_empty() && contents.unreadable.is_empty();
-                if is_empty && contents.fault.is_none() {
+                if is_empty && contents.fault.is_none() && !has_others {
                     contents.unreadable.push("archive without a CT series".to_owned());
                 }
                 contents

@@ -18,7 +18,6 @@ use std::time::SystemTime;
 /// What each source held when it was last read, by the source's redacted name.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ContentsCache {
-    #[serde(rename = "places")]
     sources: BTreeMap<String, SourceContents>,
 }
 
@@ -79,17 +78,23 @@ fn join(
     }
     let mut joined = Vec::with_capacity(by_id.len());
     for mut parts in by_id.into_values() {
+        // A folder that was not read as a whole may hold slices of the series.
+        let fault = parts.iter().find_map(|part| part.fault.clone());
+        // Localizers of a series in a folder of their own do not matter to its slices.
+        if parts.iter().any(|part| part.no_scan.is_none()) {
+            parts.retain(|part| part.no_scan.is_none());
+        }
         parts.sort_by(|a, b| a.source.first().cmp(b.source.first()));
         let mut parts = parts.into_iter();
         let Some(mut whole) = parts.next() else { continue };
         whole.name = name(&whole.id);
+        whole.fault = fault;
         let mut stamps = vec![(relative(input, whole.source.first()), whole.stamp.clone())];
         for part in parts {
             stamps.push((relative(input, part.source.first()), part.stamp));
             whole.n_files += part.n_files;
             whole.announced = whole.announced.max(part.announced);
             whole.problem = whole.problem.or(part.problem);
-            whole.fault = whole.fault.or(part.fault);
             whole.warnings.extend(part.warnings);
             match (&mut whole.source, part.source) {
                 (SeriesSource::Folders(folders), SeriesSource::Folders(more)) => {
@@ -154,6 +159,7 @@ fn list_folder(input: &Path, folder: &Path, cache: &ContentsCache) -> io::Result
                 announced: series.announced,
                 problem: contents.unreadable.first().cloned(),
                 fault: contents.fault.clone(),
+                no_scan: series.no_scan.clone(),
                 warnings: Vec::new(),
             });
         }
@@ -175,7 +181,8 @@ fn list_folder(input: &Path, folder: &Path, cache: &ContentsCache) -> io::Result
 /// METHOD: a file that cannot be read counts as a slice of the only series of its folder, which then
 /// fails. In a folder with several series it may belong to any of them: they are scored with a warning,
 /// since a gap between slices is refused and the announced number of instances is waited for. The same goes for a file that
-/// denies its reader. After any other fault of the machine, all series of the folder wait for the next run.
+/// denies its reader. After any other fault of the machine, all series of the folder wait for the next run. A series without
+/// slices is excluded by the files that it has, and waits only after such a fault.
 fn of_folder(
     input: &Path,
     folder: &Path,
@@ -184,11 +191,12 @@ fn of_folder(
     stamps: &[FileStamp],
 ) -> Vec<DiscoveredSeries> {
     let mut discovered = Vec::new();
-    let is_alone = contents.series.len() == 1;
+    let is_alone = contents.series.iter().filter(|series| series.no_scan.is_none()).count() == 1;
     for series in &contents.series {
-        let cause = contents.unreadable.first().cloned();
+        let cause = contents.unreadable.first().filter(|_| series.no_scan.is_none()).cloned();
         let (problem, doubt) = if is_alone { (cause, None) } else { (None, cause) };
         let (fault, denied) = match &contents.fault {
+            Some(fault) if fault.is_denied && series.no_scan.is_some() => (None, None),
             Some(fault) if fault.is_denied && !is_alone => (None, Some(fault.cause.clone())),
             fault => (fault.clone(), None),
         };
@@ -206,6 +214,7 @@ fn of_folder(
             announced: series.announced,
             problem,
             fault,
+            no_scan: series.no_scan.clone(),
             warnings: doubt_causes.map(doubt).collect(),
         });
     }
@@ -228,6 +237,7 @@ fn unreadable(input: &Path, path: &Path, problem: &Problem) -> DiscoveredSeries 
         announced: None,
         problem: (!is_passing).then(|| problem.cause.clone()),
         fault: is_passing.then(|| problem.clone()),
+        no_scan: None,
         warnings: Vec::new(),
     }
 }

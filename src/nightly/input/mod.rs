@@ -2,7 +2,7 @@
 
 pub(super) mod stamp;
 mod folder;
-mod contents;
+pub(super) mod contents;
 pub(super) mod series;
 pub(super) mod discover;
 pub mod candidates;

@@ -1,5 +1,6 @@
 //! A series of the input, and where its files are.
 
+use super::contents::NoScan;
 use super::folder::{FolderEntries, stamps};
 use super::stamp::Stamp;
 use crate::nightly::problem::Problem;
@@ -25,6 +26,8 @@ pub(crate) struct DiscoveredSeries {
     pub(crate) problem: Option<String>,
     /// The fault of the machine by which it cannot be read now.
     pub(crate) fault: Option<Problem>,
+    /// Why it is no scan, where none of its files is a slice.
+    pub(crate) no_scan: Option<NoScan>,
     /// Reasons to doubt it.
     pub(crate) warnings: Vec<String>,
 }

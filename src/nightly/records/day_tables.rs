@@ -1,9 +1,9 @@
-//! The tables `scores`, `growth` and `drift`, which are made of the records, a file for each day.
+//! The tables `scores`, `score_exclusions`, `growth` and `drift`, which are made of the records, a file for each day.
 
-use super::ledger::Ledger;
+use super::ledger::{DayRows, Ledger};
 use crate::nightly::follow_up::drift::{self, NoduleMeasurements};
 use crate::nightly::scan::model::LoadedModel;
-use crate::tables::{Drift, Growth, Score};
+use crate::tables::{Drift, Growth, Score, ScoreExclusion};
 use fs_err as fs;
 use nodulus_nets::TrainingProfile;
 use nodulus_store::{Partitions, Provenance, Row, Store, record};
@@ -58,12 +58,13 @@ impl<'a> DayTables<'a> {
     pub(crate) fn write(&self, ledger: &Ledger, days: &BTreeSet<String>) -> Result<(), Error> {
         for day in days {
             let provenance = Provenance::from([(RECORDS.to_owned(), ledger.hash_of_day(day))]);
-            let scores = ledger.rows_on(day)?;
+            let DayRows { scores, exclusions } = ledger.rows_on(day)?;
             let current = scores.iter().filter(|row| !row.superseded);
             let measured: Vec<NoduleMeasurements> =
                 current.map(|row| NoduleMeasurements::of(day, row)).collect();
             self.put(day, drift::by_night(&measured, &self.profiles), &provenance)?;
             self.put(day, ledger.growth_on(day)?, &provenance)?;
+            self.put(day, exclusions, &provenance)?;
             self.put(day, scores, &provenance)?;
         }
         Ok(())
@@ -81,7 +82,8 @@ impl<'a> DayTables<'a> {
     pub(crate) fn outdated(&self, ledger: &Ledger) -> BTreeSet<String> {
         let is_current = |day: &str| {
             let records = Some(ledger.hash_of_day(day));
-            [Score::TABLE, Growth::TABLE, Drift::TABLE].into_iter().all(|table| {
+            let tables = [Score::TABLE, ScoreExclusion::TABLE, Growth::TABLE, Drift::TABLE];
+            tables.into_iter().all(|table| {
                 let table = Partitions::of(self.store.root(), table);
                 table.and_then(|table| table.provenance(day, RECORDS)) == records
             })

@@ -13,7 +13,7 @@ pub(crate) struct LedgerEntry {
     pub(crate) undone: Option<Undone>,
     /// Whether it has a result, current or superseded.
     pub(crate) has_result: bool,
-    /// For each day with a result of the series, a hash of what its rows are made of.
+    /// For each day with a result or the exclusion of the series, a hash of what its rows are made of.
     pub(super) hashes_by_day: BTreeMap<String, String>,
     pub(super) compared: Option<ComparedResult>,
 }
@@ -42,6 +42,8 @@ pub(crate) enum SeriesState {
     },
     /// It failed for this cause.
     Failed(ResultInputs, String),
+    /// A rule excludes it, for this reason.
+    Excluded(ResultInputs, String),
     /// No attempt came to an end, as the machine or the program was at fault.
     Undone(Undone),
 }
@@ -58,6 +60,9 @@ impl LedgerEntry {
                 },
                 AttemptOutcome::Failed(cause) => {
                     SeriesState::Failed(attempt.inputs.clone(), cause.clone())
+                }
+                AttemptOutcome::Excluded(exclusion) => {
+                    SeriesState::Excluded(attempt.inputs.clone(), exclusion.reason.clone())
                 }
             },
             (None, Some(since)) => SeriesState::Waiting(since.clone()),

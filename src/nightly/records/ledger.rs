@@ -7,7 +7,7 @@ use super::entry::{ComparedResult, LedgerEntry, SeriesState};
 use super::record::{Attempt, SeriesRecord};
 use crate::nightly::follow_up::growth::{self, MatchingRule};
 use crate::nightly::follow_up::scan::FollowUpScan;
-use crate::tables::{Growth, Score};
+use crate::tables::{Growth, Score, ScoreExclusion};
 use fs_err as fs;
 use nodulus_store::{Error, durable, hash, record};
 use rayon::prelude::*;
@@ -26,6 +26,13 @@ pub(crate) struct Ledger {
     patients: BTreeMap<String, BTreeSet<String>>,
     /// Series by day with a result.
     days: BTreeMap<String, BTreeSet<String>>,
+}
+
+/// The rows of a day that each stand in one record.
+#[derive(Debug, Default)]
+pub(super) struct DayRows {
+    pub(super) scores: Vec<Score>,
+    pub(super) exclusions: Vec<ScoreExclusion>,
 }
 
 impl Ledger {
@@ -197,7 +204,7 @@ impl Ledger {
         Ok(fs::remove_file(self.path(id))?)
     }
 
-    /// The days with a result.
+    /// The days with a result or an exclusion.
     pub(super) fn days(&self) -> impl Iterator<Item = &String> {
         self.days.keys()
     }
@@ -227,11 +234,19 @@ impl Ledger {
     /// # Errors
     ///
     /// Fails if a record cannot be read.
-    pub(super) fn rows_on(&self, day: &str) -> Result<Vec<Score>, Error> {
+    pub(super) fn rows_on(&self, day: &str) -> Result<DayRows, Error> {
         let ids: Vec<&String> = self.of_day(day).map(|(id, _)| id).collect();
-        let read = |id: &&String| Ok(self.read(id)?.rows_on(day).collect::<Vec<_>>());
-        let rows: Vec<Vec<Score>> = ids.par_iter().map(read).collect::<Result<_, Error>>()?;
-        Ok(rows.into_iter().flatten().collect())
+        let read = |id: &&String| -> Result<(Vec<Score>, Vec<ScoreExclusion>), Error> {
+            let record = self.read(id)?;
+            Ok((record.rows_on(day).collect(), record.exclusions_on(day).collect()))
+        };
+        let of_records: Vec<_> = ids.par_iter().map(read).collect::<Result<_, Error>>()?;
+        let mut rows = DayRows::default();
+        for (scores, exclusions) in of_records {
+            rows.scores.extend(scores);
+            rows.exclusions.extend(exclusions);
+        }
+        Ok(rows)
     }
 
     fn path(&self, id: &str) -> PathBuf {

@@ -1,6 +1,7 @@
 use super::*;
 use crate::nightly::records::entry::SeriesState;
 use crate::nightly::records::record::{AttemptOutcome, SeriesResult};
+use crate::nightly::scan::exclusion::SeriesExclusion;
 use crate::nightly::scan::result_inputs::ResultInputs;
 
 fn attempt(key: &str, day: &str, outcome: AttemptOutcome) -> Attempt {
@@ -69,7 +70,8 @@ fn an_older_result_stays_and_its_day_changes() {
     // As another process reads it.
     let ledger = Ledger::open(store.path()).unwrap();
     assert_eq!(ledger.read("1.2").unwrap(), record);
-    let rows = |day| ledger.rows_on(day).unwrap().iter().map(|r| r.superseded).collect::<Vec<_>>();
+    let rows =
+        |day| ledger.rows_on(day).unwrap().scores.iter().map(|r| r.superseded).collect::<Vec<_>>();
     assert_eq!(rows("2026-01-02"), [true, true]);
     assert_eq!(rows("2026-01-03"), [false]);
     assert_eq!(rows("2026-01-01"), [false; 0]);
@@ -95,4 +97,41 @@ fn a_damaged_record_is_named() {
     assert!(error.contains("is not a record"), "{error}");
     ledger.remove("1.2").unwrap();
     assert!(Ledger::open(store.path()).unwrap().states().next().is_none());
+}
+
+#[test]
+fn an_exclusion_is_superseded_once_the_series_is_scored() {
+    let store = tempfile::tempdir().unwrap();
+    let mut ledger = Ledger::open(store.path()).unwrap();
+    let mut record = ledger.read("1.2").unwrap();
+    let exclusion = SeriesExclusion {
+        rule: "not_hu".to_owned(),
+        reason: "holds densities".to_owned(),
+        n_candidates: 3,
+    };
+    record.supersede(attempt("a", "2026-01-01", AttemptOutcome::Excluded(exclusion)));
+    let first = BTreeSet::from(["2026-01-01".to_owned()]);
+    assert_eq!(ledger.write(&record).unwrap(), first);
+    let rows = |ledger: &Ledger| ledger.rows_on("2026-01-01").unwrap().exclusions;
+    let [row] = &rows(&ledger)[..] else { panic!() };
+    assert_eq!((row.rule.as_str(), row.n_candidates), ("not_hu", 3));
+    assert_eq!(row.excluded_at, "2026-01-01T01:00:00Z");
+    assert!(ledger.rows_on("2026-01-01").unwrap().scores.is_empty());
+    // The ledger is the same when it is read again.
+    let again = Ledger::open(store.path()).unwrap();
+    assert_eq!(rows(&again), rows(&ledger));
+    assert_eq!(again.hash_of_day("2026-01-01"), ledger.hash_of_day("2026-01-01"));
+    record.supersede(attempt("b", "2026-01-02", scored(1)));
+    let both = BTreeSet::from(["2026-01-01".to_owned(), "2026-01-02".to_owned()]);
+    assert_eq!(ledger.write(&record).unwrap(), both);
+    assert!(rows(&ledger)[0].superseded);
+    // An exclusion later keeps the rows of the result, as superseded.
+    let exclusion = SeriesExclusion {
+        rule: "inclusion".to_owned(),
+        reason: "too thick".to_owned(),
+        n_candidates: 0,
+    };
+    record.supersede(attempt("b", "2026-01-03", AttemptOutcome::Excluded(exclusion)));
+    ledger.write(&record).unwrap();
+    assert!(ledger.rows_on("2026-01-02").unwrap().scores.iter().all(|row| row.superseded));
 }

@@ -2,8 +2,9 @@
 
 use crate::nightly::deliver::OutputKind;
 use crate::nightly::follow_up::scan::FollowUpScan;
+use crate::nightly::scan::exclusion::SeriesExclusion;
 use crate::nightly::scan::result_inputs::ResultInputs;
-use crate::tables::Score;
+use crate::tables::{Score, ScoreExclusion};
 use nodulus_faults::FaultClass;
 use nodulus_store::hash;
 use serde::{Deserialize, Serialize};
@@ -23,7 +24,7 @@ pub(crate) struct SeriesRecord {
     /// Why the last run left it undone, where the machine or the program was at fault. That is no result.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) undone: Option<Undone>,
-    /// Earlier attempts with a result, oldest first.
+    /// Earlier attempts with a result or an exclusion, oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) superseded: Vec<Attempt>,
 }
@@ -62,7 +63,7 @@ impl Attempt {
     pub(super) fn follow_up_scan(&self) -> Option<&FollowUpScan> {
         match &self.outcome {
             AttemptOutcome::Scored(result) => result.visit.as_ref(),
-            AttemptOutcome::Failed(_) => None,
+            AttemptOutcome::Failed(_) | AttemptOutcome::Excluded(_) => None,
         }
     }
 }
@@ -75,6 +76,8 @@ pub(crate) enum AttemptOutcome {
     Scored(Box<SeriesResult>),
     /// It failed for this cause, which is one of its content.
     Failed(String),
+    /// A rule excludes it.
+    Excluded(SeriesExclusion),
 }
 
 /// The result of a series.
@@ -93,12 +96,12 @@ pub(crate) struct SeriesResult {
 }
 
 impl SeriesRecord {
-    /// Adds an attempt. The result before it, if any, becomes superseded.
+    /// Adds an attempt. The result or exclusion before it, if any, becomes superseded.
     pub(crate) fn supersede(&mut self, attempt: Attempt) {
         self.waiting_since = None;
         self.undone = None;
         if let Some(previous) = self.current.replace(attempt)
-            && matches!(previous.outcome, AttemptOutcome::Scored(_))
+            && matches!(previous.outcome, AttemptOutcome::Scored(_) | AttemptOutcome::Excluded(_))
         {
             self.superseded.push(previous);
         }
@@ -108,7 +111,7 @@ impl SeriesRecord {
     pub(crate) fn result(&mut self) -> Option<&mut SeriesResult> {
         match &mut self.current.as_mut()?.outcome {
             AttemptOutcome::Scored(result) => Some(result),
-            AttemptOutcome::Failed(_) => None,
+            AttemptOutcome::Failed(_) | AttemptOutcome::Excluded(_) => None,
         }
     }
 
@@ -117,17 +120,42 @@ impl SeriesRecord {
         self.results().next().is_some()
     }
 
+    /// Its attempts, oldest first, each with whether it is superseded.
+    fn attempts(&self) -> impl Iterator<Item = (&Attempt, bool)> {
+        let old = self.superseded.iter().map(|attempt| (attempt, true));
+        old.chain(self.current.iter().map(|attempt| (attempt, false)))
+    }
+
     /// Its results, oldest first, each with whether it is superseded.
     fn results(&self) -> impl Iterator<Item = (&Attempt, &SeriesResult, bool)> {
-        let old = self.superseded.iter().map(|attempt| (attempt, true));
-        let all = old.chain(self.current.iter().map(|attempt| (attempt, false)));
-        all.filter_map(|(attempt, superseded)| match &attempt.outcome {
+        self.attempts().filter_map(|(attempt, superseded)| match &attempt.outcome {
             AttemptOutcome::Scored(result) => Some((attempt, &**result, superseded)),
-            AttemptOutcome::Failed(_) => None,
+            AttemptOutcome::Failed(_) | AttemptOutcome::Excluded(_) => None,
         })
     }
 
-    /// Its rows of a day.
+    /// Its exclusions, oldest first, each with whether it is superseded.
+    fn exclusions(&self) -> impl Iterator<Item = (&Attempt, &SeriesExclusion, bool)> {
+        self.attempts().filter_map(|(attempt, superseded)| match &attempt.outcome {
+            AttemptOutcome::Excluded(exclusion) => Some((attempt, exclusion, superseded)),
+            AttemptOutcome::Scored(_) | AttemptOutcome::Failed(_) => None,
+        })
+    }
+
+    /// Its rows of `score_exclusions` of a day.
+    pub(super) fn exclusions_on(&self, day: &str) -> impl Iterator<Item = ScoreExclusion> {
+        let on_day = self.exclusions().filter(move |(attempt, ..)| attempt.scored_on == day);
+        on_day.map(|(attempt, exclusion, superseded)| ScoreExclusion {
+            series_instance_uid: self.id.clone(),
+            rule: exclusion.rule.clone(),
+            reason: exclusion.reason.clone(),
+            n_candidates: exclusion.n_candidates as i64,
+            excluded_at: attempt.at.clone(),
+            superseded,
+        })
+    }
+
+    /// Its rows of `scores` of a day.
     pub(super) fn rows_on(&self, day: &str) -> impl Iterator<Item = Score> {
         let on_day = self.results().filter(move |(attempt, ..)| attempt.scored_on == day);
         on_day.flat_map(|(_, result, superseded)| {
@@ -135,7 +163,7 @@ impl SeriesRecord {
         })
     }
 
-    /// For each day with a result, a hash of what its rows are made of.
+    /// For each day with a result or an exclusion, a hash of what its rows are made of.
     pub(super) fn hashes_by_day(&self) -> BTreeMap<String, String> {
         let mut days: BTreeMap<String, Vec<&str>> = BTreeMap::new();
         for (attempt, _, superseded) in self.results() {
@@ -143,6 +171,11 @@ impl SeriesRecord {
                 &attempt.inputs;
             let state = if superseded { "superseded" } else { "current" };
             let parts = [content_sha256, candidates_sha256, recipe_sha256, &attempt.at, state];
+            days.entry(attempt.scored_on.clone()).or_default().extend(parts);
+        }
+        for (attempt, SeriesExclusion { rule, reason, .. }, superseded) in self.exclusions() {
+            let state = if superseded { "superseded" } else { "current" };
+            let parts = [attempt.at.as_str(), rule, reason, state];
             days.entry(attempt.scored_on.clone()).or_default().extend(parts);
         }
         days.into_iter().map(|(day, parts)| (day, hash::sha256_parts(parts))).collect()

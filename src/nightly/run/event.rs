@@ -47,6 +47,17 @@ pub enum RunEvent {
         /// The cause.
         cause: String,
     },
+    /// A rule excludes a series.
+    Excluded {
+        /// The series.
+        series: String,
+        /// Name of the rule.
+        rule: String,
+        /// Why it excludes the series.
+        reason: String,
+        /// Candidates that name the series, which are not scored.
+        n_candidates: usize,
+    },
     /// A series has no candidates yet.
     Waiting {
         /// The series.

@@ -2,6 +2,7 @@
 
 use crate::nightly::input::series::DiscoveredSeries;
 use crate::nightly::problem::Problem;
+use crate::nightly::scan::exclusion::SeriesExclusion;
 use crate::nightly::scan::files::OpenScan;
 use crate::nightly::scan::memory::MemoryLease;
 use crate::nightly::scan::result_inputs::ResultInputs;
@@ -26,6 +27,8 @@ pub(super) enum SeriesOutcome<'a> {
     /// Its files still change.
     Settling,
     Failed(Problem),
+    /// A rule excludes it.
+    Excluded(SeriesExclusion),
 }
 
 /// A scored scan with its voxels.

@@ -25,7 +25,7 @@ use crate::nightly::scan::training_range;
 use crate::nightly::settings::ScoreSettings;
 use nodulus_faults::FaultClass;
 use nodulus_faults::retry::WAITS;
-use nodulus_store::{Store, clock, hash, lock};
+use nodulus_store::{Store, clock, disk, hash, lock};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -36,7 +36,7 @@ use std::time::{Duration, Instant, SystemTime};
 pub use super::context::RunOptions;
 
 /// Version of scoring; raised when results change although their inputs stay.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// Where the store keeps what the sources of the input hold.
 const CACHE: &str = "cache/input.json";
@@ -194,6 +194,15 @@ fn notices(context: &RunContext<'_>, summary: &RunSummary) -> Vec<String> {
              `--allow-training-patients` (`score.allow_training_patients = true`) scores them"
         ));
     }
+    let named = summary.exclusions.iter().filter(|series| series.n_candidates > 0);
+    let (n_named, n_candidates) =
+        named.fold((0, 0), |(n, all), series| (n + 1, all + series.n_candidates));
+    if n_named > 0 {
+        notices.push(format!(
+            "{n_named} series with {n_candidates} candidates are excluded and not scored; `score_exclusions` says why, and \
+             `score.inclusion` has the rules for reformats and other scans"
+        ));
+    }
     let RunSummary { empty_masks, nodules, .. } = *summary;
     if 2 * empty_masks > nodules {
         notices.push(format!(
@@ -226,11 +235,9 @@ fn listed(
 
 /// Refuses a store or outputs in the input: outputs would be taken for scans.
 fn refuse_nested(settings: &ScoreSettings) -> Result<(), Error> {
-    let Ok(input) = fs_err::canonicalize(&settings.input) else { return Ok(()) };
     let output = settings.output();
     for (setting, path) in [("score.store", &settings.store), ("score.output", &output)] {
-        let existing = path.ancestors().find_map(|path| fs_err::canonicalize(path).ok());
-        if existing.is_some_and(|existing| existing.starts_with(&input)) {
+        if disk::lies_in(path, &settings.input) {
             return Err(Error::InInput { setting, path: path.clone() });
         }
     }

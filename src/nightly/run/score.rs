@@ -28,6 +28,7 @@ pub(super) fn score<'a>(
         ReadOutcome::Unchanged => SeriesOutcome::Unchanged,
         ReadOutcome::Settling => SeriesOutcome::Settling,
         ReadOutcome::Failed(problem) => SeriesOutcome::Failed(problem),
+        ReadOutcome::Excluded(exclusion) => SeriesOutcome::Excluded(exclusion),
         ReadOutcome::Ready(loaded) => {
             let score = || score_scan(context, &series.id, *loaded, batch, completes.clone());
             match catch_unwind(AssertUnwindSafe(score)) {

@@ -27,6 +27,8 @@ pub struct JobStatus {
     pub undone: Vec<SeriesStatus>,
     /// Number of series among the failed and the undone ones that never had a result.
     pub never_scored: usize,
+    /// Series that a rule excludes, and why.
+    pub excluded: Vec<SeriesStatus>,
 }
 
 /// Status of a series.
@@ -69,6 +71,9 @@ pub fn status(store: &Store) -> Result<JobStatus, Error> {
             }
             SeriesState::Failed(_, cause) => {
                 status.failed.push(SeriesStatus { id, detail: cause.clone() });
+            }
+            SeriesState::Excluded(_, reason) => {
+                status.excluded.push(SeriesStatus { id, detail: reason.clone() });
             }
         }
     }

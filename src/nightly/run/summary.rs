@@ -45,6 +45,10 @@ pub struct RunSummary {
     pub undone: usize,
     /// Series that failed or were left undone, now or before, and never had a result.
     pub never_scored: usize,
+    /// Series that a rule excludes.
+    pub excluded: usize,
+    /// Series that were excluded before and have not changed.
+    pub excluded_before: usize,
     /// Series that are left, as the run stopped early.
     pub left: usize,
     /// Rows written to `scores`.
@@ -63,6 +67,8 @@ pub struct RunSummary {
     pub settling_series: Vec<String>,
     /// Series that failed or are left undone, and why.
     pub failures: Vec<SeriesFailure>,
+    /// Series that a rule excludes, and why.
+    pub exclusions: Vec<ExcludedSeries>,
     /// Warnings.
     pub warnings: Vec<String>,
     /// The error that stopped the run, if any.
@@ -108,6 +114,19 @@ pub struct SeriesFailure {
     /// Whose fault it is; `content` for a series that failed.
     #[serde(default)]
     pub class: FaultClass,
+}
+
+/// A series that a rule excludes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExcludedSeries {
+    /// The series.
+    pub id: String,
+    /// Name of the rule, as in `score_exclusions`.
+    pub rule: String,
+    /// Why it excludes the series.
+    pub reason: String,
+    /// Candidates that name the series, which are not scored.
+    pub n_candidates: usize,
 }
 
 impl RunSummary {

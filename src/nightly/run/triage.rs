@@ -76,11 +76,12 @@ impl Triage<'_> {
         let names = [series.id.as_str(), stem.as_str()].into_iter().filter(|name| !name.is_empty());
         let candidates = self.candidates.of(names);
         let state = ledger.state(&series.name).cloned();
-        if candidates.is_empty() && series.is_readable() {
+        if candidates.is_empty() && series.is_readable() && series.no_scan.is_none() {
             match state {
                 // A result stays, even if its candidates are gone.
                 Some(SeriesState::Scored { .. }) => self.summary.unchanged += 1,
                 Some(SeriesState::Failed(..)) => self.summary.failed_before += 1,
+                Some(SeriesState::Excluded(..)) => self.summary.excluded_before += 1,
                 Some(SeriesState::Waiting(_)) => self.summary.waiting += 1,
                 Some(SeriesState::Undone(_)) | None => {
                     self.summary.waiting += 1;
@@ -108,7 +109,13 @@ impl Triage<'_> {
                 self.summary.failed_before += 1;
                 return Ok(None);
             }
-            Some(SeriesState::Scored { inputs, .. }) => (Some(inputs), None),
+            Some(SeriesState::Excluded(inputs, _)) if is_same(&inputs) => {
+                self.summary.excluded_before += 1;
+                return Ok(None);
+            }
+            Some(SeriesState::Scored { inputs, .. } | SeriesState::Excluded(inputs, _)) => {
+                (Some(inputs), None)
+            }
             Some(SeriesState::Failed(inputs, _)) if !self.retry_failed => (Some(inputs), None),
             Some(SeriesState::Failed(..) | SeriesState::Waiting(_) | SeriesState::Undone(_))
             | None => (None, None),

@@ -4,7 +4,7 @@ use super::context::RunContext;
 use super::error::Error;
 use super::event::RunEvent;
 use super::finished::{FinishedSeries, ScoredSeries, SeriesOutcome};
-use super::summary::{RunSummary, SeriesFailure};
+use super::summary::{ExcludedSeries, RunSummary, SeriesFailure};
 use crate::nightly::deliver::{DeliveredFile, OutputKind, deliver};
 use crate::nightly::follow_up::drift::MaskRule;
 use crate::nightly::input::series::DiscoveredSeries;
@@ -15,11 +15,13 @@ use crate::nightly::records::record::{
 };
 use crate::nightly::records::rows;
 use crate::nightly::redaction;
+use crate::nightly::scan::exclusion::SeriesExclusion;
 use crate::nightly::scan::result_inputs::ResultInputs;
 use crate::nightly::scan::scored::ScoredNodule;
 use nodulus_faults::FaultClass;
 use nodulus_store::{clock, hash};
 use std::collections::{BTreeMap, BTreeSet};
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::mpsc::Receiver;
@@ -108,6 +110,7 @@ impl<'a> ResultWriter<'a> {
                     match current.outcome {
                         AttemptOutcome::Scored(_) => self.summary.unchanged += 1,
                         AttemptOutcome::Failed(_) => self.summary.failed_before += 1,
+                        AttemptOutcome::Excluded(_) => self.summary.excluded_before += 1,
                     }
                 }
             }
@@ -123,6 +126,22 @@ impl<'a> ResultWriter<'a> {
                 if let Err(problem) = written {
                     return self.fail(&series, record, inputs, is_completed, problem);
                 }
+            }
+            SeriesOutcome::Excluded(exclusion) => {
+                // As with a failure, what the rules say of files that are not as they were listed is no result.
+                if series.no_scan.is_none() {
+                    match self.is_as_listed(&series) {
+                        Ok(true) => {}
+                        Ok(false) => return self.settling(name),
+                        Err(error) => {
+                            let problem = Problem::of(&self.context.settings.input, &error);
+                            return self.set_back(name, problem.of_machine());
+                        }
+                    }
+                }
+                let excluded = self.excluded(name, exclusion);
+                let now = clock::timestamp(SystemTime::now());
+                record.supersede(Attempt::new(inputs, now, excluded));
             }
         }
         record.undone = None;
@@ -144,9 +163,9 @@ impl<'a> ResultWriter<'a> {
             return self.set_back(&series.name, problem);
         }
         if series.problem.is_none() {
-            match series.source.stamp(&self.context.settings.input) {
-                Ok(stamp) if stamp.text == series.stamp.text => {}
-                Ok(_) => return self.settling(&series.name),
+            match self.is_as_listed(series) {
+                Ok(true) => {}
+                Ok(false) => return self.settling(&series.name),
                 Err(_) => return self.set_back(&series.name, problem.of_machine()),
             }
         }
@@ -159,6 +178,12 @@ impl<'a> ResultWriter<'a> {
         Ok(())
     }
 
+    /// Whether the files of a series are still as they were listed.
+    fn is_as_listed(&self, series: &DiscoveredSeries) -> io::Result<bool> {
+        let stamp = series.source.stamp(&self.context.settings.input)?;
+        Ok(stamp.text == series.stamp.text)
+    }
+
     fn settling(&mut self, name: &str) -> Result<(), Error> {
         self.summary.settling += 1;
         self.summary.settling_series.push(name.to_owned());
@@ -168,7 +193,7 @@ impl<'a> ResultWriter<'a> {
 
     /// Keeps a series that met a fault of the machine or of the program for another attempt; its record stays as it is.
     fn set_back(&mut self, name: &str, problem: Problem) -> Result<(), Error> {
-        let cause = self.redacted(&problem.cause);
+        let cause = self.named(&problem.cause);
         if problem.is_disk_full {
             return Err(Error::DiskFull { cause });
         }
@@ -191,23 +216,36 @@ impl<'a> ResultWriter<'a> {
         self.update_tables()
     }
 
-    fn redacted(&self, cause: &str) -> String {
-        let identity = &self.context.identity;
-        if identity.is_replaced() {
-            redaction::with_renamed_uids(cause, &|uid| identity.uid(uid))
-        } else {
-            cause.to_owned()
-        }
-    }
-
     fn failed(&mut self, name: &str, cause: &str) -> AttemptOutcome {
-        let cause = self.redacted(cause);
+        let cause = self.named(cause);
         self.summary.failed += 1;
         let class = FaultClass::Content;
         let failure = SeriesFailure { id: name.to_owned(), cause: cause.clone(), class };
         self.summary.failures.push(failure);
         (self.context.notify)(RunEvent::Failed { series: name.to_owned(), cause: cause.clone() });
         AttemptOutcome::Failed(cause)
+    }
+
+    fn excluded(&mut self, name: &str, exclusion: SeriesExclusion) -> AttemptOutcome {
+        let exclusion = SeriesExclusion { reason: self.named(&exclusion.reason), ..exclusion };
+        let SeriesExclusion { rule, reason, n_candidates } = exclusion.clone();
+        self.summary.excluded += 1;
+        let id = name.to_owned();
+        let row = ExcludedSeries { id, rule: rule.clone(), reason: reason.clone(), n_candidates };
+        self.summary.exclusions.push(row);
+        let series = name.to_owned();
+        (self.context.notify)(RunEvent::Excluded { series, rule, reason, n_candidates });
+        AttemptOutcome::Excluded(exclusion)
+    }
+
+    /// A text with the UIDs as results name them.
+    fn named(&self, text: &str) -> String {
+        let identity = &self.context.identity;
+        if identity.is_replaced() {
+            redaction::with_renamed_uids(text, &|uid| identity.uid(uid))
+        } else {
+            text.to_owned()
+        }
     }
 
     fn warn(&mut self, name: &str, warning: &str) {

@@ -1,6 +1,7 @@
 //! The files of a scan: their content, their headers, and the slices that its candidates need.
 
 use crate::nightly::input::series::{SeriesFolder, SeriesSource};
+use crate::stages::ingest::JudgedScan;
 use nodulus_formats::cohort::CaseFiles;
 use nodulus_formats::dicom::{self, OpenSeries, SeriesInfo, SourceSeries, Tolerances};
 use nodulus_formats::image_file::ImageRules;
@@ -118,6 +119,12 @@ impl OpenScan {
             Self::Dicom { series, .. } => Some(&series.info),
             Self::Image { .. } => None,
         }
+    }
+
+    /// What the rules of inclusion look at.
+    pub(super) fn judged(&self) -> JudgedScan<'_> {
+        let spacing = Some(self.geometry().spacing().ijk()[2]);
+        self.info().map_or_else(JudgedScan::default, |info| JudgedScan::of_series(info, spacing))
     }
 
     /// Its DICOM files and their `SOPInstanceUID`, in the order of k; empty for an image file.

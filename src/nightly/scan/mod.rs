@@ -7,6 +7,7 @@ pub mod model;
 pub(super) mod contract;
 pub(super) mod segment;
 mod region;
+pub(super) mod exclusion;
 pub(super) mod read;
 pub mod scored;
 pub(super) mod nodules;

@@ -45,6 +45,7 @@ pub(crate) struct LoadedModel {
 impl LoadedModel {
     pub(crate) fn load(paths: &[PathBuf], device: &Device) -> Result<Self, Error> {
         let files = paths.iter().map(|path| weights_file(path)).collect::<Result<Vec<_>, _>>()?;
+        let networks = Ensemble::load(&files, device)?;
         let sha256 = |path: PathBuf| {
             hash::sha256_file(&path).map_err(|source| Error::Io { path: path.clone(), source })
         };
@@ -54,7 +55,6 @@ impl LoadedModel {
             .iter()
             .map(|file| sha256(file.with_extension("json")))
             .collect::<Result<_, _>>()?;
-        let networks = Ensemble::load(&files, device)?;
         let architecture = networks.config().architecture.name();
         let digits = match &weights[..] {
             [one] => one.clone(),

@@ -1,11 +1,13 @@
 //! Reads what the model needs of a series.
 
+use super::exclusion::{self, SeriesExclusion};
 use super::files::{self, OpenScan, ScanFiles};
 use super::memory::{ExceedsBudget, MemoryBudget, MemoryLease};
 use super::region::LocatedCandidate;
 use super::result_inputs::ResultInputs;
 use super::segment;
 use crate::nightly::input::candidates::{NoduleCandidate, ScanCandidates};
+use crate::nightly::input::contents::NoScan;
 use crate::nightly::input::series::DiscoveredSeries;
 use crate::nightly::problem::Problem;
 use crate::nightly::settings::ScoreSettings;
@@ -49,6 +51,14 @@ pub(crate) enum ReadOutcome<'a> {
     Settling,
     /// It cannot be read.
     Failed(Problem),
+    /// A rule excludes it.
+    Excluded(SeriesExclusion),
+}
+
+impl ReadOutcome<'_> {
+    fn excluded(NoScan { rule, reason }: NoScan, n_candidates: usize) -> Self {
+        Self::Excluded(SeriesExclusion { rule, reason, n_candidates })
+    }
 }
 
 /// A scan with what the model needs of it.
@@ -77,6 +87,16 @@ enum Error {
     Problem(String),
 }
 
+impl Error {
+    /// Why the series is excluded although it cannot be read.
+    fn exclusion(&self, settings: &ScoreSettings) -> Option<NoScan> {
+        match self {
+            Self::Scan(files::Error::Dicom(error)) => exclusion::of_error(settings, error),
+            _ => None,
+        }
+    }
+}
+
 /// Reads a series. An error or a panic is the outcome of this series alone.
 pub(crate) fn read<'a>(
     settings: &ScoreSettings,
@@ -87,7 +107,13 @@ pub(crate) fn read<'a>(
     let read = || try_read(settings, budget, &pending, &mut inputs);
     let outcome = match catch_unwind(AssertUnwindSafe(read)) {
         Ok(Ok(outcome)) => outcome,
-        Ok(Err(error)) => ReadOutcome::Failed(Problem::of(&settings.input, &error)),
+        Ok(Err(error)) => {
+            let problem = Problem::of(&settings.input, &error);
+            match error.exclusion(settings).filter(|_| !problem.class.is_passing()) {
+                Some(no_scan) => ReadOutcome::excluded(no_scan, pending.candidates.len()),
+                None => ReadOutcome::Failed(problem),
+            }
+        }
         Err(panic) => ReadOutcome::Failed(Problem::of_panic(panic.as_ref())),
     };
     let PendingSeries { series, completes, .. } = pending;
@@ -107,6 +133,10 @@ fn try_read<'a>(
     if let Some(problem) = &series.problem {
         return Err(Error::Problem(problem.clone()));
     }
+    let n_candidates = candidates.len();
+    if let Some(no_scan) = &series.no_scan {
+        return Ok(ReadOutcome::excluded(no_scan.clone(), n_candidates));
+    }
     // Files that changed since they were listed still arrive.
     if series.source.stamp(&settings.input)?.text != series.stamp.text {
         return Ok(ReadOutcome::Settling);
@@ -116,11 +146,13 @@ fn try_read<'a>(
     if previous.as_ref().is_some_and(|previous| previous.has_same_content(inputs)) {
         return Ok(ReadOutcome::Unchanged);
     }
-    let n_candidates = candidates.candidates.len() + candidates.points.len();
+    let scan = files.open(&settings.tolerances)?;
+    if let Some(no_scan) = exclusion::by_rules(settings, scan.judged()) {
+        return Ok(ReadOutcome::excluded(no_scan, n_candidates));
+    }
     if n_candidates > MAX_CANDIDATES {
         return Err(Error::Candidates(n_candidates));
     }
-    let scan = files.open(&settings.tolerances)?;
     let geometry = *scan.geometry();
     let mut warnings = series.warnings.clone();
     let mut distinct = BTreeSet::new();

@@ -9,6 +9,7 @@ use crate::stages::crop::Window;
 use crate::stages::infer::REGION_GROWING;
 use nodulus_formats::cohort::Layout;
 use nodulus_settings::Fault;
+use nodulus_store::disk;
 
 /// Most characters of a name.
 const NAME_LENGTH: usize = 100;
@@ -20,6 +21,7 @@ pub(super) fn check(config: &Config) -> Result<(), Fault> {
     check_phantom(config)?;
     check_cohorts(config)?;
     check_cohort_names(config)?;
+    check_store(config)?;
     if let Some([low, high]) = config.ingest.inclusion.kvp
         && low > high
     {
@@ -100,6 +102,26 @@ fn check_cohorts(config: &Config) -> Result<(), Fault> {
             return Err(Fault::new(key("source"), message));
         }
         check_masks::check(cohort, &section)?;
+    }
+    Ok(())
+}
+
+/// That the store lies in no folder that is read: its files would be taken for scans and marks.
+fn check_store(config: &Config) -> Result<(), Fault> {
+    for (n, cohort) in config.ingest.cohorts.iter().enumerate() {
+        let folders = [("root", Some(&cohort.root)), ("annotations", cohort.annotations.as_ref())];
+        let folders = folders.into_iter().filter_map(|(key, path)| Some((key, path?)));
+        let around = folders
+            .filter(|(_, path)| !path.as_os_str().is_empty())
+            .find(|(_, path)| disk::lies_in(&config.store, path));
+        if let Some((key, path)) = around {
+            let message = format!(
+                "`store` `{}` lies in `ingest.cohorts.{n}.{key}`, `{}`, which is never written to; name a folder outside it",
+                config.store.display(),
+                path.display()
+            );
+            return Err(Fault::new("store", message));
+        }
     }
     Ok(())
 }

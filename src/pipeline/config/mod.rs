@@ -101,6 +101,29 @@ mod tests {
     }
 
     #[test]
+    fn a_store_in_what_is_read_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let input = folder.path().join("scans");
+        fs_err::create_dir(&input).unwrap();
+        let text = |store: &str| {
+            let store = format!("store = \"{}\"", folder.path().join(store).display());
+            let root = format!("root = \"{}\"", input.display());
+            FILE.replace("store = \"s\"", &store).replace("root = \"{store}/x\"", &root)
+        };
+        for inside in ["scans", "scans/store", "scans/a/b"] {
+            let error = read(&text(inside), &[]).unwrap_err().to_string();
+            let expected = format!("lies in `ingest.cohorts.0.root`, `{}`, which", input.display());
+            assert!(error.contains(&expected) && error.contains("1:9"), "{error}");
+        }
+        for outside in ["store", "scans2", ""] {
+            read(&text(outside), &[]).unwrap();
+        }
+        let set = format!("ingest.cohorts.0.annotations={}", folder.path().display());
+        let error = read(&text("store"), &[&set]).unwrap_err().to_string();
+        assert!(error.contains("lies in `ingest.cohorts.0.annotations`, "), "{error}");
+    }
+
+    #[test]
     fn settings_reach_tables_and_lists() {
         let sets = ["crop.margin_slices=5", "ingest.cohorts.0.name=b", "crop.window.low_hu=-900.0"];
         let config = read(

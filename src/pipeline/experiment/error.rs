@@ -2,6 +2,7 @@
 
 use crate::pipeline::config;
 use crate::pipeline::runner;
+use crate::stages::train;
 
 /// An experiment stopped.
 #[derive(Debug, thiserror::Error)]
@@ -16,6 +17,22 @@ pub enum Error {
         row: String,
         /// What is wrong.
         source: runner::Error,
+    },
+    /// The weights that a row starts from saw patients that it predicts.
+    #[error("row `{row}`")]
+    Initial {
+        /// The row.
+        row: String,
+        /// What is wrong.
+        source: train::Error,
+    },
+    /// The initial weights of a row cannot be found.
+    #[error("row `{row}`: cannot read the weights that `train.initial.checkpoint` names")]
+    InitialStore {
+        /// The row.
+        row: String,
+        /// What is wrong.
+        source: nodulus_store::Error,
     },
     /// The store could not be used.
     #[error(transparent)]

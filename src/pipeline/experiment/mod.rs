@@ -8,9 +8,10 @@ mod table;
 mod file;
 
 use super::config::Config;
+use super::outside_weights::weights_file;
 use super::runner::{self, ChosenVersions, Options, RunEvent};
-use crate::stages::{Event, Stage};
-use crate::tables::{Output, Table};
+use crate::stages::{Event, Stage, infer, train};
+use crate::tables::{Output, Sample, Table};
 pub use error::Error;
 pub use file::{Experiment, Row};
 use nodulus_nets::{Device, WEIGHTS_FILE};
@@ -58,11 +59,14 @@ pub fn run(experiment: &Experiment, means: &Means<'_>) -> Result<Vec<Line>, Erro
                 .map_err(|source| Error::Run { row: row.name.clone(), source })
         };
         let before: Vec<Stage> = config.stages().filter(|stage| *stage < Stage::Train).collect();
-        let settings: Vec<_> =
-            before.iter().filter_map(|stage| (stage.spec().settings)(&config).ok()).collect();
+        let settings = settings_of(&config, &before);
         if shared.as_ref() != Some(&settings) {
             step(&config, &before, &ChosenVersions::new())?;
+            check_initials(experiment, means, number, &settings)?;
             shared = Some(settings);
+        }
+        if row.from.is_some() {
+            check_initial(experiment, means, row, &config)?;
         }
         (means.progress)(RunEvent::Stage(Stage::Train, Event::Note(format!("row `{}`", row.name))));
         // The baseline depends on no row: it predicts once, with the first one that is measured.
@@ -118,6 +122,55 @@ pub fn run(experiment: &Experiment, means: &Means<'_>) -> Result<Vec<Line>, Erro
     let scored = experiment.rows.iter().filter(|row| row.scored);
     let rows: Vec<_> = scored.map(|row| (row.name.as_str(), &row.paper)).collect();
     table::read(&rows, experiment.folds, means.store)
+}
+
+/// The settings of some stages.
+fn settings_of(config: &Config, stages: &[Stage]) -> Vec<serde_json::Value> {
+    stages.iter().filter_map(|stage| (stage.spec().settings)(config).ok()).collect()
+}
+
+/// Checks the initial weights of a row and of those after it with the same samples, which are made now, so that nothing is
+/// trained in vain. Weights that an earlier row trains are checked once they are there.
+fn check_initials(
+    experiment: &Experiment,
+    means: &Means<'_>,
+    first: usize,
+    shared: &[serde_json::Value],
+) -> Result<(), Error> {
+    for (number, row) in experiment.rows.iter().enumerate().skip(first) {
+        let config = experiment.config(number, means.sets, means.store.root(), &[])?;
+        let before: Vec<Stage> = config.stages().filter(|stage| *stage < Stage::Train).collect();
+        if settings_of(&config, &before) != shared {
+            break;
+        }
+        if row.from.is_none() {
+            check_initial(experiment, means, row, &config)?;
+        }
+    }
+    Ok(())
+}
+
+/// Fails if the weights that a row starts from saw patients that the row predicts, and that is not allowed.
+fn check_initial(
+    experiment: &Experiment,
+    means: &Means<'_>,
+    row: &Row,
+    config: &Config,
+) -> Result<(), Error> {
+    let initial = config.train.as_ref().and_then(|train| train.initial.as_ref());
+    let Some(initial) = initial.filter(|_| !config.infer.allow_training_patients) else {
+        return Ok(());
+    };
+    let samples = means.store.require(Output::Table(Table::Samples))?;
+    let scans = means.store.require(Output::Table(Table::Scans))?;
+    let file = weights_file(&initial.checkpoint)
+        .map_err(|source| Error::InitialStore { row: row.name.clone(), source })?;
+    let has_folds = experiment.folds && row.scored;
+    let is_of_a_fold = |sample: &Sample| infer::is_of_a_fold(&config.infer, sample);
+    let is_of_a_fold: Option<&dyn Fn(&Sample) -> bool> =
+        if has_folds { Some(&is_of_a_fold) } else { None };
+    train::check_initial(&file, &scans, &samples, is_of_a_fold)
+        .map_err(|source| Error::Initial { row: row.name.clone(), source })
 }
 
 fn current(store: &Store, output: Output) -> Result<InputRef, nodulus_store::Error> {

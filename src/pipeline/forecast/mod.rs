@@ -68,7 +68,7 @@ pub struct StageForecast {
 /// # Errors
 ///
 /// Fails where the run would: for a cohort that cannot be listed, an input that is missing or does not belong to the
-/// others, weights that cannot be loaded, a phantom that cannot be written.
+/// others, weights that cannot be loaded, inputs that the settings do not allow (not with `is_every_stage`), a phantom that cannot be written.
 pub fn forecast(
     config: &Config,
     store: &Store,
@@ -89,7 +89,7 @@ pub fn forecast(
     }
     let config = &*settled(config, options.stages)?;
     runner::check_weights(config, options.stages)?;
-    let mut foresight = Foresight::new(config, store, options);
+    let mut foresight = Foresight::new(config, store, options, !is_every_stage);
     foresight.listed = found;
     foresight.is_estimate = cohorts.iter().any(|cohort| cohort.is_to_be_written);
     let outdated = outdated(store)?;

@@ -10,7 +10,7 @@ use crate::stages::ingest::{SourceCase, Sources};
 use crate::stages::{Places, Stage, Task};
 use crate::tables::{Output, SOURCES};
 use nodulus_nets::Device;
-use nodulus_store::{Job, JobSpec, Manifest, OutputSpec, Store, Version};
+use nodulus_store::{Job, JobSpec, Manifest, OutputSpec, ShardInput, Store, Version};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -83,14 +83,30 @@ pub(super) struct Foresight<'a> {
     pub(super) listed: Option<Listed>,
     /// Whether some source files are still to be written.
     pub(super) is_estimate: bool,
+    /// Whether stages are asked if the settings allow what their inputs are.
+    is_checked: bool,
     made: Vec<Version>,
     fates: BTreeMap<&'static str, Vec<Fate>>,
 }
 
+/// What is known of a job before its inputs are made.
+#[derive(Clone, Copy)]
+struct Known {
+    /// The decisions over the whole cohort that shards depend on are made.
+    is_decided: bool,
+    /// The work differs from that of the current version, apart from its inputs.
+    is_new_work: bool,
+}
+
 impl<'a> Foresight<'a> {
-    pub(super) fn new(config: &'a Config, store: &'a Store, options: &'a Options<'a>) -> Self {
+    pub(super) fn new(
+        config: &'a Config,
+        store: &'a Store,
+        options: &'a Options<'a>,
+        is_checked: bool,
+    ) -> Self {
         let (made, fates) = (Vec::new(), BTreeMap::new());
-        Self { config, store, options, listed: None, is_estimate: false, made, fates }
+        Self { config, store, options, listed: None, is_estimate: false, is_checked, made, fates }
     }
 
     /// Foresees the next step.
@@ -102,7 +118,12 @@ impl<'a> Foresight<'a> {
         let (spec, is_decided) = self.spec(stage, step, &inputs, is_incomplete)?;
         let before = runner::current(store, stage, step)?;
         let made = before.first().and_then(|version| version.as_ref().map(|v| &v.manifest));
-        let reasons = made.map_or_else(Vec::new, |made| reasons(made, &spec, &fates));
+        let contents =
+            before.first().and_then(Option::as_ref).filter(|_| stage.spec().contents.is_some());
+        // A shard that is gone is made again, for that reason alone.
+        let contents = contents.and_then(|version| Some(version.shard_record(0).ok()?.inputs));
+        let reasons =
+            made.map_or_else(Vec::new, |made| reasons(made, &spec, &fates, contents.as_deref()));
         let job = store.job(spec);
         let is_current = is_decided
             && !is_incomplete
@@ -139,7 +160,7 @@ impl<'a> Foresight<'a> {
             return Ok(found);
         }
         let is_new_work = made.is_some_and(|made| !plan::changed_work(made, job.spec()).is_empty());
-        let work = self.work((stage, step), &job, &inputs, is_decided)?;
+        let work = self.work((stage, step), &job, &inputs, Known { is_decided, is_new_work })?;
         for (n, work) in work.iter().enumerate() {
             found.counts.n_to_make += usize::from(work.is_certain());
             if *work != Work::None {
@@ -204,7 +225,7 @@ impl<'a> Foresight<'a> {
             store: self.store,
             inputs,
             sources: self.sources().unwrap_or(&none),
-            places: &|| Ok(Places::new()),
+            places: &|| Ok(Places::default()),
             roots: &roots,
             tolerances: config.ingest.reading(),
             weights: weights.as_ref().map(|(path, _)| path.as_path()),
@@ -214,12 +235,15 @@ impl<'a> Foresight<'a> {
             is_incomplete,
             progress: &|_| {},
         };
+        if self.is_checked && !is_incomplete {
+            runner::check(config, stage, step, &task)?;
+        }
         let weights = weights.as_ref().map(|(_, input)| input.clone());
         if let Some(spec) = runner::job_spec(config, stage, step, &task, weights.clone())? {
             return Ok((spec, true));
         }
         let settings = |source| Error::Settings { stage, source };
-        let spec = plan::job(config, stage, step, inputs, weights, None).map_err(settings)?;
+        let spec = plan::job(config, stage, step, inputs, weights, None, None).map_err(settings)?;
         Ok((spec, false))
     }
 
@@ -229,13 +253,15 @@ impl<'a> Foresight<'a> {
         (stage, step): (Stage, Step),
         job: &Job,
         inputs: &[Version],
-        is_decided: bool,
+        Known { is_decided, is_new_work }: Known,
     ) -> Result<Vec<Work>, Error> {
         let pending: BTreeSet<usize> = job.pending().into_iter().collect();
         let again: BTreeSet<usize> = runner::again(job, stage, self.options)?.into_iter().collect();
         let is_first = !job.has_shards()?;
         let work = |n: usize| {
             let unknown = match self.fate_of_inputs((stage, step), n, inputs) {
+                // The rows that the stage reads may be none of those that are new.
+                Fate::Changes if stage.spec().contents.is_some() && !is_new_work => true,
                 Fate::Changes => return Work::New,
                 Fate::MayChange => true,
                 Fate::Stays => !is_decided,
@@ -332,8 +358,14 @@ impl Work {
     }
 }
 
-/// How an output differs from what would be made, and which inputs will differ.
-fn reasons(made: &Manifest, wanted: &JobSpec, fates: &BTreeMap<&str, Fate>) -> Vec<String> {
+/// How an output differs from what would be made, and which inputs will differ. `contents` is what it was made from, where
+/// that is some rows of its inputs alone.
+fn reasons(
+    made: &Manifest,
+    wanted: &JobSpec,
+    fates: &BTreeMap<&str, Fate>,
+    contents: Option<&[ShardInput]>,
+) -> Vec<String> {
     let mut reasons = plan::changed_work(made, wanted);
     let changed = plan::changed_inputs(made, wanted);
     for input in &wanted.inputs {
@@ -342,10 +374,23 @@ fn reasons(made: &Manifest, wanted: &JobSpec, fates: &BTreeMap<&str, Fate>) -> V
         let reason = match fates.get(&*input.name) {
             Some(Fate::Changes) => format!("{name} change{plural}"),
             Some(Fate::MayChange) => format!("{name} may change"),
+            _ if contents.is_some() && !input.is_from_outside() => continue,
             _ if changed.contains(&input.name) => format!("{name} changed"),
             _ => continue,
         };
         if !reasons.contains(&reason) {
+            reasons.push(reason);
+        }
+    }
+    // What is still to be made has no rows to compare.
+    let is_known = fates.values().all(|fate| *fate == Fate::Stays);
+    for made in contents.into_iter().flatten().filter(|_| is_known) {
+        let of_shard = wanted.shards.iter().flat_map(|shard| &shard.inputs);
+        let differs = |input: &ShardInput| {
+            input.name == made.name && input.content_sha256 != made.content_sha256
+        };
+        let reason = format!("{} changed", made.name);
+        if of_shard.into_iter().any(differs) && !reasons.contains(&reason) {
             reasons.push(reason);
         }
     }

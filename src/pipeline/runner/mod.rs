@@ -15,7 +15,7 @@ pub use error::Error;
 use nodulus_nets::Device;
 use nodulus_store::{InputRef, Job, ShardSummary, Store, Version};
 use prepare::places;
-pub(super) use prepare::{check_weights, inputs, job_spec, maker, roots};
+pub(super) use prepare::{check, check_weights, inputs, job_spec, maker, roots};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
@@ -148,6 +148,7 @@ impl Run<'_> {
             is_incomplete: false,
             progress: &report,
         };
+        check(self.config, stage, step, &task)?;
         let weights = weights.as_ref().map(|(_, input)| input.clone());
         let before = current(self.store, stage, step)?;
         let is_current = |job: &Job| {

@@ -5,34 +5,29 @@ use crate::pipeline::config::Config;
 use crate::pipeline::outside_weights::outside_weights;
 use crate::pipeline::plan::{self, Step};
 use crate::pipeline::sources;
-use crate::stages::ingest::{SourceCase, Sources};
+use crate::stages::ingest::Sources;
 use crate::stages::{Places, Stage, StageError, Task, infer, train};
 use crate::tables::Output;
 use nodulus_store::{InputRef, JobSpec, Store, Version};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// Where each case lies, as listed by this run or now.
-pub(super) fn places(
+pub(super) fn places<'a>(
     config: &Config,
     store: &Store,
-    listed: Option<&Sources>,
-) -> Result<Places, StageError> {
-    let read;
-    let sources = if let Some(sources) = listed {
-        sources
-    } else {
-        read = sources::look(&config.ingest, store)?;
-        &read
+    listed: Option<&'a Sources>,
+) -> Result<Places<'a>, StageError> {
+    let sources = match listed {
+        Some(sources) => Cow::Borrowed(sources),
+        None => Cow::Owned(sources::look(&config.ingest, store)?),
     };
     if let Some(fault) = sources.faults().next() {
         let cause = format!("`{}`: {}", fault.case_id, fault.cause);
         return Err(sources::Error::Fault { cause }.into());
     }
-    let place = |case: &SourceCase| {
-        ((case.cohort.clone(), case.content_sha256.clone()), case.case.case_id.clone())
-    };
-    Ok(sources.shards.iter().flatten().map(place).collect())
+    Ok(Places::of(sources))
 }
 
 /// The root of each cohort.
@@ -105,7 +100,29 @@ pub(in crate::pipeline) fn job_spec(
         Some(None) => return Ok(None),
         decisions => decisions.flatten(),
     };
-    plan::job(config, stage, step, task.inputs, weights, decisions).map(Some).map_err(settings)
+    let contents = stage.spec().contents.filter(|_| step == Step::Shards);
+    let contents = contents.map(|contents| contents(config, task)).transpose();
+    let contents = contents.map_err(|source| Error::Stage { stage, source })?;
+    plan::job(config, stage, step, task.inputs, weights, decisions, contents.as_deref())
+        .map(Some)
+        .map_err(settings)
+}
+
+/// Fails if the settings do not allow what a stage's inputs are.
+///
+/// # Errors
+///
+/// As the stage's own check.
+pub(in crate::pipeline) fn check(
+    config: &Config,
+    stage: Stage,
+    step: Step,
+    task: &Task<'_>,
+) -> Result<(), Error> {
+    match stage.spec().check.filter(|_| step == Step::Shards) {
+        Some(check) => check(config, task).map_err(|source| Error::Stage { stage, source }),
+        None => Ok(()),
+    }
 }
 
 /// Fails if `infer` has no weights, or weights from outside the store that stages read cannot be loaded, before any stage works

@@ -276,7 +276,7 @@ mod tests {
         let unread = &rows[9];
         assert_eq!((unread.cohort.as_str(), unread.n_nodules), ("unread", 0));
         assert_eq!((unread.observed_agreement, unread.kappa_ci_low), (None, None));
-        let reason = Some("fewer than 6 patients");
+        let reason = Some("fewer than 8 patients");
         assert_eq!(subtlety.kappa_ci_missing_reason.as_deref(), reason);
         assert_eq!(subtlety.alpha_ci_missing_reason.as_deref(), reason);
         assert_eq!((subtlety.n_patients, subtlety.scale.as_str()), (2, "ordinal"));

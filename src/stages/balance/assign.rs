@@ -27,7 +27,8 @@ pub type FrozenTests = BTreeMap<String, BTreeSet<String>>;
 /// are split in the order of the hash until the shares are met exactly.
 ///
 /// METHOD: a unit of several cohorts goes to the strictest split that any of them gives (test, then validation), so that
-/// it is in one split only. The fold is LUNA16's subset where the unit lies in one; other units follow another hash.
+/// it is in one split only. The fold is LUNA16's subset where the unit lies in one, and the lowest where its scans lie in
+/// several (LIDC-IDRI-0332's two do): a patient of two folds would be learnt from and tested. Other units follow another hash.
 ///
 /// # Errors
 ///
@@ -293,6 +294,8 @@ mod tests {
         let mut units: BTreeMap<String, Unit> =
             (0..10).map(|n| (format!("p{n}"), placed(n))).collect();
         units.insert("clinical".to_owned(), unit(&[("clinical", 1)]));
+        let two = Unit { subsets: BTreeSet::from([4, 9]), ..unit(&[("luna16", 2)]) };
+        units.insert("two".to_owned(), two);
         let problem = Some(super::super::units::UnitError::NoSubset("x".to_owned()));
         units.insert("odd".to_owned(), Unit { problem, ..unit(&[("luna16", 1)]) });
         let split = Shares { validation: 0.0, test: 0.0, test_lesions: None };
@@ -301,6 +304,7 @@ mod tests {
             assert_eq!(assigned[&format!("p{n}")].fold, Some(n));
         }
         assert_eq!((assigned["clinical"].fold, assigned.get("odd")), (Some(0), None));
+        assert_eq!(assigned["two"].fold, Some(4));
     }
 
     fn lesions(ids: impl Iterator<Item = u32>) -> BTreeMap<String, Unit> {

@@ -16,6 +16,27 @@ pub enum Error {
         /// Number of lesions of the cohort.
         found: usize,
     },
+    /// A row has no JSON form, which its digest is made from.
+    #[error("a row cannot be written as JSON")]
+    Json(#[from] serde_json::Error),
+    /// An input's records have no digests, because an earlier version of a stage made it.
+    #[error(
+        "`{table}` was made by a nodulus that kept no digests of its rows: make it again with `nodulus run`"
+    )]
+    NoDigests {
+        /// The input.
+        table: &'static str,
+    },
+    /// The record of a shard has a digest that balance did not write.
+    #[error(
+        "a shard of `samples` records `{digest}` for `{name}`, expected 64 hexadecimal digits for a cohort, split and fold: make it again with `--force balance`"
+    )]
+    Digest {
+        /// The group's name.
+        name: String,
+        /// Its digest.
+        digest: String,
+    },
     /// The store could not be used.
     #[error(transparent)]
     Tables(#[from] crate::tables::Error),

@@ -3,19 +3,21 @@
 pub(super) mod config;
 mod error;
 mod assign;
+mod digests;
 mod nnunet_splits;
 mod reached;
 mod units;
 
 pub use assign::{Assignment, FrozenTests, assign};
 pub use config::{AssignmentRule, Config, FoldsFrom, Shares};
+pub(in crate::stages) use digests::{Group, digests};
 pub use error::Error;
 pub use nnunet_splits::{FoldCases, TwoFolds, nnunet_splits};
 pub use units::{Lesion, ScanSubset, Subsets, Unit, UnitError, Units, luna16_subset, units};
 
 use crate::stages::spec::StageSpec;
 use crate::stages::task::{Event, Task};
-use crate::tables::{Output, Role, Sample, Split, Table};
+use crate::tables::{Output, Role, Sample, Scan, Split, Table};
 use nodulus_store::{FailedCase, Job, Version, hash};
 use reached::{Reached, wanted};
 use serde::Deserialize;
@@ -30,12 +32,14 @@ pub const SPEC: StageSpec = StageSpec {
     example: "--set balance.ratio=2",
     reads: &[Output::Table(Table::Scans), Output::Table(Table::Rois)],
     writes: &[Output::Table(Table::Samples)],
-    version: 4,
+    version: 5,
     needs_images: true,
     is_sharded: true,
     is_on: |_| true,
     settings: |config| serde_json::to_value(&config.balance),
     outside_weights: |_| None,
+    check: None,
+    contents: None,
     decide: Some(|config, task| Ok(decide(&config.balance, task)?)),
     run: |config, task, job| Ok(run(&config.balance, task, job)?),
     reduction: None,
@@ -209,15 +213,17 @@ pub fn run(config: &Config, task: &Task<'_>, job: &Job) -> Result<(), Error> {
     if total == 0 {
         return Ok(());
     }
-    let rois = task.table(Table::Rois)?;
+    let (scans, rois) = (task.table(Table::Scans)?, task.table(Table::Rois)?);
     let (splits, lesions) = splits(config, task)?;
     let mut failures = failures(&splits.units, &lesions);
     let mut reached = Reached::default();
     for (n, writer) in work.enumerate() {
-        let writer = writer?;
+        let mut writer = writer?;
         let shard = writer.number();
         let rows = transform(config, &splits, &slices(rois, shard)?);
         reached.add(config.ratio, &rows);
+        let nodules = rois.shard_record(shard)?.digests;
+        writer.set_digests(digests::of_shard(&scans_of(scans, shard)?, &rows, &nodules)?);
         let mut samples = writer.part::<Sample>()?;
         samples.write(rows)?;
         let failures = failures.remove(&shard).unwrap_or_default();
@@ -225,7 +231,8 @@ pub fn run(config: &Config, task: &Task<'_>, job: &Job) -> Result<(), Error> {
         task.cases(n + 1, total);
     }
     (task.progress)(Event::Note(reached.to_string()));
-    for line in empty_splits(config, &splits).into_iter().chain(short_tests(config, &splits)) {
+    let lines = empty_splits(config, &splits).into_iter().chain(short_tests(config, &splits));
+    for line in lines.chain(splits.units.of_several_subsets()) {
         (task.progress)(Event::Note(line));
     }
     Ok(())
@@ -237,6 +244,14 @@ fn slices(rois: &Version, shard: usize) -> Result<Vec<Slice>, nodulus_store::Err
         slices.extend(batch?);
     }
     Ok(slices)
+}
+
+fn scans_of(scans: &Version, shard: usize) -> Result<Vec<Scan>, nodulus_store::Error> {
+    let mut rows = Vec::new();
+    for batch in scans.shard_rows(shard) {
+        rows.extend(batch?);
+    }
+    Ok(rows)
 }
 
 /// A row for each unit with a problem, by the shard of its first nodule.

@@ -25,7 +25,7 @@ pub struct Unit {
     pub names: BTreeSet<String>,
     /// Number of its nodules, by cohort.
     pub n_lesions: BTreeMap<String, usize>,
-    /// LUNA16's subsets that its scans lie in; often empty.
+    /// LUNA16's subsets that its scans lie in, of which the lowest is its fold; often empty.
     pub subsets: BTreeSet<i64>,
     /// Why it fits in no fold.
     pub problem: Option<UnitError>,
@@ -34,12 +34,6 @@ pub struct Unit {
 /// A unit fits in no fold.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UnitError {
-    /// Scans of one patient lie in several subsets.
-    #[error(
-        "scans lie in LUNA16's subsets {0:?}: their patient cannot be in one fold; \
-         `balance.folds_from = \"hash\"` makes other folds"
-    )]
-    TwoSubsets(BTreeSet<i64>),
     /// A scan lies in no subset, and others of its cohort do.
     #[error(
         "scan `{0}` lies in none of LUNA16's folders subset0 to subset9, and others of its cohort do; \
@@ -92,10 +86,24 @@ pub fn units<'a>(
             }
         }
     }
-    for unit in found.units.values_mut().filter(|unit| unit.subsets.len() > 1) {
-        unit.problem = Some(UnitError::TwoSubsets(unit.subsets.clone()));
-    }
     found
+}
+
+impl Units {
+    /// A line for each unit whose scans lie in several of LUNA16's subsets.
+    pub(super) fn of_several_subsets(&self) -> impl Iterator<Item = String> {
+        self.units.iter().filter_map(|(id, unit)| {
+            let fold = unit.subsets.first().filter(|_| unit.problem.is_none())?;
+            let subsets: Vec<String> = unit.subsets.iter().map(ToString::to_string).collect();
+            (subsets.len() > 1).then(|| {
+                format!(
+                    "the scans of patient `{id}` lie in LUNA16's subsets {}: all of them count as of subset {fold}, so that the \
+                     patient is in one fold",
+                    subsets.join(" and ")
+                )
+            })
+        })
+    }
 }
 
 /// The names of the person behind each patient id: all ids that share a series, directly or through other ids.
@@ -250,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn a_patient_of_two_subsets_or_of_none_has_a_problem() {
+    fn a_patient_of_two_subsets_is_told_and_one_of_none_has_a_problem() {
         let lesions = [
             ("n1", lesion("luna16", "p", "1.1")),
             ("n2", lesion("luna16", "p", "1.2")),
@@ -264,14 +272,15 @@ mod tests {
             ("1.3", "subset4/1.3.mhd"),
             ("1.4", "more/1.4.mhd"),
         ];
-        let found = of(&Config::default(), &lesions, &paths).units;
+        let all = of(&Config::default(), &lesions, &paths);
+        let found = &all.units;
         let problem =
             |unit: &str| found[unit].problem.as_ref().map_or_else(String::new, ToString::to_string);
-        assert!(
-            problem("p").starts_with("scans lie in LUNA16's subsets {0, 4}"),
-            "{}",
-            problem("p")
-        );
+        assert_eq!((problem("p"), &found["p"].subsets), (String::new(), &BTreeSet::from([0, 4])));
+        let lines: Vec<String> = all.of_several_subsets().collect();
+        let expected = "the scans of patient `p` lie in LUNA16's subsets 0 and 4: all of them count as of subset 0, so that the \
+                        patient is in one fold";
+        assert_eq!(lines, [expected]);
         assert_eq!((problem("q"), found["q"].subsets.len()), (String::new(), 1));
         assert!(problem("r").starts_with("scan `more/1.4.mhd` lies in none"), "{}", problem("r"));
         assert_eq!((problem("s"), found["s"].subsets.len()), (String::new(), 0));

@@ -32,9 +32,17 @@ pub enum CropError {
     /// The image has changed since it was ingested.
     #[error("`{0}` has another size than when it was ingested; run ingest again")]
     Changed(PathBuf),
+    /// The files have changed since they were listed.
+    #[error(
+        "the files of `{0}` changed while they were read: run again with `--retry-failed` once nothing writes to them"
+    )]
+    ChangedMeanwhile(PathBuf),
     /// The mask's bits do not fit its bounding box.
     #[error(transparent)]
     Mask(#[from] mask_box::Error),
+    /// A region has no JSON form, which its digest is made from.
+    #[error("the region's columns cannot be written as JSON")]
+    Json(#[from] serde_json::Error),
     /// The mask reaches outside the volume.
     #[error("nodule's box {start:?} to {end:?} does not lie in the scan of {size:?} voxels")]
     Outside {

@@ -2,6 +2,7 @@
 
 pub(super) mod config;
 mod error;
+mod digests;
 mod region;
 #[cfg(test)]
 pub(in crate::stages) mod test_rows;
@@ -29,12 +30,14 @@ pub const SPEC: StageSpec = StageSpec {
     example: "--max-memory 8GiB",
     reads: &[Output::Table(Table::Scans), Output::Table(Table::Nodules)],
     writes: &[Output::Table(Table::Rois)],
-    version: 3,
+    version: 4,
     needs_images: true,
     is_sharded: true,
     is_on: |_| true,
     settings: |config| serde_json::to_value(config.crop.settled()),
     outside_weights: |_| None,
+    check: None,
+    contents: None,
     decide: None,
     run: |config, task, job| run(&config.crop, task, job),
     reduction: None,
@@ -50,9 +53,9 @@ pub fn run(config: &Config, task: &Task<'_>, job: &Job) -> Result<(), StageError
     let (scans, nodules) = (task.table(Table::Scans)?, task.table(Table::Nodules)?);
     let work = job.work()?;
     let total = work.n_left();
-    let places = if total > 0 { (task.places)()? } else { Places::new() };
+    let places = if total > 0 { (task.places)()? } else { Places::default() };
     for (n, writer) in work.enumerate() {
-        let writer = writer?;
+        let mut writer = writer?;
         let shard = writer.number();
         let mut by_series: BTreeMap<(String, String), Vec<Nodule>> = BTreeMap::new();
         for batch in nodules.shard_rows::<Nodule>(shard) {
@@ -71,36 +74,51 @@ pub fn run(config: &Config, task: &Task<'_>, job: &Job) -> Result<(), StageError
             }
         }
         let mut rois = writer.part::<Roi>()?;
-        let mut failures = Vec::new();
+        let (mut failures, mut digests) = (Vec::new(), BTreeMap::new());
         memory::for_each(
             &work,
             task.max_memory,
             |(scan, nodules)| memory_bytes(config, scan, nodules),
             |(scan, nodules)| crop_scan(config, task, &places, scan, nodules),
             |(scan, _), cropped| {
-                let (rows, failed) = cropped.unwrap_or_else(|error| {
+                let cropped = cropped.unwrap_or_else(|error| {
                     let (case, path) = (&scan.series_instance_uid, scan.path.clone());
-                    let failed = error.failed("crop", case, path).of_cohort(&scan.cohort);
-                    (Vec::new(), vec![failed])
+                    Cropped::failed(error.failed("crop", case, path).of_cohort(&scan.cohort))
                 });
-                rois.write(rows)?;
-                failures.extend(failed);
+                rois.write(cropped.rois)?;
+                digests.extend(cropped.digests);
+                failures.extend(cropped.failures);
                 Ok::<_, Error>(())
             },
         )?;
+        writer.set_digests(digests);
         writer.commit(vec![rois.finish()?], failures)?;
         task.cases((n + 1).min(total), total);
     }
     Ok(())
 }
 
+/// The regions of a scan, with the digest of each nodule's rows.
+#[derive(Default)]
+struct Cropped {
+    rois: Vec<Roi>,
+    digests: BTreeMap<String, String>,
+    failures: Vec<FailedCase>,
+}
+
+impl Cropped {
+    fn failed(failure: FailedCase) -> Self {
+        Self { failures: vec![failure], ..Self::default() }
+    }
+}
+
 fn crop_scan(
     config: &Config,
     task: &Task<'_>,
-    places: &Places,
+    places: &Places<'_>,
     scan: &Scan,
     nodules: &[Nodule],
-) -> (Vec<Roi>, Vec<FailedCase>) {
+) -> Cropped {
     let fail = |case: &str, error: &CropError| {
         FailedCase::new("crop", case, error, scan.path.clone()).of_cohort(&scan.cohort)
     };
@@ -108,17 +126,25 @@ fn crop_scan(
     let root = task.roots.get(&scan.cohort).ok_or_else(|| CropError::Cohort(scan.cohort.clone()));
     let volume = match root.and_then(|root| read_slices(root, task, places, scan, &wanted)) {
         Ok(volume) => volume,
-        Err(error) => return (Vec::new(), vec![fail(&scan.series_instance_uid, &error)]),
+        Err(error) => {
+            let mut cropped = Cropped::failed(fail(&scan.series_instance_uid, &error));
+            let case = places.find(&scan.cohort, &scan.content_sha256);
+            cropped.failures.extend(case.and_then(|case| case.gone("crop")));
+            return cropped;
+        }
     };
-    let mut rois = Vec::new();
-    let mut failures = Vec::new();
+    let mut cropped = Cropped::default();
     for nodule in nodules {
-        match transform(config, &volume, nodule, nodules) {
-            Ok(rows) => rois.extend(rows),
-            Err(error) => failures.push(fail(&nodule.nodule_id, &error)),
+        let rows = transform(config, &volume, nodule, nodules);
+        match rows.and_then(|rows| Ok((digests::of_nodules(&rows)?, rows))) {
+            Ok((digests, rows)) => {
+                cropped.rois.extend(rows);
+                cropped.digests.extend(digests);
+            }
+            Err(error) => cropped.failures.push(fail(&nodule.nodule_id, &error)),
         }
     }
-    (rois, failures)
+    cropped
 }
 
 /// Memory estimate: the bytes of a scan's slices that are read.
@@ -151,18 +177,24 @@ fn region_slices(config: &Config, nodule: Range<usize>, n_slices: usize) -> Rang
 fn read_slices(
     root: &Path,
     task: &Task<'_>,
-    places: &Places,
+    places: &Places<'_>,
     scan: &Scan,
     wanted: &SliceRanges,
 ) -> Result<LoadedSlices<i16>, CropError> {
     let series = &scan.series_instance_uid;
     let path = scan.path.as_deref().ok_or_else(|| CropError::NoImage(series.clone()))?;
-    let place = places.get(&(scan.cohort.clone(), scan.content_sha256.clone()));
+    let case = places.find(&scan.cohort, &scan.content_sha256);
     let (cohort, read_at) = (scan.cohort.clone(), path.to_owned());
     let not_there = || CropError::NotThere { cohort, path: read_at };
-    let path = root.join(place.ok_or_else(not_there)?);
-    let volume = cohort::read_slices(&CaseFiles::at(&path)?, &task.tolerances, series, wanted)?;
-    let volume = volume.ok_or_else(|| CropError::Gone(series.clone()))?;
+    let case = case.ok_or_else(not_there)?;
+    let path = root.join(&case.case.case_id);
+    let read = || cohort::read_slices(&CaseFiles::at(&path)?, &task.tolerances, series, wanted);
+    let volume = read();
+    // Other errors may come from the change.
+    if !case.is_unchanged() {
+        return Err(CropError::ChangedMeanwhile(path));
+    }
+    let volume = volume?.ok_or_else(|| CropError::Gone(series.clone()))?;
     let size = volume.geometry().size().map(|n| n as i64);
     if size.map(Some) != [scan.n_columns, scan.n_rows, Some(scan.n_slices)] {
         return Err(CropError::Changed(path));

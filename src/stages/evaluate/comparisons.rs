@@ -5,7 +5,7 @@ use super::summaries::MeasuredValue;
 use crate::stages::infer::REGION_GROWING;
 use crate::tables::Comparison;
 use nodulus_metrics::Metric;
-use nodulus_metrics::interval::too_few_patients;
+use nodulus_metrics::interval::{MIN_PATIENTS_OF_TEST, too_few_patients};
 use nodulus_metrics::paired::{PairedComparison, corrected, paired};
 use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
@@ -84,7 +84,7 @@ fn row(
         median_difference: found.median,
         test: found.test.map(|test| test.name().to_owned()),
         p: found.test.map(|test| test.p),
-        p_missing_reason: found.test.is_none().then(too_few_patients),
+        p_missing_reason: found.test.is_none().then(|| too_few_patients(MIN_PATIENTS_OF_TEST)),
         p_holm,
         rank_biserial: found.rank_biserial,
         doubts: Vec::new(),
@@ -142,8 +142,9 @@ mod tests {
         assert!((row.p_holm.unwrap() - 0.1875).abs() < 1e-12);
         let none = &rows[6];
         assert_eq!((none.n_nodules, none.mean_difference, none.p_holm), (0, None, None));
-        let reason = Some("fewer than 6 patients".to_owned());
-        assert_eq!((&none.ci_missing_reason, &none.p_missing_reason), (&reason, &reason));
+        let reasons = [&none.ci_missing_reason, &none.p_missing_reason].map(Option::as_deref);
+        assert_eq!(reasons, [Some("fewer than 8 patients"), Some("fewer than 6 patients")]);
+        assert_eq!(row.ci_missing_reason.as_deref(), Some("fewer than 8 patients"));
     }
 
     #[test]

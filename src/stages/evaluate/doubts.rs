@@ -191,7 +191,7 @@ fn of_model(
     let doubts = Doubt::ALL.into_iter().map(|doubt| (doubt, with(doubt)));
     let mut warnings: Vec<String> = doubts
         .filter(|(_, with)| *with > 0)
-        .map(|(doubt, with)| format!("`{model_id}`: {with} of {n} nodules {}", doubt.text()))
+        .map(|(doubt, with)| doubt.sentence(model_id, with, n))
         .collect();
     let is_empty = |row: &Measured| row.outcome == Outcome::Missed.name();
     let n_empty = rows.iter().filter(|row| is_empty(row)).count();

@@ -51,17 +51,16 @@ pub const SPEC: StageSpec = StageSpec {
         Output::Table(Table::SliceMetrics),
         Output::Table(Table::ReaderMetrics),
     ],
-    version: 6,
+    version: 7,
     needs_images: true,
     is_sharded: true,
     is_on: |_| true,
     settings: |_| Ok(serde_json::Value::Null),
     outside_weights: |_| None,
+    check: Some(|config, task| Ok(doubts::check(task, config.infer.allow_training_patients)?)),
+    contents: None,
     decide: None,
-    run: |config, task, job| {
-        doubts::check(task, config.infer.allow_training_patients)?;
-        Ok(run(&config.evaluate, task, job)?)
-    },
+    run: |config, task, job| Ok(run(&config.evaluate, task, job)?),
     reduction: Some(Reduction {
         reads: &[
             Output::Table(Table::Scans),

@@ -229,7 +229,7 @@ mod tests {
         assert_eq!((all.n_total, all.n_valid, all.n_missed), (2, 1, 1));
         assert_eq!((all.mean, all.worst_case_mean), (Some(2.0), Some(51.0)));
         assert_eq!((all.n_patients, all.ci_low), (1, None));
-        assert_eq!(all.ci_missing_reason.as_deref(), Some("fewer than 6 patients"));
+        assert_eq!(all.ci_missing_reason.as_deref(), Some("fewer than 8 patients"));
     }
 
     #[test]

@@ -7,14 +7,80 @@ use super::preprocessing::Preprocessing;
 use crate::stages::config::Config as Settings;
 use crate::stages::task::{Event, Task};
 use crate::tables::scan_identity::{ScanIdentity, identities, named};
-use crate::tables::{Doubt, Sample, Table};
+use crate::tables::{Doubt, Prediction, Roi, Sample, Table};
 use nodulus_nets::{self as model, Contract, HuWindow, IdentityKind, TrainedOn, TrainingUse};
+use nodulus_store::Version;
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 /// The doubts about each nodule to predict; nodules without any are left out.
 pub(super) type NoduleDoubts = BTreeMap<String, BTreeSet<Doubt>>;
+
+/// The number of slices of each scan, by cohort and series.
+#[derive(Debug, Default)]
+pub(super) struct ScanSlices(BTreeMap<(String, String), i64>);
+
+/// The columns of `scans` that say how long they are.
+#[derive(Deserialize)]
+struct ScanLength {
+    cohort: String,
+    series_instance_uid: String,
+    n_slices: i64,
+}
+
+/// Reads the number of slices of each scan.
+///
+/// # Errors
+///
+/// Fails if `scans` cannot be read.
+pub(super) fn scan_slices(scans: &Version) -> Result<ScanSlices, nodulus_store::Error> {
+    let mut slices = ScanSlices::default();
+    let columns = ["cohort", "series_instance_uid", "n_slices"];
+    for batch in scans.columns::<ScanLength>(&columns) {
+        let of_scan = |scan: ScanLength| ((scan.cohort, scan.series_instance_uid), scan.n_slices);
+        slices.0.extend(batch?.into_iter().map(of_scan));
+    }
+    Ok(slices)
+}
+
+impl ScanSlices {
+    /// The number of slices of a region's scan; no end where the scan is unknown.
+    pub(super) fn of(&self, roi: &Roi) -> i64 {
+        let scan = (roi.cohort.clone(), roi.series_instance_uid.clone());
+        self.0.get(&scan).copied().unwrap_or(i64::MAX)
+    }
+}
+
+/// Doubts that only predicting brings up: for each model, how many nodules have each of them, and how many there are.
+#[derive(Debug, Default)]
+pub(super) struct Found(BTreeMap<String, (usize, BTreeMap<Doubt, usize>)>);
+
+impl Found {
+    /// The doubts that are known only once a nodule is predicted.
+    const DOUBTS: [Doubt; 2] = [Doubt::TunedOnScored, Doubt::MaskAtRegionEnd];
+
+    /// Adds the rows of a nodule, those of one model after the other.
+    pub(super) fn add(&mut self, rows: &[Prediction]) {
+        for of_model in rows.chunk_by(|a, b| a.model_id == b.model_id) {
+            let Some(first) = of_model.first() else { continue };
+            let (n, with) = self.0.entry(first.model_id.clone()).or_default();
+            *n += 1;
+            let has = |doubt: &Doubt| first.doubts.iter().any(|name| name == doubt.name());
+            for doubt in Self::DOUBTS.into_iter().filter(has) {
+                *with.entry(doubt).or_default() += 1;
+            }
+        }
+    }
+
+    /// A line for each model and doubt.
+    pub(super) fn warnings(&self) -> impl Iterator<Item = String> {
+        self.0.iter().flat_map(|(model_id, (n, with))| {
+            let text = |(doubt, with): (&Doubt, &usize)| doubt.sentence(model_id, *with, *n);
+            with.iter().map(move |found| format!("warning: {}", text(found)))
+        })
+    }
+}
 
 /// The columns of `rois` that say how a region was made.
 #[derive(Deserialize)]
@@ -58,11 +124,7 @@ pub(super) fn doubts(
     let scans = identities(task.table(Table::Scans)?)?;
     for batch in task.table(Table::Samples)?.rows::<Sample>() {
         for sample in batch?.into_iter().filter(|sample| is_wanted(config, sample)) {
-            let key = (sample.cohort, sample.series_instance_uid);
-            let image_sha256 = scans.get(&key).and_then(|scan| scan.image_sha256.clone());
-            let patient_id = sample.patient_id;
-            let scan = ScanIdentity { patient_id, series_instance_uid: key.1, image_sha256 };
-            let nodules = scans_of.entry(scan).or_default();
+            let nodules = scans_of.entry(ScanIdentity::of_sample(&sample, &scans)).or_default();
             if nodules.last() != Some(&sample.nodule_id) {
                 nodules.push(sample.nodule_id);
             }

@@ -1,6 +1,7 @@
 //! Why the stage stopped.
 
 use super::preprocessing::Contradiction;
+use crate::stages::balance;
 use crate::stages::nodule_slices::ScatteredSlices;
 use crate::tables::Roi;
 use crate::tables::leak;
@@ -74,6 +75,9 @@ pub enum Error {
     /// `rois` does not say how its regions were padded.
     #[error("the settings of `rois` have no `padding_hu`; run crop again with `--force crop`")]
     Padding,
+    /// The rows that thresholds are chosen on cannot be told.
+    #[error(transparent)]
+    Rows(#[from] balance::Error),
     /// A patient is in two splits.
     #[error(transparent)]
     Leak(#[from] leak::Error),

@@ -15,12 +15,14 @@ pub use crate::stages::nodule_region::RegionError;
 use crate::stages::nodule_region::masks;
 use crate::stages::nodule_slices::{NoduleSlices, each_nodule};
 use crate::stages::spec::{OutsideWeights, StageError, StageSpec};
-use crate::stages::task::Task;
-use crate::tables::{Output, Prediction, Roi, Sample, Table, leak};
+use crate::stages::task::{Event, Task};
+use crate::tables::{Doubt, Output, Prediction, Roi, Sample, Table, leak};
 pub use config::{Batch, BatchName, Config, ProbabilityThreshold, ThresholdName, Weights};
+use doubts::ScanSlices;
 pub use error::Error;
 use network::Network;
 use nodules::Nodules;
+pub use nodules::is_of_a_fold;
 use nodulus_imaging::components::ComponentRule;
 use nodulus_nets::{self as model, Device, Ensemble};
 use nodulus_store::{FailedCase, Job};
@@ -43,7 +45,7 @@ pub const SPEC: StageSpec = StageSpec {
         Output::Checkpoint,
     ],
     writes: &[Output::Table(Table::Predictions)],
-    version: 5,
+    version: 6,
     needs_images: true,
     is_sharded: true,
     is_on: |_| true,
@@ -52,12 +54,14 @@ pub const SPEC: StageSpec = StageSpec {
         let path = config.infer.checkpoint.as_deref()?;
         Some(OutsideWeights { setting: "infer.checkpoint", input: "checkpoint", path })
     },
+    check: None,
+    contents: None,
     decide: Some(|config, task| {
-        let known = Thresholds::known(&config.infer, task)?;
-        let thresholds = match known {
-            None if task.plans_only => return Ok(None),
-            None => Thresholds::choose(&config.infer, task)?,
-            Some(known) => known,
+        let thresholds = if task.plans_only {
+            let Some(known) = Thresholds::known(&config.infer, task)? else { return Ok(None) };
+            known
+        } else {
+            Thresholds::decide(&config.infer, task)?
         };
         let n_shards = task.table(Table::Rois)?.manifest.n_shards();
         Ok(Some(vec![serde_json::json!(thresholds); n_shards]))
@@ -84,12 +88,11 @@ pub fn run(settings: &Settings, task: &Task<'_>, job: &Job) -> Result<(), Error>
     leak::check(samples.rows::<Sample>())?;
     let network = open(config, task)?;
     let doubts = doubts::doubts(settings, task, &weights(config, task)?)?;
+    let scan_slices = doubts::scan_slices(task.table(Table::Scans)?)?;
+    let mut found = doubts::Found::default();
     let architecture = network.predictor.config().architecture.name();
     let model_id = config.model_id.clone().unwrap_or_else(|| architecture.to_owned());
-    let thresholds = match Thresholds::known(config, task)? {
-        Some(known) => known,
-        None => Thresholds::choose(config, task)?,
-    };
+    let thresholds = Thresholds::decide(config, task)?;
     for (n, writer) in work.enumerate() {
         let writer = writer?;
         let shard = writer.number();
@@ -105,15 +108,17 @@ pub fn run(settings: &Settings, task: &Task<'_>, job: &Job) -> Result<(), Error>
         let predict = |slices: &[Roi]| network.predict(slices, &mut failed_slices);
         each_nodule(pixels.into_iter().flatten(), chosen, predict, |complete| {
             let rows = complete.par_iter().map(|slices| {
-                let rows = predict_nodule(&model_id, slices, config, &thresholds);
+                let rows =
+                    predict_nodule(&model_id, slices, config, &thresholds, &nodules, &scan_slices);
                 rows.map_err(|error| (slices, error))
             });
             for rows in rows.collect::<Vec<_>>() {
                 match rows {
                     Ok(mut rows) => {
                         for row in rows.iter_mut().filter(|row| row.model_id == model_id) {
-                            row.doubts = doubts::names(&doubts, &row.nodule_id);
+                            row.doubts.splice(..0, doubts::names(&doubts, &row.nodule_id));
                         }
+                        found.add(&rows);
                         predictions.write(rows)?;
                     }
                     Err((slices, error)) => {
@@ -130,6 +135,9 @@ pub fn run(settings: &Settings, task: &Task<'_>, job: &Job) -> Result<(), Error>
         failures.extend(failed_slices);
         writer.commit(vec![predictions.finish()?], failures)?;
         task.cases(n + 1, total);
+    }
+    for line in found.warnings() {
+        (task.progress)(Event::Note(line));
     }
     Ok(())
 }
@@ -202,19 +210,38 @@ fn predict_nodule(
     slices: &NoduleSlices<Option<model::Prediction>>,
     config: &Config,
     thresholds: &Thresholds,
+    nodules: &Nodules,
+    scan_slices: &ScanSlices,
 ) -> Result<Vec<Prediction>, RegionError> {
     let (rule, reach_mm) = (config.component, config.reach_mm);
-    let mut rows = transform(model_id, slices, thresholds.probability, rule, reach_mm)?;
+    // A scan of unknown length may go on.
+    let n_scan_slices = slices.first().map_or(i64::MAX, |(roi, _)| scan_slices.of(roi));
+    let threshold = thresholds.probability;
+    let mut rows = transform(model_id, slices, threshold, rule, reach_mm, n_scan_slices)?;
+    let note_tuned = |rows: &mut [Prediction], from: ThresholdSource| {
+        for row in rows.iter_mut().filter(|row| nodules.are_chosen_on(from, &row.nodule_id)) {
+            row.doubts.insert(0, Doubt::TunedOnScored.name().to_owned());
+        }
+    };
+    note_tuned(&mut rows, threshold.from);
     if let Some(growing) = thresholds.growing {
         let slices = slices.iter().map(|(roi, _)| roi);
-        rows.extend(region_growing::predict(slices, growing, rule, reach_mm)?);
+        let mut of_baseline =
+            region_growing::predict(slices, growing, rule, reach_mm, n_scan_slices)?;
+        note_tuned(&mut of_baseline, growing.from);
+        rows.extend(of_baseline);
     }
     Ok(rows)
 }
 
 /// The rows of a nodule's slices, ascending; a slice without a prediction has none.
 ///
-/// The mask is what is delivered, and what `evaluate` measures; see `masks`.
+/// The mask is what is delivered, and what `evaluate` measures; see `masks`. `n_scan_slices` is the number of the scan's
+/// slices.
+///
+/// METHOD: only the region's slices are predicted here, while `score` follows a nodule through the scan. Where the mask
+/// could be another one in more slices, the rows have [`Doubt::MaskAtRegionEnd`]: it reaches the first or last slice
+/// and the scan goes on, or a slice beyond lies nearer to the centre than the mask.
 ///
 /// # Errors
 ///
@@ -225,12 +252,18 @@ pub fn transform(
     threshold: Threshold,
     rule: ComponentRule,
     reach_mm: f64,
+    n_scan_slices: i64,
 ) -> Result<Vec<Prediction>, RegionError> {
     let probabilities: Vec<(&Roi, Option<&[f32]>)> = slices
         .iter()
         .map(|(roi, predicted)| (roi, predicted.as_ref().map(|found| &*found.probability)))
         .collect();
     let (region, [delivered, other]) = masks(&probabilities, threshold.value, rule, reach_mm)?;
+    let is_nearest = rule == ComponentRule::Centre;
+    let may_go_on = region.is_cut(&delivered, n_scan_slices)
+        || (is_nearest && region.may_miss_nearer(&delivered, n_scan_slices));
+    let doubts: Vec<String> =
+        may_go_on.then(|| Doubt::MaskAtRegionEnd.name().to_owned()).into_iter().collect();
     let row = |(k, (roi, predicted)): (usize, &(Roi, Option<model::Prediction>))| {
         let predicted = predicted.as_ref()?;
         let bytes = predicted.probability.iter().map(|p| (p * 255.0).round() as u8);
@@ -245,7 +278,7 @@ pub fn transform(
             component: rule.name().to_owned(),
             mask_bits: region.slice_bits(&delivered, k),
             other_rule_mask_bits: region.slice_bits(&other, k),
-            doubts: Vec::new(),
+            doubts: doubts.clone(),
         })
     };
     Ok(slices.iter().enumerate().filter_map(row).collect())
@@ -274,7 +307,31 @@ mod tests {
             (Roi { slice_index: k as i64, ..roi }, predicted)
         };
         let slices: Vec<_> = slices.iter().copied().enumerate().map(slice).collect();
-        transform("m", &slices, threshold, rule, 5.0).unwrap()
+        let n_slices = slices.len() as i64;
+        transform("m", &slices, threshold, rule, 5.0, n_slices).unwrap()
+    }
+
+    #[test]
+    fn a_mask_that_may_go_on_in_the_scan_is_a_doubt() {
+        let slice = |k: i64, is_marked: bool| {
+            let probability = vec![f32::from(u8::from(is_marked)); 3];
+            let predicted = model::Prediction { probability, nodule_probability: None };
+            (Roi { slice_index: k, ..roi(&[0; 3], &[true; 3], &[0]) }, Some(predicted))
+        };
+        let doubts = |marked: [bool; 3], reach_mm: f64, rule, n_scan_slices: i64| {
+            let slices: Vec<_> = (0..3).map(|k| slice(k + 4, marked[k as usize])).collect();
+            let rows = transform("m", &slices, THRESHOLD, rule, reach_mm, n_scan_slices).unwrap();
+            assert!(rows.iter().all(|row| row.doubts == rows[0].doubts));
+            rows[0].doubts.concat()
+        };
+        let (centre, all) = (ComponentRule::Centre, ComponentRule::All);
+        assert_eq!(doubts([false, true, false], 1.0, centre, 20), "");
+        assert_eq!(doubts([false, true, true], 1.0, centre, 20), "mask_at_region_end");
+        assert_eq!(doubts([false, true, true], 1.0, centre, 7), "");
+        // Nothing is marked, and slice 3 or 7 may hold a voxel within reach.
+        assert_eq!(doubts([false; 3], 1.0, centre, 20), "");
+        assert_eq!(doubts([false; 3], 9.0, centre, 20), "mask_at_region_end");
+        assert_eq!(doubts([false; 3], 9.0, all, 20), "");
     }
 
     #[test]

@@ -4,6 +4,7 @@ use super::config::Config;
 use super::error::Error;
 use super::region_growing::{self, ChosenGrowing};
 use super::thresholds::ThresholdSource;
+use crate::stages::balance::Group;
 use crate::tables::{Sample, Split};
 use nodulus_store::Version;
 use std::collections::BTreeSet;
@@ -19,34 +20,68 @@ pub(super) struct Nodules {
     learning: BTreeSet<String>,
 }
 
-fn is_of_cohorts(config: &Config, sample: &Sample) -> bool {
-    config.cohorts.is_empty() || config.cohorts.contains(&sample.cohort)
+/// What the nodules of a group of samples are used for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Uses {
+    /// They are predicted.
+    pub(super) is_wanted: bool,
+    /// They are of the validation split.
+    pub(super) is_validation: bool,
+    /// They are of the train or validation split, and not of the fold to predict.
+    pub(super) is_learning: bool,
+}
+
+impl Uses {
+    pub(super) fn of(config: &Config, group: &Group) -> Self {
+        if !config.cohorts.is_empty() && !config.cohorts.contains(&group.cohort) {
+            return Self::default();
+        }
+        let is_test = group.split == Split::Test.name();
+        let is_wanted = match config.fold {
+            Some(fold) => !is_test && group.fold == Some(fold),
+            None => config.splits.iter().any(|split| split.name() == group.split),
+        };
+        Self {
+            is_wanted,
+            is_validation: group.split == Split::Validation.name(),
+            // A fold that is predicted plays no part in what it is predicted with.
+            is_learning: !(is_test || config.fold.is_some() && is_wanted),
+        }
+    }
 }
 
 /// Whether the nodule of a sample is to be predicted.
 pub(super) fn is_wanted(config: &Config, sample: &Sample) -> bool {
-    is_of_cohorts(config, sample)
-        && match config.fold {
-            Some(fold) => sample.split != Split::Test.name() && sample.fold == Some(fold),
-            None => config.splits.iter().any(|split| split.name() == sample.split),
-        }
+    Uses::of(config, &Group::of(sample)).is_wanted
+}
+
+/// Whether a sample is of a fold that a cross-validation predicts, each with the weights that were trained without it.
+pub fn is_of_a_fold(config: &Config, sample: &Sample) -> bool {
+    let of_fold = |fold| is_wanted(&Config { fold: Some(fold), ..config.clone() }, sample);
+    sample.fold.is_some_and(of_fold)
 }
 
 impl Nodules {
     pub(super) fn add(&mut self, config: &Config, sample: Sample) {
-        if !is_of_cohorts(config, &sample) {
-            return;
-        }
-        if sample.split == Split::Validation.name() {
+        let uses = Uses::of(config, &Group::of(&sample));
+        if uses.is_validation {
             self.validation.insert(sample.nodule_id.clone());
         }
-        let is_wanted = is_wanted(config, &sample);
-        // A fold that is predicted plays no part in what it is predicted with.
-        if sample.split != Split::Test.name() && !(config.fold.is_some() && is_wanted) {
+        if uses.is_learning {
             self.learning.insert(sample.nodule_id.clone());
         }
-        if is_wanted {
+        if uses.is_wanted {
             self.chosen.insert(sample.nodule_id);
+        }
+    }
+
+    /// Whether a threshold or settings of a source were chosen on a nodule that is predicted.
+    pub(super) fn are_chosen_on(&self, from: ThresholdSource, nodule_id: &str) -> bool {
+        match from {
+            ThresholdSource::Setting => false,
+            ThresholdSource::Validation => self.validation.contains(nodule_id),
+            ThresholdSource::Learning => self.learning.contains(nodule_id),
+            ThresholdSource::Scored => true,
         }
     }
 
@@ -54,7 +89,7 @@ impl Nodules {
     ///
     /// METHOD: they are chosen on the nodules of the train and validation splits. Where there are none, they are chosen on
     /// the predicted nodules themselves, which favours the baseline: no settings chosen beforehand can do better.
-    /// `predictions.threshold_from` says which.
+    /// `predictions.threshold_from` says which, and [`Doubt::TunedOnScored`](crate::tables::Doubt) marks them.
     pub(super) fn best_growing(
         &self,
         rois: &Version,
@@ -110,6 +145,19 @@ mod tests {
         assert_eq!(nodules.chosen, set(&["n1"]));
         assert_eq!(nodules.validation, set(&["n2"]));
         assert_eq!(nodules.learning, set(&["n2", "n3"]));
+        let sources = [
+            (ThresholdSource::Setting, ""),
+            (ThresholdSource::Validation, "n2"),
+            (ThresholdSource::Learning, "n2 n3"),
+            (ThresholdSource::Scored, "n1 n2 n3"),
+        ];
+        for (from, expected) in sources {
+            let chosen_on =
+                ["n1", "n2", "n3"].into_iter().filter(|id| nodules.are_chosen_on(from, id));
+            assert_eq!(chosen_on.collect::<Vec<_>>().join(" "), expected);
+        }
+        let validated: Vec<bool> = samples.iter().map(|s| is_of_a_fold(&config, s)).collect();
+        assert_eq!(validated, [false, true, true, false]);
         let of_folds = [set(&["n2", "n3", "n4"]), set(&[])];
         assert_eq!(of_fold(1), (of_folds[0].clone(), set(&[])));
         assert_eq!(of_fold(0), (set(&[]), of_folds[0].clone()));

@@ -5,7 +5,7 @@ use super::selection::{DiceSums, References};
 use super::thresholds::ThresholdSource;
 use crate::stages::nodule_region::{NoduleRegion, RegionError};
 use crate::stages::nodule_slices::{NoduleSlices, each_nodule};
-use crate::tables::{Prediction, Roi};
+use crate::tables::{Doubt, Prediction, Roi};
 use nodulus_formats::volume::PlacedMask;
 use nodulus_imaging::components::ComponentRule;
 use nodulus_imaging::region_growing::{GrowingSettings, Surroundings};
@@ -104,16 +104,21 @@ fn dice_by_choice(slices: &NoduleSlices<()>, reach_mm: f64) -> Option<Vec<f64>> 
 /// The rows of a nodule's slices; none where a slice's HU do not fit it, which the network reports.
 ///
 /// Region growing gives one component, so that both rules of components give the same mask, unless padding divides it.
+/// `n_scan_slices` is the number of the scan's slices.
 pub(super) fn predict<'a>(
     slices: impl Iterator<Item = &'a Roi> + Clone,
     growing: ChosenGrowing,
     rule: ComponentRule,
     reach_mm: f64,
+    n_scan_slices: i64,
 ) -> Result<Vec<Prediction>, RegionError> {
     let (region, around) = surroundings(slices.clone(), reach_mm)?;
     let Some(around) = around else { return Ok(Vec::new()) };
     let grown = around.segment(growing.settings);
     let [mask, other] = region.by_rule(rule, |i, j, k| grown.get(i, j, k));
+    let is_cut = region.is_cut(&mask, n_scan_slices);
+    let doubts: Vec<String> =
+        is_cut.then(|| Doubt::MaskAtRegionEnd.name().to_owned()).into_iter().collect();
     let row = |(k, roi): (usize, &Roi)| Prediction {
         roi_id: roi.roi_id.clone(),
         nodule_id: roi.nodule_id.clone(),
@@ -125,7 +130,7 @@ pub(super) fn predict<'a>(
         component: rule.name().to_owned(),
         mask_bits: region.slice_bits(&mask, k),
         other_rule_mask_bits: region.slice_bits(&other, k),
-        doubts: Vec::new(),
+        doubts: doubts.clone(),
     };
     Ok(slices.enumerate().map(row).collect())
 }
@@ -148,8 +153,13 @@ mod tests {
         let slice = slice();
         let settings = GrowingSettings { share: 0.5, opening_mm: 1.0 };
         let growing = ChosenGrowing { settings, from: ThresholdSource::Learning };
-        let rows = predict(std::iter::once(&slice), growing, ComponentRule::Centre, 5.0).unwrap();
-        assert_eq!(rows.len(), 1);
+        let predicted = |n_scan_slices| {
+            let rule = ComponentRule::Centre;
+            predict(std::iter::once(&slice), growing, rule, 5.0, n_scan_slices).unwrap()
+        };
+        let rows = predicted(1);
+        assert_eq!((rows.len(), rows[0].doubts.len()), (1, 0));
+        assert_eq!(predicted(2)[0].doubts, ["mask_at_region_end"]);
         assert_eq!(rows[0].mask_bits, slice.mask_bits);
         assert_eq!(rows[0].other_rule_mask_bits, slice.mask_bits);
         assert_eq!((rows[0].threshold, rows[0].threshold_from.as_str()), (-405.0, "learning"));
@@ -157,8 +167,8 @@ mod tests {
             (rows[0].model_id.as_str(), rows[0].component.as_str()),
             ("region_growing", "centre")
         );
-        let short = Roi { hu: Vec::new(), ..slice };
-        let rows = predict(std::iter::once(&short), growing, ComponentRule::Centre, 5.0);
+        let short = Roi { hu: Vec::new(), ..slice.clone() };
+        let rows = predict(std::iter::once(&short), growing, ComponentRule::Centre, 5.0, 1);
         assert_eq!(rows.unwrap(), []);
     }
 

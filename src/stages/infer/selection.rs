@@ -16,20 +16,27 @@ pub(super) fn probability_threshold(n: usize) -> f64 {
     (n + 1) as f64 / 100.0
 }
 
-/// Sums of Dice over nodules, for each of several choices.
+/// Sums of Dice over nodules, for each of several choices, in units of 2⁻⁴⁰: whole numbers, so that the order of the nodules,
+/// which other patients change, cannot decide between choices that are nearly equal.
 #[derive(Debug, Default)]
-pub(super) struct DiceSums(Vec<f64>);
+pub(super) struct DiceSums(Vec<u64>);
+
+/// Units of a Dice of 1.
+const DICE_UNITS: f64 = (1u64 << 40) as f64;
 
 impl DiceSums {
     /// Adds a nodule's Dice for every choice.
     pub(super) fn add(&mut self, dice: &[f64]) {
-        self.0.resize(dice.len().max(self.0.len()), 0.0);
-        self.0.iter_mut().zip(dice).for_each(|(sum, dice)| *sum += dice);
+        self.0.resize(dice.len().max(self.0.len()), 0);
+        self.0
+            .iter_mut()
+            .zip(dice)
+            .for_each(|(sum, dice)| *sum += (dice * DICE_UNITS).round() as u64);
     }
 
     /// The choice with the highest mean, the first of equals; `None` without nodules.
     pub(super) fn best(&self) -> Option<usize> {
-        let mut best: Option<(usize, f64)> = None;
+        let mut best: Option<(usize, u64)> = None;
         for (n, sum) in self.0.iter().enumerate() {
             if best.is_none_or(|(_, highest)| *sum > highest) {
                 best = Some((n, *sum));
@@ -162,6 +169,21 @@ mod tests {
             assert!((dice[29] - 1.0).abs() < 1e-12 && (dice[28] - 0.8).abs() < 1e-12);
         }
         assert_eq!(DiceSums::default().best(), None);
+    }
+
+    #[test]
+    fn the_order_of_nodules_decides_nothing() {
+        // In floating point, 0.1 + 0.2 + 0.3 is more than 0.3 + 0.2 + 0.1.
+        let nodules = [[0.1, 0.3], [0.2, 0.2], [0.3, 0.1]];
+        let best = |nodules: &[[f64; 2]]| {
+            let mut sums = DiceSums::default();
+            for dice in nodules {
+                sums.add(dice);
+            }
+            sums.best()
+        };
+        let backwards = [nodules[2], nodules[1], nodules[0]];
+        assert_eq!((best(&nodules), best(&backwards)), (Some(0), Some(0)));
     }
 
     #[test]

@@ -4,8 +4,8 @@ use super::case_error::CaseError;
 use super::cohort_settings::Cohort;
 use super::mask_readings::Reading;
 use crate::tables::Scan;
-use fs_err as fs;
 use nodulus_formats::cohort::{CaseFiles, Layout};
+use nodulus_formats::dicom::ReferencedUids;
 use nodulus_formats::mask_file::MaskFile;
 use nodulus_formats::{lidc_xml, mask_file};
 use std::path::Path;
@@ -28,23 +28,28 @@ impl Annotation {
         }
     }
 
-    /// Whether the annotation belongs to this scan of the case. In a case with one scan every mask belongs to it, even
-    /// one that names another series, which is refused later.
-    ///
-    /// METHOD: a mask that names no series belongs to the only scan of its case that is included; it must lie on it.
+    /// Whether the annotation belongs to this scan of the case.
     pub(super) fn belongs(&self, scan: &Scan, alone: Alone) -> bool {
         match self {
             Self::Lidc(reads) => reads.series_instance_uid == scan.series_instance_uid,
             Self::Mask(reading) => {
                 let referenced = reading.mask.as_ref().ok().and_then(MaskFile::referenced);
-                match (alone, referenced) {
-                    (Alone::InCase, _) => true,
-                    (_, Some(named)) => named.series.contains(&scan.series_instance_uid),
-                    (Alone::Included, None) => scan.included,
-                    (Alone::No, None) => false,
-                }
+                mask_belongs(referenced, scan, alone)
             }
         }
+    }
+}
+
+/// Whether a mask that names these series belongs to a scan of its case. In a case with one scan every mask belongs to it,
+/// even one that names another series, which is refused later.
+///
+/// METHOD: a mask that names no series belongs to the only scan of its case that is included; it must lie on it.
+pub(super) fn mask_belongs(referenced: Option<&ReferencedUids>, scan: &Scan, alone: Alone) -> bool {
+    match (alone, referenced) {
+        (Alone::InCase, _) => true,
+        (_, Some(named)) => named.series.contains(&scan.series_instance_uid),
+        (Alone::Included, None) => scan.included,
+        (Alone::No, None) => false,
     }
 }
 
@@ -56,6 +61,17 @@ pub(super) enum Alone {
     /// One of several scans is included, and all can be read.
     Included,
     No,
+}
+
+impl Alone {
+    /// Of the number of scans, that of the included ones, and whether there are files that cannot be read.
+    pub(super) fn of(n_scans: usize, n_included: usize, has_failed: bool) -> Self {
+        match (n_scans, n_included) {
+            (1, _) => Self::InCase,
+            (_, 1) if !has_failed => Self::Included,
+            _ => Self::No,
+        }
+    }
 }
 
 /// Reads an annotation by its cohort's layout.
@@ -86,7 +102,9 @@ pub(super) fn read_packed(
     path: &Path,
     displayed: &Path,
 ) -> Result<Annotation, CaseError> {
-    let text = fs::read_to_string(path).map_err(|error| files.named_io(error));
-    let text = text.map_err(lidc_xml::Error::Io)?;
-    Ok(Annotation::Lidc(lidc_xml::parse(displayed, &text)?))
+    let reads = lidc_xml::read_as(path, displayed).map_err(|error| match error {
+        lidc_xml::Error::Io(error) => lidc_xml::Error::Io(files.named_io(error)),
+        other => other,
+    })?;
+    Ok(Annotation::Lidc(reads))
 }

@@ -68,7 +68,10 @@ impl Reader<'_> {
 
     /// The scans of a case with their annotations; what cannot be read is a failure.
     pub(super) fn read(&self, source: &SourceCase, thicker: &Thicker) -> CaseContent<'_> {
-        self.content(source, thicker).unwrap_or_else(|error| CaseContent {
+        let content = self.content(source, thicker);
+        // Other errors may come from the change.
+        let content = if source.is_unchanged() { content } else { Err(CaseError::Changed) };
+        content.unwrap_or_else(|error| CaseContent {
             before: CaseRows::failed(source, &error),
             ..CaseContent::default()
         })
@@ -131,11 +134,7 @@ impl Reader<'_> {
         before.exclusions.extend(x_ray);
         let has_failed = scans.iter().any(Result::is_err) || !damaged.is_empty();
         let n_included = scans.iter().flatten().filter(|(scan, _)| scan.included).count();
-        let alone = match (scans.len(), n_included) {
-            (1, _) => Alone::InCase,
-            (_, 1) if !has_failed => Alone::Included,
-            _ => Alone::No,
-        };
+        let alone = Alone::of(scans.len(), n_included, has_failed);
         let with_annotations = |placed: ScanAndFrame| {
             let (scan, frame) = placed?;
             let (own, other): (Vec<_>, Vec<_>) = std::mem::take(&mut annotations)

@@ -7,6 +7,10 @@ use nodulus_formats::{cohort, lidc_xml, mask_file};
 pub(super) enum CaseError {
     #[error("cohort `{0}` is not in the pipeline file")]
     Cohort(String),
+    #[error(
+        "the files changed while they were read: run again with `--retry-failed` once nothing writes to them"
+    )]
+    Changed,
     #[error(transparent)]
     Image(#[from] cohort::Error),
     #[error(transparent)]

@@ -1,6 +1,8 @@
-//! Which scans later stages use.
+//! Which scans later stages, and the nightly job, use.
 
+use super::reformats::reformat;
 use crate::tables::Scan;
+use nodulus_formats::dicom::SeriesInfo;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,7 +17,7 @@ pub enum Preset {
     Paper,
 }
 
-/// Rules by which scans are excluded, each with its reason in `scans`.
+/// Rules by which scans are excluded, each with its reason (in `scans`; of the nightly job in `score_exclusions`).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Inclusion {
@@ -36,7 +38,7 @@ pub struct Inclusion {
     /// Convolution kernels of included scans; without it, all kernels.
     #[schemars(length(min = 1), extend("examples" = [["B30f", "STANDARD"]]))]
     pub kernels: Option<BTreeSet<String>>,
-    /// Excludes projections and reformats by their `ImageType`: MIP, `MinIP`, MPR and volume rendering.
+    /// Excludes projections and reformats by their `ImageType`: MIP, `MinIP`, MPR, resampled images and volume rendering.
     pub exclude_reformats: bool,
     /// Excludes images that are `DERIVED` by their `ImageType`.
     pub exclude_derived: bool,
@@ -55,6 +57,53 @@ pub struct Inclusion {
     /// Least and greatest tube voltage, kV.
     #[schemars(inner(range(min = 0, max = 1000)), extend("examples" = [[100.0, 140.0]]))]
     pub kvp: Option<[f64; 2]>,
+}
+
+/// What the rules look at; `None` where it is not known.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct JudgedScan<'a> {
+    slice_thickness_mm: Option<f64>,
+    slice_gap_max_deviation_mm: Option<f64>,
+    spacing_k_mm: Option<f64>,
+    n_missing_slices: Option<i64>,
+    n_duplicate_slices: Option<i64>,
+    kernel: Option<&'a str>,
+    kvp: Option<f64>,
+    image_type: Option<&'a str>,
+    pub(crate) series_description: Option<&'a str>,
+}
+
+impl<'a> From<&'a Scan> for JudgedScan<'a> {
+    fn from(scan: &'a Scan) -> Self {
+        Self {
+            slice_thickness_mm: scan.slice_thickness_mm,
+            slice_gap_max_deviation_mm: scan.slice_gap_max_deviation_mm,
+            spacing_k_mm: scan.spacing_k_mm,
+            n_missing_slices: scan.n_missing_slices,
+            n_duplicate_slices: scan.n_duplicate_slices,
+            kernel: scan.kernel.as_deref(),
+            kvp: scan.kvp,
+            image_type: scan.image_type.as_deref(),
+            series_description: scan.series_description.as_deref(),
+        }
+    }
+}
+
+impl<'a> JudgedScan<'a> {
+    /// A DICOM series by its headers; its spacing along k, where its slices make a grid.
+    pub(crate) fn of_series(info: &'a SeriesInfo, spacing_k_mm: Option<f64>) -> Self {
+        Self {
+            slice_thickness_mm: info.slice_thickness_mm,
+            slice_gap_max_deviation_mm: info.slice_gap_max_deviation_mm,
+            spacing_k_mm,
+            n_missing_slices: info.n_missing_slices.map(|n| n as i64),
+            n_duplicate_slices: Some(info.n_duplicate_slices as i64),
+            kernel: info.kernel.as_deref(),
+            kvp: info.kvp,
+            image_type: info.labels.image_type.as_deref(),
+            series_description: info.labels.series_description.as_deref(),
+        }
+    }
 }
 
 impl Default for Inclusion {
@@ -102,20 +151,13 @@ impl Inclusion {
         }
     }
 
-    /// Why a scan is excluded; empty where it is included.
+    /// Why a scan is excluded; empty where it is included. `section` is where the settings' file has the rules.
     ///
     /// METHOD: an unknown value excludes no scan: MetaImage has no thickness, and a table of scan geometry no
     /// kernel.
-    pub(super) fn reasons(
-        &self,
-        series_list: Option<&BTreeSet<String>>,
-        scan: &Scan,
-    ) -> Vec<String> {
+    pub(crate) fn reasons(&self, section: &str, scan: JudgedScan<'_>) -> Vec<String> {
         let rules = self.resolved();
         let mut reasons = Vec::new();
-        if series_list.is_some_and(|list| !list.contains(&scan.series_instance_uid)) {
-            reasons.push("not in ingest.series_list".to_owned());
-        }
         let over = |value: Option<f64>, limit: Option<f64>| {
             value.zip(limit).filter(|(value, limit)| value > limit)
         };
@@ -141,12 +183,12 @@ impl Inclusion {
                 reasons.push(format!("{n} {what} slices are over {limit}"));
             }
         }
-        if let (Some(kernel), Some(kernels)) = (&scan.kernel, &rules.kernels)
+        if let (Some(kernel), Some(kernels)) = (scan.kernel, &rules.kernels)
             && !kernels.contains(kernel)
         {
-            reasons.push(format!("kernel {kernel} is not in ingest.inclusion.kernels"));
+            reasons.push(format!("kernel {kernel} is not in {section}.kernels"));
         }
-        reasons.extend(rules.reasons_by_labels(scan));
+        reasons.extend(rules.reasons_by_labels(section, scan));
         if let (Some(kvp), Some([low, high])) = (scan.kvp, rules.kvp)
             && !(low..=high).contains(&kvp)
         {
@@ -156,9 +198,9 @@ impl Inclusion {
     }
 
     /// Why a scan is excluded by what it says about its images.
-    fn reasons_by_labels(&self, scan: &Scan) -> Vec<String> {
+    fn reasons_by_labels(&self, section: &str, scan: JudgedScan<'_>) -> Vec<String> {
         let mut reasons = Vec::new();
-        if let Some(image_type) = &scan.image_type {
+        if let Some(image_type) = scan.image_type {
             let values: Vec<&str> = image_type.split('\\').map(str::trim).collect();
             if let Some(word) = reformat(&values).filter(|_| self.exclude_reformats) {
                 reasons.push(format!("a reformat by ImageType ({word})"));
@@ -171,13 +213,13 @@ impl Inclusion {
                 reasons.push(format!("ImageType is without {value}"));
             }
         }
-        if let Some(description) = &scan.series_description {
+        if let Some(description) = scan.series_description {
             let fits = |patterns: &BTreeSet<String>| {
                 patterns.iter().find(|p| is_like(description, p)).cloned()
             };
             if self.description.as_ref().is_some_and(|patterns| fits(patterns).is_none()) {
                 reasons.push(format!(
-                    "SeriesDescription {description} fits no pattern of ingest.inclusion.description"
+                    "SeriesDescription {description} fits no pattern of {section}.description"
                 ));
             }
             if let Some(pattern) = self.exclude_description.as_ref().and_then(fits) {
@@ -228,50 +270,6 @@ pub(super) fn exclude_thicker(scan: &mut Scan, thicker: &Thicker) {
     }
 }
 
-/// Words in the values of `ImageType` by which an image is a projection or reformat of a scan (PS3.3, C.8.16.2.1.4, and
-/// manufacturers').
-const REFORMATS: [&str; 18] = [
-    "MIP",
-    "MIPS",
-    "MIPTHICK",
-    "MINIP",
-    "MAX IP",
-    "MIN IP",
-    "MPR",
-    "MPVR",
-    "CPR",
-    "VRT",
-    "SSD",
-    "3D",
-    "VOLUME RENDER",
-    "VOLUME RENDERING",
-    "SURFACE RENDER",
-    "PROJECTION IMAGE",
-    "REFORMATTED",
-    "AVERAGE",
-];
-
-/// The word by which an image is a projection or reformat.
-///
-/// METHOD: a value has several words, as `CT_SOM5 MIP` or `MPR_THICK`. `VOLUME` is the third of four values of an ordinary
-/// Enhanced CT (`DERIVED\PRIMARY\VOLUME\NONE`), and a reformat only where a derived image has it in another place.
-fn reformat(values: &[&str]) -> Option<&'static str> {
-    for value in values {
-        let words: Vec<&str> = value.split(|c: char| !c.is_ascii_alphanumeric()).collect();
-        let words = format!(" {} ", words.join(" ").to_ascii_uppercase());
-        let found = REFORMATS.into_iter().find(|word| words.contains(&format!(" {word} ")));
-        if found.is_some() {
-            return found;
-        }
-    }
-    let is_volume = match values {
-        ["DERIVED", _, "VOLUME"] => true,
-        ["DERIVED", _, _, rest @ ..] => rest.contains(&"VOLUME"),
-        _ => false,
-    };
-    is_volume.then_some("VOLUME")
-}
-
 /// Whether a text fits a pattern with `*` for any letters and `?` for one, in upper or lower case.
 fn is_like(text: &str, pattern: &str) -> bool {
     fn fits(text: &[char], pattern: &[char]) -> bool {
@@ -291,6 +289,10 @@ mod tests {
     use super::super::tests::scan;
     use super::*;
 
+    fn reasons(rules: &Inclusion, scan: &Scan) -> Vec<String> {
+        rules.reasons("ingest.inclusion", scan.into())
+    }
+
     fn thick(mm: f64) -> Scan {
         Scan { slice_thickness_mm: Some(mm), ..scan() }
     }
@@ -303,7 +305,7 @@ mod tests {
             kvp: Some([100.0, 140.0]),
             ..Inclusion::default()
         };
-        assert_eq!(rules.reasons(None, &scan()), [] as [&str; 0]);
+        assert_eq!(reasons(&rules, &scan()), [] as [&str; 0]);
     }
 
     #[test]
@@ -324,11 +326,9 @@ mod tests {
             kvp: Some(140.0),
             ..scan()
         };
-        let list = BTreeSet::from(["1.3".to_owned()]);
         assert_eq!(
-            rules.reasons(Some(&list), &wrong),
+            reasons(&rules, &wrong),
             [
-                "not in ingest.series_list",
                 "slice thickness 3 mm is over 2.5 mm",
                 "a gap between slices is 20.0% off the spacing, over 1%",
                 "2 missing slices are over 0",
@@ -346,8 +346,7 @@ mod tests {
             kvp: Some(120.0),
             ..scan()
         };
-        let list = BTreeSet::from([right.series_instance_uid.clone()]);
-        assert_eq!(rules.reasons(Some(&list), &right), [] as [&str; 0]);
+        assert_eq!(reasons(&rules, &right), [] as [&str; 0]);
     }
 
     #[test]
@@ -358,7 +357,7 @@ mod tests {
             series_description: Some(description.to_owned()),
             ..scan()
         };
-        let of = |rules: &Inclusion, scan: &Scan| rules.reasons(None, scan);
+        let of = |rules: &Inclusion, scan: &Scan| reasons(rules, scan);
         let default = Inclusion::default();
         let mip = with("DERIVED\\SECONDARY\\AXIAL\\CT_SOM5 MIP", "MIP 8/2");
         assert_eq!(of(&default, &mip), ["a reformat by ImageType (MIP)"]);
@@ -379,43 +378,6 @@ mod tests {
         assert_eq!(of(&rules, &with("ORIGINAL\\HELIX", "Bone")), [expected]);
         // Unknown values exclude nothing.
         assert_eq!(of(&rules, &scan()), [] as [&str; 0]);
-    }
-
-    #[test]
-    fn reformats_are_known_by_their_words() {
-        for image_type in [
-            "DERIVED\\SECONDARY\\AXIAL\\CT_SOM5 MIP",
-            "DERIVED\\SECONDARY\\REFORMATTED\\AVERAGE",
-            "DERIVED\\SECONDARY\\PROJECTION IMAGE",
-            "DERIVED\\SECONDARY\\AXIAL\\AVERAGE",
-            "DERIVED\\SECONDARY\\VOLUME",
-            "DERIVED\\SECONDARY\\AXIAL\\VOLUME",
-            "DERIVED\\PRIMARY\\VOLUME\\MIN_IP",
-            "DERIVED\\SECONDARY\\AXIAL\\MIN IP",
-            "DERIVED\\SECONDARY\\AXIAL\\THIN_MIP",
-            "DERIVED\\SECONDARY\\AXIAL\\MPR_THICK",
-            "DERIVED\\SECONDARY\\AXIAL\\MIPTHICK",
-            "DERIVED\\SECONDARY\\AXIAL\\CPR",
-            "DERIVED\\SECONDARY\\AXIAL\\SSD",
-            "DERIVED\\SECONDARY\\AXIAL\\MPVR",
-            "DERIVED\\SECONDARY\\AXIAL\\mip",
-            "DERIVED\\PRIMARY\\VOLUME\\CURVED_MPR",
-        ] {
-            let values: Vec<&str> = image_type.split('\\').collect();
-            assert!(reformat(&values).is_some(), "{image_type}");
-        }
-        for image_type in [
-            "ORIGINAL\\PRIMARY\\VOLUME\\NONE",
-            "DERIVED\\PRIMARY\\VOLUME\\NONE",
-            "ORIGINAL\\PRIMARY\\VOLUME",
-            "ORIGINAL\\PRIMARY\\AXIAL\\CT_SOM7 SPI DE",
-            "DERIVED\\SECONDARY\\AXIAL\\RESAMPLED",
-            "ORIGINAL\\PRIMARY\\AXIAL\\HELIX",
-            "",
-        ] {
-            let values: Vec<&str> = image_type.split('\\').collect();
-            assert_eq!(reformat(&values), None, "{image_type}");
-        }
     }
 
     #[test]
@@ -443,10 +405,10 @@ mod tests {
     #[test]
     fn a_rule_of_the_settings_overrides_the_preset() {
         let paper = Inclusion { preset: Some(Preset::Paper), ..Inclusion::default() };
-        assert!(paper.reasons(None, &thick(3.0)).is_empty());
-        assert_eq!(paper.reasons(None, &thick(3.5)).len(), 1);
+        assert!(reasons(&paper, &thick(3.0)).is_empty());
+        assert_eq!(reasons(&paper, &thick(3.5)).len(), 1);
         let thinner = Inclusion { max_slice_thickness_mm: Some(1.0), ..paper };
-        assert_eq!(thinner.reasons(None, &thick(3.0)), ["slice thickness 3 mm is over 1 mm"]);
-        assert!(Inclusion::default().reasons(None, &thick(10.0)).is_empty());
+        assert_eq!(reasons(&thinner, &thick(3.0)), ["slice thickness 3 mm is over 1 mm"]);
+        assert!(reasons(&Inclusion::default(), &thick(10.0)).is_empty());
     }
 }

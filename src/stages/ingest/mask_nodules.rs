@@ -2,12 +2,12 @@
 
 use super::frame::Frame;
 use nodulus_formats::dicom::{ReferencedUids, Roi, Segmentation, StructureSet};
-use nodulus_formats::mask_file::{LabelMask, LabelSegment, MaskRules};
+use nodulus_formats::mask_file::{LabelGrid, LabelMask, LabelSegment, MaskRules};
 use nodulus_formats::repair::Repairs;
 use nodulus_formats::volume::{Geometry, Mask, PlacedMask, Volume};
 use nodulus_imaging::irregularity::Irregularity;
 use nodulus_imaging::planar_contours::{self, ContourOffImage, ContourRules};
-use nodulus_imaging::regrid::{self, GridAlignment, GridMismatch, MaskExtent};
+use nodulus_imaging::regrid::{self, GridAlignment, GridMismatch, MaskExtent, SAME_SPACING};
 use nodulus_imaging::{components, segments};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -23,9 +23,6 @@ const POINT: &str = "POINT";
 /// are organs, margins around the tumour, or not tissue.
 const NODULE_TYPES: [&str; 3] = ["", "NONE", "GTV"];
 
-/// Greatest difference between the spacing of a mask without a place and its image's, as a share.
-const SAME_SPACING: f64 = 1e-3;
-
 /// A mask file does not fit its scan.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Error {
@@ -33,6 +30,8 @@ pub(super) enum Error {
         "{0}; `masks.resample = true` resamples it, and `masks.off_grid` says how far off it may lie"
     )]
     GridMismatch(Box<GridMismatch>),
+    #[error("no part of the mask lies in its image: {0}")]
+    Outside(Box<GridMismatch>),
     #[error(
         "the mask does not place its voxels, and has {found}, expected those of its image, {expected}: it belongs to \
          another image, or was resampled"
@@ -105,7 +104,7 @@ impl LabelledNodule {
 type OwnNodule = (String, String, Option<PlacedMask>);
 
 /// Where the voxels of a mask are in its image.
-enum GridPlace {
+pub(super) enum GridPlace {
     /// They are the image's, by option.
     Image,
     Aligned(GridAlignment),
@@ -121,19 +120,9 @@ pub(super) fn of_labels(
     image: &Geometry,
     rules: &MaskRules,
 ) -> Result<Vec<LabelledNodule>, Error> {
-    let Some(grid) = mask.layers.first().map(Volume::geometry) else { return Ok(Vec::new()) };
-    // Slicer stores no more of its grid than the segments take up.
-    let extent = if mask.segments.is_empty() { MaskExtent::Volume } else { MaskExtent::Part };
-    let place = if mask.is_placed {
-        match regrid::align(grid, image, extent, rules.off_grid) {
-            Ok(on) => GridPlace::Aligned(on),
-            Err(_) if rules.resample => GridPlace::Resampled,
-            Err(grids) => return Err(Error::GridMismatch(grids)),
-        }
-    } else {
-        check_size(grid, image)?;
-        GridPlace::Image
-    };
+    let Some(grid) = mask.grid() else { return Ok(Vec::new()) };
+    let place = place_labels(&grid, image, rules)?;
+    let grid = &grid.geometry;
     let own = if mask.segments.is_empty() { of_values(mask) } else { of_slicer(mask, rules) };
     let mut nodules = Vec::with_capacity(own.len());
     for (key, id, own) in own {
@@ -157,6 +146,31 @@ pub(super) fn of_labels(
         nodules.push(nodule);
     }
     Ok(nodules)
+}
+
+/// Finds where the voxels of labels are in their image.
+///
+/// # Errors
+///
+/// Fails if they are not its voxels and may not be resampled, or if none of them can lie in it.
+pub(super) fn place_labels(
+    mask: &LabelGrid,
+    image: &Geometry,
+    rules: &MaskRules,
+) -> Result<GridPlace, Error> {
+    let grid = &mask.geometry;
+    if !mask.is_placed {
+        check_size(grid, image)?;
+        return Ok(GridPlace::Image);
+    }
+    // Slicer stores no more of its grid than the segments take up.
+    let extent = if mask.has_segments { MaskExtent::Part } else { MaskExtent::Volume };
+    match regrid::align(grid, image, extent, rules.off_grid) {
+        Ok(on) => Ok(GridPlace::Aligned(on)),
+        Err(grids) if regrid::is_beside(grid, image) => Err(Error::Outside(grids)),
+        Err(grids) if !rules.resample => Err(Error::GridMismatch(grids)),
+        Err(_) => Ok(GridPlace::Resampled),
+    }
 }
 
 /// Refuses a mask without a place whose voxels cannot be those of its image.

@@ -1,18 +1,21 @@
 //! Ingest: files of a cohort → `scans`, `marks`, `exclusions`, `passed_over`.
 
 pub(super) mod config;
+pub(crate) mod file_stamp;
 mod annotation;
 mod case_error;
 mod case;
 mod case_rows;
 mod cohort_settings;
 mod frame;
+mod header_check;
 mod inclusion;
 mod lidc_marks;
 mod mask_nodules;
 mod mask_marks;
 mod mask_readings;
 mod reads;
+mod reformats;
 mod scan_row;
 pub(super) mod sources;
 
@@ -27,6 +30,8 @@ pub use case_rows::CaseRows;
 pub use cohort_settings::{Cohort, MaskReader};
 pub use config::Config;
 use frame::Frame;
+pub use header_check::check_case;
+pub(crate) use inclusion::JudgedScan;
 pub use inclusion::{Inclusion, Preset};
 use nodulus_formats::cohort;
 use nodulus_formats::mask_file::MaskRules;
@@ -47,12 +52,14 @@ pub const SPEC: StageSpec = StageSpec {
         Output::Table(Table::Exclusions),
         Output::Table(Table::PassedOver),
     ],
-    version: 7,
+    version: 8,
     needs_images: false,
     is_sharded: true,
     is_on: |_| true,
     settings: |config| serde_json::to_value(&config.ingest),
     outside_weights: |_| None,
+    check: None,
+    contents: None,
     decide: None,
     run: |config, task, job| Ok(run(&config.ingest, task, job)?),
     reduction: None,
@@ -105,8 +112,9 @@ pub fn run(config: &Config, task: &Task<'_>, job: &Job) -> Result<(), Error> {
                 marks.write(case.marks)?;
                 exclusions.write(case.exclusions)?;
                 passed_over.write(case.passed_over)?;
-                let gone = gone(source, &case.failures);
-                case.failures.extend(gone);
+                if !case.failures.is_empty() {
+                    case.failures.extend(source.gone("ingest"));
+                }
                 let of_cohort = |failed: FailedCase| failed.of_cohort(&source.cohort);
                 failures.extend(case.failures.into_iter().map(of_cohort));
                 done += 1;
@@ -119,17 +127,6 @@ pub fn run(config: &Config, task: &Task<'_>, job: &Job) -> Result<(), Error> {
         writer.commit(parts, failures)?;
     }
     Ok(())
-}
-
-/// The failure of a case that failed because a file of it is gone since it was listed, as where a disk was taken away. The
-/// file's content, which the shard stands for, may be sound.
-fn gone(source: &SourceCase, failures: &[FailedCase]) -> Option<FailedCase> {
-    let case = &source.case;
-    let mut files = case.images.iter().chain(&case.annotations).chain(&case.annotation_data);
-    files.find(|file| !failures.is_empty() && !file.exists()).map(|file| {
-        let cause = format!("`{}` is gone since it was listed", file.display());
-        FailedCase::by_machine("ingest", &case.case_id, cause)
-    })
 }
 
 /// The rows of one case.
@@ -297,7 +294,13 @@ pub(in crate::stages) mod tests {
             patient: Some("p".to_owned()),
             ..cohort::Case::default()
         };
-        SourceCase { cohort: "c".to_owned(), case, content_sha256: "0".to_owned(), fault: None }
+        SourceCase {
+            cohort: "c".to_owned(),
+            case,
+            content_sha256: "0".to_owned(),
+            fault: None,
+            stamp: String::new(),
+        }
     }
 
     fn labels_of(session: usize, labels: Volume<u16>) -> Annotation {

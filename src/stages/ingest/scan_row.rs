@@ -222,6 +222,10 @@ pub(super) fn of_geometry(
 
 /// Applies the inclusion rules to a row.
 fn judged(config: &Config, series_list: Option<&BTreeSet<String>>, scan: Scan) -> Scan {
-    let exclusion_reasons = config.inclusion.reasons(series_list, &scan);
+    let mut exclusion_reasons = Vec::new();
+    if series_list.is_some_and(|list| !list.contains(&scan.series_instance_uid)) {
+        exclusion_reasons.push("not in ingest.series_list".to_owned());
+    }
+    exclusion_reasons.extend(config.inclusion.reasons("ingest.inclusion", (&scan).into()));
     Scan { included: exclusion_reasons.is_empty(), exclusion_reasons, ..scan }
 }

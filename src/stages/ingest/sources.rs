@@ -1,5 +1,6 @@
 //! The list of sources: the cases of all cohorts, in shards.
 
+use super::file_stamp;
 use nodulus_formats::cohort;
 use nodulus_store::FailedCase;
 use std::collections::BTreeSet;
@@ -16,6 +17,24 @@ pub struct SourceCase {
     pub content_sha256: String,
     /// Why its content is not known, where the machine is at fault.
     pub fault: Option<FailedCase>,
+    /// Sizes and times that its files had before they were hashed; see [`super::file_stamp`].
+    pub stamp: String,
+}
+
+impl SourceCase {
+    /// Whether its files are still those whose content was hashed.
+    pub fn is_unchanged(&self) -> bool {
+        file_stamp::is_unchanged(&self.case, &self.stamp)
+    }
+
+    /// Why the case failed in a stage, where a file of it is gone since it was listed, as where a disk was taken away: the
+    /// machine is at fault then, and the file's content may be sound.
+    pub fn gone(&self, stage: &str) -> Option<FailedCase> {
+        let gone = file_stamp::files(&self.case).find(|file| !file.exists())?;
+        let cause = format!("`{}` is gone since it was listed", gone.display());
+        let failed = FailedCase::by_machine(stage, &self.case.case_id, cause);
+        Some(failed.of_cohort(&self.cohort))
+    }
 }
 
 /// The list of sources: which cases there are, shard by shard.

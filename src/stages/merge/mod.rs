@@ -30,6 +30,8 @@ pub const SPEC: StageSpec = StageSpec {
     is_on: |_| true,
     settings: |config| serde_json::to_value(&config.merge),
     outside_weights: |_| None,
+    check: None,
+    contents: None,
     decide: Some(|_, task| Ok(Some(repeated::decide(task.table(Table::Scans)?)?))),
     run: |config, task, job| Ok(run(&config.merge, task, job)?),
     reduction: None,

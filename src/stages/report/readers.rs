@@ -175,7 +175,7 @@ mod tests {
         assert_eq!(metrics, expected);
         let dice = &found[1].pairwise[0];
         assert_eq!((dice.ci_low, dice.ci_high, dice.n_nodules), (None, None, 2));
-        assert_eq!(dice.ci_missing_reason.as_deref(), Some("fewer than 6 patients"));
+        assert_eq!(dice.ci_missing_reason.as_deref(), Some("fewer than 8 patients"));
         assert_eq!((found[0].pairwise[0].mean, found[0].pairwise[0].ci_low), (Some(0.1), None));
         assert_eq!((found[2].pairwise[0].mean, found[2].pairwise[0].n_nodules), (None, 0));
     }

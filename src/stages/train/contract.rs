@@ -10,6 +10,7 @@ use nodulus_nets::{
     Contract, HuWindow, IdentityKind, TrainedOn, TrainedOnSummary, TrainedPhase, TrainedRegion,
     TrainedSpacing, TrainedWindow, TrainingUse,
 };
+use nodulus_store::Version;
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -67,13 +68,7 @@ pub(super) fn trained_on(
     let mut added: BTreeSet<(ScanIdentity, TrainingUse)> = BTreeSet::new();
     for batch in task.table(Table::Samples)?.rows::<Sample>() {
         for sample in batch? {
-            let key = (sample.cohort.clone(), sample.series_instance_uid.clone());
-            let image_sha256 = scans.get(&key).and_then(|scan| scan.image_sha256.clone());
-            let scan = ScanIdentity {
-                patient_id: sample.patient_id.clone(),
-                series_instance_uid: sample.series_instance_uid.clone(),
-                image_sha256,
-            };
+            let scan = ScanIdentity::of_sample(&sample, &scans);
             for (used_for, _) in selections.iter().filter(|(_, s)| s.holds(&sample)) {
                 if added.insert((scan.clone(), *used_for)) {
                     scan.add_to(&mut list, *used_for);
@@ -89,19 +84,58 @@ pub(super) fn trained_on(
     let Some(before) = TrainedOn::of_weights(initial)? else {
         return Ok((list, !without_patients));
     };
-    let seen: BTreeMap<&str, IdentityKind> = test
-        .iter()
-        .filter_map(|scan| Some((scan.patient_id.as_str(), scan.seen_by([&before], false)?.by)))
-        .collect();
-    if !seen.is_empty() && !is_allowed {
-        let n_patients = test.iter().map(|scan| &scan.patient_id).collect::<BTreeSet<_>>().len();
-        let patients = named(&seen);
-        return Err(Error::InitialLeak { n: seen.len(), n_patients, patients });
+    if !is_allowed {
+        refuse_seen(&test, &before, "")?;
     }
     list.inherit(&before);
     let unlisted =
         nodulus_nets::contract(initial)?.is_some_and(|c| c.trained_on.has_unlisted_initial);
     Ok((list, unlisted))
+}
+
+/// Fails if initial weights saw a patient who is to be tested: one of the test split, or of a fold, which `is_of_a_fold`
+/// says of a sample; none of a fold where nothing is cross-validated.
+///
+/// # Errors
+///
+/// Fails at such patients, or if a table or the list beside the weights cannot be read.
+pub fn check_initial(
+    initial: &Path,
+    scans: &Version,
+    samples: &Version,
+    is_of_a_fold: Option<&dyn Fn(&Sample) -> bool>,
+) -> Result<(), Error> {
+    let Some(before) = TrainedOn::of_weights(initial)? else { return Ok(()) };
+    let scans = identities(scans)?;
+    let mut test: BTreeSet<ScanIdentity> = BTreeSet::new();
+    for batch in samples.rows::<Sample>() {
+        let is_tested = |sample: &Sample| {
+            sample.split == Split::Test.name()
+                || is_of_a_fold.is_some_and(|is_of_a_fold| is_of_a_fold(sample))
+        };
+        let tested = batch?.into_iter().filter(is_tested);
+        test.extend(tested.map(|sample| ScanIdentity::of_sample(&sample, &scans)));
+    }
+    let of_folds =
+        if is_of_a_fold.is_some() { " (those of folds that are predicted included)" } else { "" };
+    refuse_seen(&test, &before, of_folds)
+}
+
+/// Fails if a scan is in the list of initial weights.
+fn refuse_seen(
+    test: &BTreeSet<ScanIdentity>,
+    before: &TrainedOn,
+    of_folds: &'static str,
+) -> Result<(), Error> {
+    let seen: BTreeMap<&str, IdentityKind> = test
+        .iter()
+        .filter_map(|scan| Some((scan.patient_id.as_str(), scan.seen_by([before], false)?.by)))
+        .collect();
+    if seen.is_empty() {
+        return Ok(());
+    }
+    let n_patients = test.iter().map(|scan| &scan.patient_id).collect::<BTreeSet<_>>().len();
+    Err(Error::InitialLeak { n: seen.len(), n_patients, of_folds, patients: named(&seen) })
 }
 
 /// The contract.
@@ -152,7 +186,16 @@ pub(super) fn contract(
         }
     }
     windows.sort_by(|a, b| {
-        b.is_of_last_phase.cmp(&a.is_of_last_phase).then_with(|| a.cohort.cmp(&b.cohort))
+        let by_window = || {
+            a.window
+                .low_hu
+                .total_cmp(&b.window.low_hu)
+                .then(a.window.high_hu.total_cmp(&b.window.high_hu))
+        };
+        b.is_of_last_phase
+            .cmp(&a.is_of_last_phase)
+            .then_with(|| a.cohort.cmp(&b.cohort))
+            .then_with(by_window)
     });
     let phase = |phase: &Phase| TrainedPhase {
         name: phase.name.clone(),

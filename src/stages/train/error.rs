@@ -1,5 +1,6 @@
 //! Why the stage stopped.
 
+use crate::stages::balance;
 use crate::stages::nodule_region::RegionError;
 use crate::stages::nodule_slices::ScatteredSlices;
 use crate::tables::leak;
@@ -50,7 +51,7 @@ pub enum Error {
     },
     /// Test patients trained the initial weights.
     #[error(
-        "{n} of {n_patients} test patients are among those that `train.initial.checkpoint` was trained on: {patients}; start \
+        "{n} of {n_patients} test patients{of_folds} are among those that `train.initial.checkpoint` was trained on: {patients}; start \
          from other weights, put these patients into training by `[balance]`, or allow it with \
          `--allow-training-patients` (`infer.allow_training_patients = true`): tables, report and messages then say so"
     )]
@@ -59,12 +60,17 @@ pub enum Error {
         n: usize,
         /// Number of test patients.
         n_patients: usize,
+        /// Who counts as one beside those of the test split; often empty.
+        of_folds: &'static str,
         /// The first of them.
         patients: String,
     },
     /// `rois` does not say how its regions were padded.
     #[error("the settings of `rois` have no `padding_hu`; run crop again with `--force crop`")]
     Padding,
+    /// The rows to learn from cannot be told.
+    #[error(transparent)]
+    Rows(#[from] balance::Error),
     /// A patient is in two splits.
     #[error(transparent)]
     Leak(#[from] leak::Error),

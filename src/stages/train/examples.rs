@@ -2,14 +2,16 @@
 
 use super::config::{Config, Phase};
 use super::error::Error;
-use crate::tables::{Neighbours, Roi, Sample, Split};
+use crate::stages::Task;
+use crate::tables::{Neighbours, Roi, Sample, Split, Table};
 use nodulus_formats::volume::Mask;
 use nodulus_imaging::normalise::normalise_slice;
 use nodulus_nets::{IGNORED_PIXEL, TrainingSample};
 use nodulus_store::Version;
 use rand::{Rng as _, SeedableRng as _, seq::SliceRandom as _};
 use rand_chacha::ChaCha12Rng;
-use std::collections::BTreeSet;
+use serde::Deserialize;
+use std::collections::{BTreeMap, BTreeSet};
 use std::vec::IntoIter;
 
 /// Which samples are read.
@@ -30,12 +32,17 @@ impl Selection {
     }
 
     pub(super) fn holds(&self, sample: &Sample) -> bool {
-        let learning = sample.split != Split::Test.name();
-        self.cohorts.contains(&sample.cohort)
+        self.takes(&sample.cohort, &sample.split, sample.fold)
+    }
+
+    /// Whether the samples of a cohort with this split and fold are read.
+    pub(super) fn takes(&self, cohort: &str, split: &str, fold: Option<i64>) -> bool {
+        let learning = split != Split::Test.name();
+        self.cohorts.iter().any(|of| of == cohort)
             && match (self.fold, self.split) {
-                (Some(fold), Split::Validation) => learning && sample.fold == Some(fold),
-                (Some(fold), Split::Train) => learning && sample.fold != Some(fold),
-                (_, split) => sample.split == split.name(),
+                (Some(held_out), Split::Validation) => learning && fold == Some(held_out),
+                (Some(held_out), Split::Train) => learning && fold != Some(held_out),
+                (_, wanted) => split == wanted.name(),
             }
     }
 }
@@ -43,9 +50,9 @@ impl Selection {
 /// The order of the samples.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Order {
-    /// The order of the table.
+    /// Scans by cohort and series.
     Stored,
-    /// Shards in random order, and random draws from a buffer of their samples.
+    /// Scans in random order, and random draws from a buffer of their samples.
     Shuffled {
         /// Seed of the training.
         seed: u64,
@@ -67,13 +74,63 @@ pub(super) fn count(samples: &Version, selection: &Selection) -> Result<usize, E
     Ok(count)
 }
 
+/// The selected slices of a scan.
+#[derive(Clone, Debug)]
+pub(super) struct ScanSlices {
+    shard: usize,
+    /// Their positions in the shard's regions, ascending.
+    positions: Vec<u64>,
+}
+
+/// The columns of `rois` that say which slice of which scan a row is.
+#[derive(Deserialize)]
+struct RoiScan {
+    roi_id: String,
+    cohort: String,
+    series_instance_uid: String,
+}
+
+const ROI_SCAN: &[&str] = &["roi_id", "cohort", "series_instance_uid"];
+
+/// The selected slices, scan by scan, by cohort and series.
+///
+/// METHOD: their order follows from the selected scans alone, and not from the shards that hold them, which other scans change.
+fn scans(
+    rois: &Version,
+    samples: &Version,
+    selection: &Selection,
+) -> Result<Vec<ScanSlices>, Error> {
+    let mut scans: BTreeMap<(String, String, usize), Vec<u64>> = BTreeMap::new();
+    for shard in 0..rois.manifest.n_shards() {
+        let mut wanted: BTreeSet<String> = BTreeSet::new();
+        for batch in samples.shard_rows::<Sample>(shard) {
+            let held = batch?.into_iter().filter(|sample| selection.holds(sample));
+            wanted.extend(held.map(|sample| sample.roi_id));
+        }
+        if wanted.is_empty() {
+            continue;
+        }
+        let mut position = 0;
+        for batch in rois.shard_columns::<RoiScan>(shard, ROI_SCAN) {
+            for roi in batch? {
+                if wanted.contains(&roi.roi_id) {
+                    let scan = (roi.cohort, roi.series_instance_uid, shard);
+                    scans.entry(scan).or_default().push(position);
+                }
+                position += 1;
+            }
+        }
+    }
+    let slices = |((_, _, shard), positions)| ScanSlices { shard, positions };
+    Ok(scans.into_iter().map(slices).collect())
+}
+
 /// The source of a stream of samples.
 #[derive(Clone, Debug)]
 pub(super) struct Stream {
-    pub(super) rois: Version,
-    pub(super) samples: Version,
-    pub(super) selection: Selection,
-    pub(super) order: Order,
+    rois: Version,
+    scans: Vec<ScanSlices>,
+    order: Order,
 }
 
 type Rois = Box<dyn Iterator<Item = Result<Vec<Roi>, nodulus_store::Error>>>;
@@ -81,10 +138,7 @@ type Rois = Box<dyn Iterator<Item = Result<Vec<Roi>, nodulus_store::Error>>>;
 /// A stream of samples; the same for the same selection and order, on every machine.
 pub(super) struct Examples {
     rois: Version,
-    samples: Version,
-    selection: Selection,
-    shards: IntoIter<usize>,
-    wanted: BTreeSet<String>,
+    scans: IntoIter<ScanSlices>,
     reading: Option<Rois>,
     batch: IntoIter<Roi>,
     buffer: Vec<Roi>,
@@ -93,25 +147,32 @@ pub(super) struct Examples {
 }
 
 impl Stream {
+    /// Finds the selected slices.
+    ///
+    /// # Errors
+    ///
+    /// Fails if a table cannot be read.
+    pub(super) fn new(task: &Task<'_>, selection: &Selection, order: Order) -> Result<Self, Error> {
+        let rois = task.table(Table::Rois)?;
+        let scans = scans(rois, task.table(Table::Samples)?, selection)?;
+        Ok(Self { rois: rois.clone(), scans, order })
+    }
+
     /// Opens the stream at its first sample.
     pub(super) fn open(self) -> Examples {
-        let Self { rois, samples, selection, order } = self;
-        let mut shards: Vec<usize> = (0..rois.manifest.n_shards()).collect();
+        let Self { rois, mut scans, order } = self;
         let (capacity, random) = match order {
             Order::Stored => (1, None),
             Order::Shuffled { seed, phase, epoch, buffer } => {
                 let mut random = ChaCha12Rng::seed_from_u64(seed);
                 random.set_stream(((phase as u64) << 32) | epoch as u64);
-                shards.shuffle(&mut random);
+                scans.shuffle(&mut random);
                 (buffer.max(1), Some(random))
             }
         };
         Examples {
             rois,
-            samples,
-            selection,
-            shards: shards.into_iter(),
-            wanted: BTreeSet::new(),
+            scans: scans.into_iter(),
             reading: None,
             batch: Vec::new().into_iter(),
             buffer: Vec::new(),
@@ -122,31 +183,23 @@ impl Stream {
 }
 
 impl Examples {
-    /// The selected slices themselves, in the order of the table.
+    /// The selected slices themselves, scan by scan.
     pub(super) fn rois(mut self) -> impl Iterator<Item = Result<Roi, Error>> {
         std::iter::from_fn(move || self.read().transpose())
     }
 
-    /// The next selected slice, in the order of the table.
+    /// The next selected slice.
     fn read(&mut self) -> Result<Option<Roi>, Error> {
         loop {
-            let wanted = &self.wanted;
-            if let Some(roi) = self.batch.find(|roi| wanted.contains(&roi.roi_id)) {
+            if let Some(roi) = self.batch.next() {
                 return Ok(Some(roi));
             }
             if let Some(batch) = self.reading.as_mut().and_then(Iterator::next) {
                 self.batch = batch?.into_iter();
                 continue;
             }
-            let Some(shard) = self.shards.next() else { return Ok(None) };
-            self.wanted.clear();
-            for batch in self.samples.shard_rows::<Sample>(shard) {
-                let held = batch?.into_iter().filter(|sample| self.selection.holds(sample));
-                self.wanted.extend(held.map(|sample| sample.roi_id));
-            }
-            // Pixels of a shard without a selected slice are not read.
-            self.reading = (!self.wanted.is_empty())
-                .then(|| Box::new(self.rois.shard_rows::<Roi>(shard)) as Rois);
+            let Some(ScanSlices { shard, positions }) = self.scans.next() else { return Ok(None) };
+            self.reading = Some(Box::new(self.rois.shard_rows_at::<Roi>(shard, &positions)));
         }
     }
 

@@ -5,6 +5,7 @@ mod error;
 mod contract;
 mod course;
 mod examples;
+mod made_from;
 mod origin;
 mod prefetch;
 mod profile;
@@ -16,6 +17,7 @@ use crate::stages::spec::{OutsideWeights, StageError, StageSpec};
 use crate::stages::task::{Event, Task};
 use crate::tables::{Output, Sample, Split, Table, TrainingLog, leak};
 pub use config::{Config, Initial, Phase};
+pub use contract::check_initial;
 use course::{Course, best, decimals, described, is_over};
 pub use error::Error;
 use examples::Selection;
@@ -24,7 +26,8 @@ use nodulus_nets::{
     WEIGHTS_FILE,
 };
 use nodulus_store::Job;
-pub use origin::{Origin, WeightsNote};
+use origin::INITIAL_WEIGHTS;
+pub use origin::{InitialWeights, Origin, WeightsNote};
 use serde_json::{Value, json};
 use source::SampleSource;
 use std::path::Path;
@@ -41,16 +44,21 @@ pub const SPEC: StageSpec = StageSpec {
         Output::Table(Table::Samples),
     ],
     writes: &[Output::Table(Table::TrainingLog), Output::Checkpoint],
-    version: 6,
+    version: 7,
     needs_images: true,
     is_sharded: false,
     is_on: |config| config.train.is_some(),
     settings: |config| serde_json::to_value(&config.train),
     outside_weights: |config| {
         let initial = config.train.as_ref()?.initial.as_ref()?;
-        let (setting, input) = ("train.initial.checkpoint", "initial weights");
+        let (setting, input) = ("train.initial.checkpoint", INITIAL_WEIGHTS);
         Some(OutsideWeights { setting, input, path: &initial.checkpoint })
     },
+    check: None,
+    contents: Some(|config, task| {
+        let train = config.train.as_ref();
+        Ok(train.map_or(Ok(Vec::new()), |train| made_from::made_from(train, task))?)
+    }),
     decide: None,
     run: |config, task, job| {
         let Some(train) = &config.train else { return Ok(()) };
@@ -87,7 +95,7 @@ pub fn run(
         "run_id": job.key(),
         "seed": config.seed,
         "fold": config.fold,
-        "data": origin::inputs(&job.spec().inputs),
+        "data": origin::inputs(job.spec()),
         "n_cases": origin::n_cases(config, task)?,
         "initial": transfer,
         "tool_version": env!("CARGO_PKG_VERSION"),

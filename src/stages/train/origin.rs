@@ -5,7 +5,7 @@ use super::error::Error;
 use super::examples::Selection;
 use crate::stages::Task;
 use crate::tables::{Sample, Split, Table};
-use nodulus_store::InputRef;
+use nodulus_store::{InputRef, JobSpec, ShardInput};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,6 +13,18 @@ use std::path::PathBuf;
 
 /// The splits that weights are learnt from or chosen by.
 const SPLITS: [Split; 2] = [Split::Train, Split::Validation];
+
+/// Name of the weights that a training starts from, among its inputs.
+pub(super) const INITIAL_WEIGHTS: &str = "initial weights";
+
+/// Weights that a training started from, and what they had learnt from in their own.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct InitialWeights {
+    /// The first digits of their content.
+    pub key: String,
+    /// Number of scans, by split and cohort; empty where they do not tell.
+    pub n_cases: BTreeMap<String, BTreeMap<String, usize>>,
+}
 
 /// What a store notes of weights from outside it, beside their hash; no key depends on it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,6 +64,20 @@ impl Origin {
             n_cases: serde_json::from_value(n_cases).ok()?,
         })
     }
+
+    /// The weights that the training started from, those that these started from, and so on.
+    pub fn initial(&self) -> Vec<InitialWeights> {
+        let mut found = Vec::new();
+        let mut inputs = self.data.clone();
+        while let Some(input) = inputs.into_iter().find(|input| input.name == INITIAL_WEIGHTS) {
+            let origin = WeightsNote::of(&input).and_then(|note| note.origin);
+            let (data, n_cases) =
+                origin.map(|origin| (origin.data, origin.n_cases)).unwrap_or_default();
+            found.push(InitialWeights { key: input.key, n_cases });
+            inputs = data;
+        }
+        found
+    }
 }
 
 impl WeightsNote {
@@ -61,13 +87,17 @@ impl WeightsNote {
     }
 }
 
-/// The inputs of a training, as its weights carry them: they leave the house, so no path goes with them.
-pub(super) fn inputs(inputs: &[InputRef]) -> Vec<InputRef> {
-    let without_path = |input: &InputRef| {
-        let note = WeightsNote::of(input).map(|note| json!(WeightsNote { path: None, ..note }));
-        InputRef { note, ..input.clone() }
+/// What a training is made from, as its weights carry it: exactly what its key covers. Weights leave the house, so no path
+/// goes with them.
+pub(super) fn inputs(job: &JobSpec) -> Vec<InputRef> {
+    let of_shard = job.shards.iter().flat_map(|shard| &shard.inputs);
+    let with_note = |input: &ShardInput| {
+        let of_job = job.inputs.iter().find(|of_job| of_job.name == input.name);
+        let note = of_job.and_then(WeightsNote::of);
+        let note = note.map(|note| json!(WeightsNote { path: None, ..note }));
+        InputRef { note, ..InputRef::outside(&input.name, input.content_sha256.clone()) }
     };
-    inputs.iter().map(without_path).collect()
+    of_shard.map(with_note).collect()
 }
 
 /// A series and the content of its case.
@@ -117,6 +147,8 @@ pub(super) fn n_cases(config: &Config, task: &Task<'_>) -> Result<Value, Error> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use nodulus_store::ShardSpec;
+    use std::sync::Arc;
 
     fn input(name: &str, note: Option<&WeightsNote>) -> InputRef {
         let note = note.map(|note| json!(note));
@@ -133,7 +165,23 @@ mod tests {
         };
         let path = Some(PathBuf::from("/home/someone/store/model.safetensors"));
         let note = WeightsNote { path, origin: Some(before.clone()) };
-        let data = inputs(&[input("scans", None), input("initial weights", Some(&note))]);
+        let of_job = vec![input("scans", None), input("initial weights", Some(&note))];
+        let rows = InputRef::outside("training rows", "0123456789abcdef0123".to_owned());
+        let shard = ShardSpec {
+            config: Arc::new(Value::Null),
+            decisions: Value::Null,
+            inputs: [&rows, &of_job[1]].map(ShardInput::from).into(),
+            cases: Vec::new(),
+        };
+        let data = inputs(&JobSpec {
+            stage: "train",
+            stage_version: 1,
+            outputs: Vec::new(),
+            config: Value::Null,
+            inputs: of_job,
+            shards: vec![shard],
+        });
+        assert_eq!(data[0], rows);
         let metadata = json!({
             "run_id": "second",
             "tool_version": "2",

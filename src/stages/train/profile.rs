@@ -33,10 +33,8 @@ pub(super) fn cohort(
     phase: &Phase,
     task: &Task<'_>,
 ) -> Result<TrainingProfile, Error> {
-    let (rois, samples) = (task.table(Table::Rois)?, task.table(Table::Samples)?);
     let selection = Selection::of(config, phase, Split::Train);
-    let stream =
-        Stream { rois: rois.clone(), samples: samples.clone(), selection, order: Order::Stored };
+    let stream = Stream::new(task, &selection, Order::Stored)?;
     let mut all = HuCounts::default();
     let (mut scans, mut nodules) = (BTreeMap::new(), BTreeMap::new());
     let mut n_slices = 0;
@@ -68,11 +66,13 @@ pub(super) fn cohort(
         mean_hu: means(&nodules),
         ..TrainingProfile::default()
     };
+    let key = |scan: &Scan| (scan.cohort.clone(), scan.series_instance_uid.clone());
     let mut rows = Vec::new();
     for batch in task.table(Table::Scans)?.rows::<Scan>() {
-        let key = |scan: &Scan| (scan.cohort.clone(), scan.series_instance_uid.clone());
         rows.extend(batch?.into_iter().filter(|scan| scans.contains_key(&key(scan))));
     }
+    // Sums of rounded numbers depend on their order, which must not follow from the scans of other patients.
+    rows.sort_by_cached_key(key);
     acquisition(&mut profile, &rows);
     Ok(profile)
 }

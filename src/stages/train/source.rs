@@ -7,7 +7,7 @@ use super::examples::{Order, Selection, Stream};
 use super::prefetch::prefetch;
 use super::resume;
 use crate::stages::{Event, Task};
-use crate::tables::{Split, Table};
+use crate::tables::Split;
 use nodulus_nets::{Epoch, EpochLog, Trainer, TrainingSample};
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -16,9 +16,9 @@ use std::time::{Duration, Instant};
 const VALIDATION_AHEAD: usize = 32;
 
 /// The samples of a phase, and the folder of its saved state.
-pub(super) struct SampleSource<'a> {
+pub(super) struct SampleSource<'a, 't> {
     pub(super) config: &'a Config,
-    pub(super) task: &'a Task<'a>,
+    pub(super) task: &'a Task<'t>,
     /// Number of the phase, from 0.
     pub(super) phase: usize,
     /// Number of training samples of each phase.
@@ -26,7 +26,7 @@ pub(super) struct SampleSource<'a> {
     pub(super) folder: &'a Path,
 }
 
-impl SampleSource<'_> {
+impl SampleSource<'_, '_> {
     /// Trains one epoch, or the rest of an unfinished one.
     pub(super) fn learn(
         &self,
@@ -79,8 +79,7 @@ impl SampleSource<'_> {
 
     fn stream(&self, split: Split, order: Order) -> Result<Stream, Error> {
         let selection = Selection::of(self.config, &self.config.phases[self.phase], split);
-        let (rois, samples) = (self.task.table(Table::Rois)?, self.task.table(Table::Samples)?);
-        Ok(Stream { rois: rois.clone(), samples: samples.clone(), selection, order })
+        Stream::new(self.task, &selection, order)
     }
 
     /// Reports the progress of an epoch, as a part of all phases.

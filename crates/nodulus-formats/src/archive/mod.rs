@@ -2,6 +2,10 @@
 //!
 //! Members are unpacked into a temporary folder, because the DICOM reader seeks.
 
+mod temporary;
+
+pub use temporary::{remove_temporary_folders, sweep_temporary_folders};
+
 use flate2::read::MultiGzDecoder;
 use fs_err as fs;
 use lzma_rust2::XzReader;
@@ -10,16 +14,22 @@ use std::borrow::Cow;
 use std::cell::Cell;
 use std::io::{self, BufReader, Read, Write};
 use std::path::{Component, Path, PathBuf};
-use tempfile::TempDir;
+use temporary::TemporaryFolder;
 
 /// Most bytes that an archive may unpack to: about fifty scans of 600 slices.
 pub const MAX_BYTES: u64 = 16 << 30;
+/// Most times its own bytes that an archive may unpack to, unless that is less than [`SMALL_BYTES`].
+///
+/// METHOD: deflate compresses no further, CT no further than to a tenth. zstd and xz pack empty bytes ten times tighter.
+pub const MAX_RATIO: u64 = 1032;
+/// What an archive of any size may unpack to.
+pub const SMALL_BYTES: u64 = 256 << 20;
 /// Most members of an archive, folders included.
 pub const MAX_MEMBERS: usize = 100_000;
 /// Most bytes between two members of a tar archive: headers and long names.
 const MAX_HEADER_BYTES: u64 = 1 << 20;
 /// Memory that xz may use. The dictionary of its highest preset has 64 MiB.
-const XZ_MEMORY_KIB: u32 = 128 << 10;
+pub(crate) const XZ_MEMORY_KIB: u32 = 128 << 10;
 
 /// An archive could not be unpacked.
 #[derive(Debug, thiserror::Error)]
@@ -57,6 +67,12 @@ pub enum Error {
         /// The limit.
         most: String,
     },
+    /// Members of a zip share bytes.
+    #[error(
+        "`{0}` has members that overlap, expected bytes of its own for each one: a small file could fill the disk; pack it \
+         again with another program"
+    )]
+    Overlapping(PathBuf),
     /// The archive has no file.
     #[error("`{0}` holds no file")]
     Empty(PathBuf),
@@ -105,7 +121,7 @@ pub fn is_archive(path: &Path) -> bool {
 /// The files of an archive in a temporary folder, which is removed when this is dropped.
 #[derive(Debug)]
 pub struct UnpackedArchive {
-    folder: TempDir,
+    folder: TemporaryFolder,
     /// The files, sorted by path; hidden ones are skipped.
     pub files: Vec<PathBuf>,
 }
@@ -121,21 +137,22 @@ impl UnpackedArchive {
 ///
 /// # Errors
 ///
-/// Fails if the archive cannot be read to its end, exceeds [`MAX_BYTES`] or [`MAX_MEMBERS`], is encrypted, uses a
-/// compression other than deflate in a zip, or has no file; if a member is a link, a device or sparse, would lie
+/// Fails if the archive cannot be read to its end, exceeds [`MAX_BYTES`], [`MAX_RATIO`] or [`MAX_MEMBERS`], is encrypted,
+/// uses a compression other than deflate in a zip, has members that overlap, or has no file; if a member is a link, a device or sparse, would lie
 /// outside the folder, or has the path of another one; or if the disk is full.
 pub fn unpack(archive: &Path) -> Result<UnpackedArchive, Error> {
-    let source = BufReader::new(File::open(archive)?);
-    let folder = tempfile::Builder::new()
-        .prefix("nodulus-")
-        .tempdir()
-        .map_err(|error| temporary_error(archive, &error))?;
+    let source = File::open(archive)?;
+    let length = source.metadata()?.len();
+    let source = BufReader::new(source);
+    let folder = TemporaryFolder::new().map_err(|error| temporary_error(archive, &error))?;
+    let most_bytes = length.saturating_mul(MAX_RATIO).clamp(SMALL_BYTES, MAX_BYTES);
     let mut unpacker = Unpacker {
         archive,
         folder: folder.path(),
         files: Vec::new(),
         n_members: 0,
-        bytes_left: MAX_BYTES,
+        most_bytes,
+        bytes_left: most_bytes,
     };
     match format(archive) {
         None | Some(ArchiveFormat::Tar) => unpacker.tar(source)?,
@@ -162,6 +179,8 @@ struct Unpacker<'a> {
     folder: &'a Path,
     files: Vec<PathBuf>,
     n_members: usize,
+    /// Most bytes that all members may have.
+    most_bytes: u64,
     bytes_left: u64,
 }
 
@@ -169,6 +188,13 @@ impl Unpacker<'_> {
     fn zip(&mut self, source: BufReader<File>) -> Result<(), Error> {
         let mut zip = zip::ZipArchive::new(source)
             .map_err(|error| self.damaged(None, io::Error::other(error)))?;
+        if zip.len() > MAX_MEMBERS {
+            return Err(self.too_large(format!("{MAX_MEMBERS} files and folders")));
+        }
+        let overlaps = zip.has_overlapping_entries();
+        if overlaps.map_err(|error| self.damaged(None, io::Error::other(error)))? {
+            return Err(Error::Overlapping(self.archive.to_owned()));
+        }
         for at in 0..zip.len() {
             let name = zip.name_for_index(at).and_then(Result::ok).map(Cow::into_owned);
             let encrypted = zip.by_index_raw(at).is_ok_and(|member| member.encrypted());
@@ -283,7 +309,7 @@ impl Unpacker<'_> {
             };
             self.bytes_left = match self.bytes_left.checked_sub(n as u64) {
                 Some(left) => left,
-                None => return Err(self.too_large(format!("{MAX_BYTES} bytes"))),
+                None => return Err(self.too_many_bytes()),
             };
             if let Some(target) = &mut target {
                 target.write_all(&buffer[..n]).map_err(temporary)?;
@@ -303,6 +329,15 @@ impl Unpacker<'_> {
     fn member(&self, member: &str, what: &'static str, expected: &'static str) -> Error {
         let (archive, member) = (self.archive.to_owned(), member.to_owned());
         Error::Member { archive, member, what, expected }
+    }
+
+    fn too_many_bytes(&self) -> Error {
+        let limit = match self.most_bytes {
+            MAX_BYTES => "which is the most for a case".to_owned(),
+            SMALL_BYTES => "which is the most for a small archive".to_owned(),
+            _ => format!("which is {MAX_RATIO} times its own size"),
+        };
+        self.too_large(format!("{} bytes, {limit}", self.most_bytes))
     }
 
     fn too_large(&self, most: String) -> Error {

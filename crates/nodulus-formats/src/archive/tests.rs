@@ -200,14 +200,64 @@ fn what_an_archive_may_hold_is_bounded() {
         folder: folder.path(),
         files: Vec::new(),
         n_members: 0,
+        most_bytes: MAX_BYTES,
         bytes_left: 5,
     };
     unpacker.unpack_member("a", false, &mut &b"abc"[..]).unwrap();
     let error = unpacker.unpack_member("b", false, &mut &b"abc"[..]).unwrap_err().to_string();
-    assert_eq!(error, "`a.zip` unpacks to more than 17179869184 bytes");
+    assert_eq!(
+        error,
+        "`a.zip` unpacks to more than 17179869184 bytes, which is the most for a case"
+    );
     unpacker.n_members = MAX_MEMBERS;
     let error = unpacker.unpack_member("c", true, &mut io::empty()).unwrap_err().to_string();
     assert_eq!(error, "`a.zip` unpacks to more than 100000 files and folders");
+}
+
+/// A zip whose central directory lists one deflated member under `n` names, each of 1 MiB of zeros (Fifield 2019).
+fn overlapping(n: u16) -> Vec<u8> {
+    let zip = zipped(&[("00000", &vec![0; 1 << 20])]);
+    let central = zip.windows(4).rposition(|w| w == b"PK\x01\x02").unwrap();
+    let end = zip.windows(4).rposition(|w| w == b"PK\x05\x06").unwrap();
+    let mut bytes = zip[..central].to_vec();
+    for member in 0..n {
+        let mut entry = zip[central..end].to_vec();
+        let at = entry.windows(5).position(|w| w == b"00000").unwrap();
+        entry[at..at + 5].copy_from_slice(format!("{member:05}").as_bytes());
+        bytes.extend(entry);
+    }
+    let size = (bytes.len() - central) as u32;
+    let mut end = zip[end..].to_vec();
+    end[8..10].copy_from_slice(&n.to_le_bytes());
+    end[10..12].copy_from_slice(&n.to_le_bytes());
+    end[12..16].copy_from_slice(&size.to_le_bytes());
+    bytes.extend(end);
+    bytes
+}
+
+#[test]
+fn members_of_a_zip_that_share_bytes_are_refused() {
+    assert_eq!(of("a.zip", &overlapping(1)).unwrap().files.len(), 1);
+    let bytes = overlapping(2000);
+    assert!(bytes.len() < 200_000);
+    let error = refused("a.zip", &bytes);
+    assert!(
+        error.contains("a.zip` has members that overlap, expected bytes of its own"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_small_archive_does_not_become_a_large_folder() {
+    // 300 MiB of zeros take 10 to 30 KB.
+    let n = 300 << 20;
+    let header = header("1.dcm", Kind::Regular, n);
+    let tar = header.as_bytes().chain(io::repeat(0).take(n + 1024));
+    let packed = zstd::encode_all(tar, 1).unwrap();
+    assert!(packed.len() < 100_000, "{}", packed.len());
+    let error = refused("a.tar.zst", &packed);
+    let expected = "unpacks to more than 268435456 bytes, which is the most for a small archive";
+    assert!(error.ends_with(expected), "{error}");
 }
 
 proptest! {

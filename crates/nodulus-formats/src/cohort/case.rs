@@ -89,10 +89,11 @@ impl Case {
         Self { case_id, passed_over: vec![passed_over], ..Self::default() }
     }
 
-    /// A case whose path is no text.
-    pub(super) fn unnameable(case_id: String) -> Self {
+    /// A case whose path is no text; `bytes` show the path with its odd bytes.
+    pub(super) fn unnameable(case_id: String, bytes: &[String]) -> Self {
         let problem = Some(format!(
-            "the name of `{case_id}` is not UTF-8, so no table can hold its path: rename it"
+            "the name of `{case_id}` is not UTF-8 ({}), so no table can hold its path: rename it",
+            bytes.join(", ")
         ));
         Self { case_id, problem, ..Self::default() }
     }

@@ -1,17 +1,22 @@
 //! Tells from headers which scans of a case can be read.
 
-use super::case::Case;
 use super::case_files::CaseFiles;
-use crate::mask_file::{self, MaskRules};
-use crate::volume::SliceRanges;
-use crate::{dicom, image_file};
+use super::read::ScanFacts;
+use crate::repair::Repairs;
+use crate::volume::{Geometry, ImageFacts, SliceRanges};
+use crate::{dicom, image_file, mask_file};
 use nodulus_faults::in_words;
+use std::path::Path;
 
 /// What the headers of a case show.
 #[derive(Debug, Default)]
 pub struct HeaderCheck {
     /// Number of scans whose headers are in order.
     pub n_readable: usize,
+    /// These scans, without what only voxels tell; an image file whose name is no series has an empty UID.
+    pub scans: Vec<ScanFacts>,
+    /// Number of series that make up no volume, of which no mask is asked for.
+    pub n_refused: usize,
     /// Why other scans, and files that may be slices of any scan, cannot be read.
     pub refusals: Vec<Refusal>,
     /// Number of files that are left aside.
@@ -40,19 +45,21 @@ impl Refusal {
         Self { cause, setting, message }
     }
 
+    /// A refusal whose error does not name the file.
+    pub fn of_file(
+        path: &Path,
+        cause: &'static str,
+        setting: Option<&'static str>,
+        error: &dyn std::error::Error,
+    ) -> Self {
+        Self { cause, setting, message: format!("`{}`: {}", path.display(), in_words(error)) }
+    }
+
     /// Names the cause of a mask's error.
-    fn of_mask(error: &mask_file::Error) -> Self {
+    pub fn of_mask(error: &mask_file::Error) -> Self {
         let (cause, setting) = error.cause();
         Self { cause, setting, message: in_words(error) }
     }
-}
-
-/// Checks the masks of a case: the headers of image files, and DICOM objects. Whether a mask lies on its scan is not
-/// checked.
-pub fn check_masks(case: &Case, rules: &MaskRules) -> HeaderCheck {
-    let errors = case.annotations.iter().filter_map(|path| mask_file::check(path, rules).err());
-    let refusals = errors.map(|error| Refusal::of_mask(&error)).collect();
-    HeaderCheck { refusals, ..HeaderCheck::default() }
 }
 
 /// Why a case is refused before its files are read.
@@ -69,13 +76,26 @@ pub fn unreadable_case(error: &dyn std::error::Error) -> HeaderCheck {
     HeaderCheck { refusals, ..HeaderCheck::default() }
 }
 
+fn facts(
+    series_instance_uid: String,
+    info: Option<dicom::SeriesInfo>,
+    geometry: Geometry,
+) -> ScanFacts {
+    let image = ImageFacts { geometry, hu_range: None, sha256: None };
+    ScanFacts { series_instance_uid, info, image, repairs: Repairs::default() }
+}
+
 /// Reads the headers of a case's scans, and none of their voxels.
 pub fn check_headers(files: &CaseFiles, tolerances: &dicom::Tolerances) -> HeaderCheck {
     let mut check = HeaderCheck::default();
     if files.is_image_file() {
         match image_file::read_slices(&files.path, &SliceRanges::default(), &tolerances.image_files)
         {
-            Ok(_) => check.n_readable += 1,
+            Ok(slices) => {
+                check.n_readable += 1;
+                let series = image_file::series_uid_in_name(&files.path).unwrap_or_default();
+                check.scans.push(facts(series, None, *slices.geometry()));
+            }
             Err(error) => {
                 let (cause, setting) = error.cause();
                 check.refusals.push(Refusal { cause, setting, message: in_words(&error) });
@@ -91,11 +111,16 @@ pub fn check_headers(files: &CaseFiles, tolerances: &dicom::Tolerances) -> Heade
             Ok(open) => {
                 check.n_readable += 1;
                 check.n_passed_over += open.aside.len();
+                let series = open.info.series_instance_uid.clone();
+                check.scans.push(facts(series, Some(open.info), open.geometry));
             }
             Err(dicom::Error::NoSlices { aside, .. }) if !aside.is_empty() => {
                 check.n_passed_over += aside.len();
             }
-            Err(error) => errors.push(error),
+            Err(error) => {
+                check.n_refused += usize::from(matches!(error, dicom::Error::Refused { .. }));
+                errors.push(error);
+            }
         }
     }
     check.refusals = errors.into_iter().map(|error| Refusal::of(&files.named(error))).collect();

@@ -23,8 +23,8 @@ pub fn estimate_bytes(case: &Case) -> u64 {
         if image_file::is_image(file) {
             image_file::estimate_bytes(file)
         } else {
-            // A segmentation or structure set needs its file, and as much again for what is parsed from it.
-            2 * length(file)
+            // A segmentation or structure set needs its data set, and as much again for what is parsed from it.
+            2 * dicom::object_bytes(file)
         }
     };
     image.max(case.annotations.iter().map(mask).sum())

@@ -15,7 +15,7 @@ mod check;
 pub use crate::folder::{files_below, relative};
 pub use case::{Case, Layout, Location};
 pub use case_files::{CaseFiles, may_be_dicom};
-pub use check::{HeaderCheck, Refusal, check_headers, check_masks, refused_case, unreadable_case};
+pub use check::{HeaderCheck, Refusal, check_headers, refused_case, unreadable_case};
 pub use error::{Error, kinds};
 pub use estimate::estimate_bytes;
 pub use list::{SeriesIn, cases, series_of_reads};

@@ -7,7 +7,7 @@ use super::pairing::{self, PairedFiles, PathPattern, PatientKey};
 use crate::folder::{Entries, entries_below, files_below, relative};
 use crate::{archive, image_file};
 use nodulus_faults::fs;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// Parses the patterns of the image and of each reader's masks.
@@ -37,13 +37,20 @@ pub(super) fn cases(root: &Path, image: &str, masks: &[&str]) -> Result<Vec<Case
     };
     let files: Vec<_> = files.into_iter().filter(|file| !image_file::is_voxel_data(file)).collect();
     let pairs = pairing::pair(&below(&files), &below(&folders), &image, &masks);
-    let odd = |path: &&PathBuf| path.strip_prefix(root).is_ok_and(|path| path.to_str().is_none());
-    let odd: BTreeSet<String> =
-        files.iter().chain(&folders).filter(odd).map(|path| relative(root, path)).collect();
+    let mut odd: OddNames = BTreeMap::new();
+    for path in files.iter().chain(&folders) {
+        if let Ok(own) = path.strip_prefix(root)
+            && own.to_str().is_none()
+        {
+            odd.entry(relative(root, path))
+                .or_default()
+                .push(format!("\"{}\"", own.as_os_str().as_encoded_bytes().escape_ascii()));
+        }
+    }
     let mut cases = Vec::new();
     for (key, files) in pairs.paired {
         cases.extend(match unnameable(root, &files, &odd) {
-            Some(path) => vec![Case::unnameable(path)],
+            Some((path, bytes)) => vec![Case::unnameable(path, &bytes)],
             None => paired(root, &image, key, &files)?,
         });
     }
@@ -62,14 +69,18 @@ pub(super) fn cases(root: &Path, image: &str, masks: &[&str]) -> Result<Vec<Case
     Ok(cases)
 }
 
+/// Paths that are no text: as text with a sign in place of each odd byte, and with these bytes.
+type OddNames = BTreeMap<String, Vec<String>>;
+
 /// The first of an image and its masks whose path is no text, so that no table can lead to it. The slices in a folder may
 /// have any names.
-fn unnameable(root: &Path, files: &PairedFiles, odd: &BTreeSet<String>) -> Option<String> {
+fn unnameable(root: &Path, files: &PairedFiles, odd: &OddNames) -> Option<(String, Vec<String>)> {
     if odd.is_empty() {
         return None;
     }
     let masks = files.masks.iter().flatten().cloned();
-    images(root, &files.images).into_iter().chain(masks).find(|path| odd.contains(path))
+    let mut paths = images(root, &files.images).into_iter().chain(masks);
+    paths.find_map(|path| odd.get(&path).map(|bytes| (path.clone(), bytes.clone())))
 }
 
 /// The case of one patient, or of one of their scans; without an image, one case for each mask.
@@ -283,6 +294,8 @@ mod tests {
                 problem.contains("is not UTF-8") && problem.ends_with("rename it"),
                 "{problem}"
             );
+            let bytes = if name.starts_with("p2") { "p2/m\\xe9.nii" } else { "p\\xe94" };
+            assert!(problem.contains(bytes), "{problem}");
         }
         let read = cases.iter().filter(|case| case.problem.is_none());
         assert_eq!(read.map(|case| case.images.len()).collect::<Vec<_>>(), [2, 1]);

@@ -4,6 +4,22 @@ use super::error::{Error, Problem};
 use super::series::tilt::MOST_DEGREES;
 
 impl Error {
+    /// Why the images are no scan that could ever be read, so that nobody has to look after them: the name of the rule.
+    /// `None` for a fault of a scan.
+    ///
+    /// METHOD: images at one position are those of bolus tracking, and a single image without a spacing is the one before
+    /// it. Other quantities than HU are values of spectral CT or perfusion. A hospital sends them with every study.
+    pub fn no_scan(&self) -> Option<&'static str> {
+        match self {
+            Self::Refused { reason, .. } => reason.no_scan(),
+            Self::NotHounsfield { .. } => Some("not_hu"),
+            Self::OnePosition { .. } => Some("one_position"),
+            Self::SingleSlice { .. } => Some("single_slice"),
+            Self::NoSlices { aside, .. } => aside.first().map(|image| image.rule.name()),
+            _ => None,
+        }
+    }
+
     /// What is wrong, in the same words for every series, and the setting that would admit the series, if there is one.
     pub fn cause(&self) -> (&'static str, Option<&'static str>) {
         match self {

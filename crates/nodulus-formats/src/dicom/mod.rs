@@ -34,10 +34,10 @@ pub use error::{Error, Problem};
 pub use irregularities::{Irregularities, Irregularity};
 pub use passed_over::{PassedOver, PassedOverRule};
 pub use series::announced::announced_instances;
-pub use series::estimate::estimate_bytes;
+pub use series::estimate::{estimate_bytes, object_bytes};
 pub use series::find::{
-    SeriesFiles, SeriesListing, files_of_series, find_series, list_series, series_of_each,
-    series_uids,
+    FileContent, SeriesFiles, SeriesListing, contents_of_each, files_of_series, find_series,
+    list_series, series_uids,
 };
 pub use series::open::OpenSeries;
 pub use series::read::{CtFacts, CtSeries, read_facts, read_series, read_slices};

@@ -4,9 +4,16 @@
 //! j), counted from 0 at the centre of the first pixel. Heights are the z of `ImagePositionPatient`, in millimetres.
 
 mod reads;
+mod error;
+mod encoding;
+mod bounds;
 mod read;
 mod write;
 
-pub use read::{Error, parse, read};
+#[cfg(test)]
+mod tests;
+
+pub use error::Error;
+pub use read::{read, read_as};
 pub use reads::{Annotations, Contour, NoduleKind, NonNodule, Ratings, ReadNodule, Session};
 pub use write::write;

@@ -1,86 +1,70 @@
 //! Parses LIDC's XML.
 
+use super::bounds::{self, Exceeded};
+use super::encoding;
+use super::error::Error;
 use super::reads::{Annotations, Contour, NonNodule, Ratings, ReadNodule, Session};
-use nodulus_faults::fs;
-use roxmltree::{Document, Node};
-use std::io;
-use std::path::{Path, PathBuf};
+use crate::limits::{MOST_VOXELS_ALONG, POSITION_MM};
+use nodulus_faults::fs::File;
+use roxmltree::{Document, Node, ParsingOptions};
+use std::io::Read as _;
+use std::ops::RangeInclusive;
+use std::path::Path;
 use std::str::FromStr;
 
-/// A file of reads could not be parsed.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The file cannot be read, or is not UTF-8.
-    #[error(transparent)]
-    Io(#[from] io::Error),
-    /// The file is not XML.
-    #[error("`{path}` is not XML")]
-    Xml {
-        /// The file.
-        path: PathBuf,
-        /// The error of the XML parser.
-        source: roxmltree::Error,
-    },
-    /// The reads are of a chest X-ray.
-    #[error(
-        "`{0}` holds reads of a chest X-ray (IdriReadMessage), expected reads of a CT series (LidcReadMessage)"
-    )]
-    XRay(PathBuf),
-    /// The file is another kind of message.
-    #[error("`{path}` holds {found}, expected LidcReadMessage")]
-    OtherMessage {
-        /// The file.
-        path: PathBuf,
-        /// Name of the root element.
-        found: String,
-    },
-    /// A required element is missing.
-    #[error("`{path}`, line {line}: {parent} has no {child}")]
-    Missing {
-        /// The file.
-        path: PathBuf,
-        /// Line of the parent element.
-        line: u32,
-        /// Name of the parent element.
-        parent: String,
-        /// Name of the missing element.
-        child: &'static str,
-    },
-    /// The text of an element is not a valid value.
-    #[error("`{path}`, line {line}: {element} is `{found}`, expected {expected}")]
-    Value {
-        /// The file.
-        path: PathBuf,
-        /// Line of the element.
-        line: u32,
-        /// Name of the element.
-        element: String,
-        /// Its text.
-        found: String,
-        /// What it should be.
-        expected: &'static str,
-    },
-}
+/// Most bytes of a file. LIDC's largest has 2.2 MB.
+pub(super) const MOST_BYTES: u64 = 32 << 20;
 
-/// Reads the marks of one series. The namespace is ignored; a series that nobody read has no sessions.
+/// Most nodes of a file: elements, texts and comments. LIDC's largest has 198,097.
+const MOST_NODES: u32 = 2_000_000;
+
+/// Pixels along an axis, and as many before the first one.
+const PIXELS: RangeInclusive<i64> = -(MOST_VOXELS_ALONG as i64)..=MOST_VOXELS_ALONG as i64;
+
+/// LIDC's ratings go up to 6, and 0 stands for none.
+const RATINGS: RangeInclusive<i64> = 0..=6;
+
+/// Reads the marks of one series. The namespace is ignored; a series that nobody read has no sessions. Text may be in
+/// UTF-8, UTF-16 or the encoding that the file declares.
 ///
 /// # Errors
 ///
 /// Fails if the file cannot be read, is not a `LidcReadMessage` (the reads of chest X-rays among LIDC's files are
-/// not), or lacks an element that a mark needs, or such an element is not a number.
+/// not), or lacks an element that a mark needs, or such an element is not a number; if a position is beyond
+/// [`POSITION_MM`], or the file is larger than any file of reads.
 pub fn read(path: &Path) -> Result<Annotations, Error> {
-    let text = fs::read_to_string(path)?;
-    parse(path, &text)
+    read_as(path, path)
 }
 
-/// Parses the marks of one series from a text, as [`read`] does; `path` is the file to name in errors.
+/// Reads a file as [`read`] does; errors name it `displayed`.
 ///
 /// # Errors
 ///
 /// Fails as [`read`] does.
-pub fn parse(path: &Path, text: &str) -> Result<Annotations, Error> {
-    let document =
-        Document::parse(text).map_err(|source| Error::Xml { path: path.to_owned(), source })?;
+pub fn read_as(path: &Path, displayed: &Path) -> Result<Annotations, Error> {
+    let file = File::open(path)?;
+    let found = file.metadata()?.len();
+    if found > MOST_BYTES {
+        return Err(Error::TooLarge { path: displayed.to_owned(), found });
+    }
+    let mut bytes = Vec::new();
+    file.take(MOST_BYTES).read_to_end(&mut bytes)?;
+    parse(displayed, &bytes)
+}
+
+/// Parses the marks of one series; `path` is the file to name in errors.
+pub(super) fn parse(path: &Path, bytes: &[u8]) -> Result<Annotations, Error> {
+    let text = encoding::text(bytes)
+        .map_err(|error| Error::Encoding { path: path.to_owned(), found: error.found })?;
+    bounds::check(&text).map_err(|Exceeded { what, most, line }| Error::TooMany {
+        path: path.to_owned(),
+        line,
+        what,
+        most,
+    })?;
+    let options = ParsingOptions { nodes_limit: MOST_NODES, ..ParsingOptions::default() };
+    let document = Document::parse_with_options(&text, options)
+        .map_err(|source| Error::Xml { path: path.to_owned(), source })?;
     let root = XmlElement { node: document.root_element(), path };
     match root.name() {
         "LidcReadMessage" => {}
@@ -174,14 +158,20 @@ impl<'a> XmlElement<'a> {
         self.text().parse().map_err(|_| self.wrong(expected))
     }
 
-    fn integer(self) -> Result<i64, Error> {
-        self.value("an integer")
+    /// A whole number, and what is expected where it is not in a range.
+    fn integer(self, range: &RangeInclusive<i64>, expected: &'static str) -> Result<i64, Error> {
+        let number = self.value("an integer")?;
+        if range.contains(&number) { Ok(number) } else { Err(self.wrong(expected)) }
+    }
+
+    fn pixel(self) -> Result<i64, Error> {
+        self.integer(&PIXELS, "a pixel, -65535 to 65535")
     }
 
     fn z_mm(self) -> Result<f64, Error> {
         let z = self.child("imageZposition")?;
         let z_mm: f64 = z.value("millimetres")?;
-        if z_mm.is_finite() { Ok(z_mm) } else { Err(z.wrong("millimetres")) }
+        if POSITION_MM.holds(z_mm) { Ok(z_mm) } else { Err(z.wrong(POSITION_MM.text)) }
     }
 
     fn sop_instance_uid(self) -> String {
@@ -190,7 +180,7 @@ impl<'a> XmlElement<'a> {
     }
 
     fn point(self) -> Result<[i64; 2], Error> {
-        Ok([self.child("xCoord")?.integer()?, self.child("yCoord")?.integer()?])
+        Ok([self.child("xCoord")?.pixel()?, self.child("yCoord")?.pixel()?])
     }
 
     fn session(self) -> Result<Session, Error> {
@@ -220,7 +210,8 @@ impl<'a> XmlElement<'a> {
         let mut values = [None; 9];
         for (value, name) in values.iter_mut().zip(Ratings::NAMES) {
             if let Some(rating) = self.children(name).next() {
-                *value = Some(rating.integer()?).filter(|rating| *rating != 0);
+                let rating = rating.integer(&RATINGS, "a rating, 0 to 6")?;
+                *value = Some(rating).filter(|rating| *rating != 0);
             }
         }
         let rated = values.iter().any(Option::is_some);
@@ -251,117 +242,5 @@ impl<'a> XmlElement<'a> {
             point: self.child("locus")?.point()?,
             sop_instance_uid: self.sop_instance_uid(),
         })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::super::reads::NoduleKind;
-    use super::*;
-
-    /// A short file in LIDC's format: a rated nodule, one with zeros only, and a non-nodule.
-    const FILE: &str = r#"<?xml version="1.0" encoding="UTF-8"?>
-<LidcReadMessage uid="1.3.0" xmlns="http://www.nih.gov">
-<ResponseHeader>
-<SeriesInstanceUid>1.3.6.1</SeriesInstanceUid>
-<StudyInstanceUID> 1.3.6.2 </StudyInstanceUID></ResponseHeader>
-<readingSession>
-  <annotationVersion>3.12</annotationVersion>
-  <unblindedReadNodule>
-    <noduleID>Nodule 001</noduleID>
-    <characteristics><subtlety>5</subtlety><malignancy>0</malignancy></characteristics>
-    <roi>
-      <imageZposition>-125.000000 </imageZposition>
-      <imageSOP_UID>1.3.6.3</imageSOP_UID>
-      <inclusion>TRUE</inclusion>
-      <edgeMap><xCoord>312</xCoord><yCoord>355</yCoord></edgeMap>
-      <edgeMap><xCoord>311</xCoord><yCoord>356</yCoord></edgeMap>
-    </roi>
-    <roi>
-      <imageZposition>-127.5</imageZposition>
-      <inclusion>FALSE</inclusion>
-      <edgeMap><xCoord>1</xCoord><yCoord>2</yCoord></edgeMap>
-    </roi>
-  </unblindedReadNodule>
-  <unblindedReadNodule>
-    <noduleID>2</noduleID>
-    <characteristics><subtlety>0</subtlety><texture>0</texture></characteristics>
-    <roi>
-      <imageZposition>10</imageZposition>
-      <inclusion>TRUE</inclusion>
-      <edgeMap><xCoord>7</xCoord><yCoord>8</yCoord></edgeMap>
-    </roi>
-  </unblindedReadNodule>
-  <nonNodule>
-    <nonNoduleID>_Non-nodule 001</nonNoduleID>
-    <imageZposition>-185.0</imageZposition>
-    <imageSOP_UID>1.3.6.4</imageSOP_UID>
-    <locus><xCoord>396</xCoord><yCoord>216</yCoord></locus>
-  </nonNodule>
-</readingSession>
-<readingSession/>
-</LidcReadMessage>"#;
-
-    fn parse_text(text: &str) -> Result<Annotations, Error> {
-        parse(Path::new("reads.xml"), text)
-    }
-
-    #[test]
-    fn every_mark_of_a_file_is_read() {
-        let reads = parse_text(FILE).unwrap();
-        assert_eq!(reads.series_instance_uid, "1.3.6.1");
-        assert_eq!(reads.study_instance_uid.as_deref(), Some("1.3.6.2"));
-        assert_eq!(reads.sessions.len(), 2);
-        assert_eq!(reads.sessions[1], Session::default());
-        let [nodule, small] = reads.sessions[0].nodules.as_slice() else { panic!() };
-        assert_eq!(nodule.reader_nodule_id, "Nodule 001");
-        assert_eq!(nodule.kind(), NoduleKind::Nodule);
-        // A single zero is a rating that was not given.
-        assert_eq!(nodule.ratings, Some(Ratings { subtlety: Some(5), ..Ratings::default() }));
-        assert_eq!(nodule.contours[0].points, [[312, 355], [311, 356]]);
-        assert_eq!(nodule.contours[0].sop_instance_uid, "1.3.6.3");
-        assert!((nodule.contours[0].z_mm + 125.0).abs() < 1e-12);
-        assert!(nodule.contours[0].inclusion && !nodule.contours[1].inclusion);
-        assert_eq!((small.kind(), small.ratings), (NoduleKind::SmallNodule, None));
-        assert_eq!(
-            reads.sessions[0].non_nodules,
-            [NonNodule {
-                id: "_Non-nodule 001".to_owned(),
-                z_mm: -185.0,
-                point: [396, 216],
-                sop_instance_uid: "1.3.6.4".to_owned(),
-            }]
-        );
-    }
-
-    #[test]
-    fn the_namespace_does_not_matter() {
-        let bare = FILE.replace(" xmlns=\"http://www.nih.gov\"", "");
-        assert_eq!(parse_text(&bare).unwrap(), parse_text(FILE).unwrap());
-    }
-
-    #[test]
-    fn reads_of_an_x_ray_are_named_as_such() {
-        let error = parse_text(&FILE.replace("LidcReadMessage", "IdriReadMessage")).unwrap_err();
-        assert!(error.to_string().starts_with("`reads.xml` holds reads of a chest X-ray"));
-        let error = parse_text("<html/>").unwrap_err();
-        assert_eq!(error.to_string(), "`reads.xml` holds html, expected LidcReadMessage");
-    }
-
-    #[test]
-    fn invalid_elements_are_named_with_their_line() {
-        for (from, to, message) in [
-            ("-127.5", "up", "line 19: imageZposition is `up`, expected millimetres"),
-            ("-127.5", "inf", "line 19: imageZposition is `inf`, expected millimetres"),
-            ("FALSE", "maybe", "line 20: inclusion is `maybe`, expected TRUE or FALSE"),
-            ("396", "39.6", "line 37: xCoord is `39.6`, expected an integer"),
-            ("<subtlety>5", "<subtlety>high", "line 10: subtlety is `high`, expected an integer"),
-            ("<xCoord>7</xCoord>", "", "line 30: edgeMap has no xCoord"),
-            ("SeriesInstanceUid>", "Other>", "line 3: ResponseHeader has no SeriesInstanceUid"),
-        ] {
-            let error = parse_text(&FILE.replace(from, to)).unwrap_err();
-            assert_eq!(error.to_string(), format!("`reads.xml`, {message}"));
-        }
-        assert!(matches!(parse_text("<a>"), Err(Error::Xml { .. })));
     }
 }

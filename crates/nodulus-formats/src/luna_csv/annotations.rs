@@ -27,19 +27,15 @@ pub struct Annotation {
 ///
 /// # Errors
 ///
-/// Fails if the file cannot be read, lacks a column, or a value is not a number. Positions must be finite, diameters
-/// positive.
+/// Fails if the file cannot be read, lacks a column, or a value is not a number within its [limit](crate::limits).
 pub fn read_annotations(path: &Path) -> Result<Vec<Annotation>, Error> {
     rows::read(path, NAMES, |fields| {
-        let diameter_mm = fields.millimetres(4)?;
-        if diameter_mm <= 0.0 {
-            return Err(fields.wrong(4, "positive millimetres"));
-        }
+        let diameter_mm = fields.diameter_mm(4)?;
         Ok(Annotation {
             series_instance_uid: fields.text(0)?,
-            x_mm: fields.millimetres(1)?,
-            y_mm: fields.millimetres(2)?,
-            z_mm: fields.millimetres(3)?,
+            x_mm: fields.coordinate_mm(1)?,
+            y_mm: fields.coordinate_mm(2)?,
+            z_mm: fields.coordinate_mm(3)?,
             diameter_mm,
         })
     })
@@ -99,13 +95,23 @@ mod tests {
     #[test]
     fn invalid_files_are_refused_with_line_and_column() {
         for (from, to, expected) in [
-            ("-175.3192718", "NaN", "`, line 2: coordY is \"NaN\", expected finite millimetres"),
-            ("-175.3192718", "far", "`, line 2: coordY is \"far\", expected finite millimetres"),
-            ("-227.12125", "", "`, line 3: coordZ is \"\", expected finite millimetres"),
             (
-                "4.224708481",
-                "-1",
-                "`, line 3: diameter_mm is \"-1\", expected positive millimetres",
+                "-175.3192718",
+                "NaN",
+                "`, line 2: coordY is \"NaN\", expected -1000000 to 1000000 mm",
+            ),
+            (
+                "-175.3192718",
+                "far",
+                "`, line 2: coordY is \"far\", expected -1000000 to 1000000 mm",
+            ),
+            ("-227.12125", "", "`, line 3: coordZ is \"\", expected -1000000 to 1000000 mm"),
+            ("4.224708481", "-1", "`, line 3: diameter_mm is \"-1\", expected 0.01 to 1000 mm"),
+            ("4.224708481", "1e9", "`, line 3: diameter_mm is \"1e9\", expected 0.01 to 1000 mm"),
+            (
+                "-227.12125",
+                "1e300",
+                "`, line 3: coordZ is \"1e300\", expected -1000000 to 1000000 mm",
             ),
             (",5.651470635", "", "`, line 2: 4 values, expected 5, one for each name of line 1"),
             (

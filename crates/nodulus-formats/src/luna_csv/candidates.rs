@@ -27,15 +27,15 @@ pub struct Candidate {
 ///
 /// # Errors
 ///
-/// Fails if the file cannot be read, lacks a column, or a value is not a number. Positions must be finite, classes 0
-/// or 1.
+/// Fails if the file cannot be read, lacks a column, or a value is not a number within its [limit](crate::limits);
+/// classes are 0 or 1.
 pub fn read_candidates(path: &Path) -> Result<Vec<Candidate>, Error> {
     rows::read(path, NAMES, |fields| {
         Ok(Candidate {
             series_instance_uid: fields.text(0)?,
-            x_mm: fields.millimetres(1)?,
-            y_mm: fields.millimetres(2)?,
-            z_mm: fields.millimetres(3)?,
+            x_mm: fields.coordinate_mm(1)?,
+            y_mm: fields.coordinate_mm(2)?,
+            z_mm: fields.coordinate_mm(3)?,
             class: fields.class(4)?,
         })
     })

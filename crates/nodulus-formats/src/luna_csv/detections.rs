@@ -26,14 +26,15 @@ pub struct Detection {
 ///
 /// # Errors
 ///
-/// Fails if the file cannot be read, lacks a column, or a value is not a finite number.
+/// Fails if the file cannot be read, lacks a column, or a value is not a finite number, or a coordinate is
+/// beyond its [limit](crate::limits).
 pub fn read_detections(path: &Path) -> Result<Vec<Detection>, Error> {
     rows::read(path, NAMES, |fields| {
         Ok(Detection {
             series_instance_uid: fields.exact_text(0)?,
-            x_mm: fields.millimetres(1)?,
-            y_mm: fields.millimetres(2)?,
-            z_mm: fields.millimetres(3)?,
+            x_mm: fields.coordinate_mm(1)?,
+            y_mm: fields.coordinate_mm(2)?,
+            z_mm: fields.coordinate_mm(3)?,
             confidence: fields.number(4)?,
         })
     })

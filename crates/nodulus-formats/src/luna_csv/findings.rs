@@ -25,21 +25,23 @@ pub struct Finding {
 ///
 /// # Errors
 ///
-/// Fails if the file cannot be read, lacks a column, or a value is not a number. Positions must be finite, diameters
-/// positive or -1.
+/// Fails if the file cannot be read, lacks a column, or a value is not a number within its [limit](crate::limits), or -1 for
+/// the diameter of a point.
 pub fn read_findings(path: &Path) -> Result<Vec<Finding>, Error> {
     rows::read(path, annotations::NAMES, |fields| {
-        let diameter_mm = fields.millimetres(4)?;
-        let is_point = (diameter_mm + 1.0).abs() < f64::EPSILON;
-        if diameter_mm <= 0.0 && !is_point {
-            return Err(fields.wrong(4, "positive millimetres, or -1 for a point"));
-        }
+        let is_point = fields.is(4, -1.0);
+        let expected = "0.01 to 1000 mm, or -1 for a point";
+        let diameter_mm = if is_point {
+            None
+        } else {
+            Some(fields.diameter_mm(4).map_err(|_| fields.wrong(4, expected))?)
+        };
         Ok(Finding {
             series_instance_uid: fields.text(0)?,
-            x_mm: fields.millimetres(1)?,
-            y_mm: fields.millimetres(2)?,
-            z_mm: fields.millimetres(3)?,
-            diameter_mm: (!is_point).then_some(diameter_mm),
+            x_mm: fields.coordinate_mm(1)?,
+            y_mm: fields.coordinate_mm(2)?,
+            z_mm: fields.coordinate_mm(3)?,
+            diameter_mm,
         })
     })
 }
@@ -88,11 +90,7 @@ mod tests {
     fn other_diameters_that_are_not_positive_are_refused() {
         for diameter in ["-2", "0", "NaN", "-1.001"] {
             let (_folder, path) = file(&FINDINGS.replace("6.5", diameter));
-            let expected = if diameter == "NaN" {
-                "finite millimetres"
-            } else {
-                "positive millimetres, or -1 for a point"
-            };
+            let expected = "0.01 to 1000 mm, or -1 for a point";
             assert_eq!(
                 message(&read_findings(&path).unwrap_err()),
                 format!("`, line 3: diameter_mm is {diameter:?}, expected {expected}")

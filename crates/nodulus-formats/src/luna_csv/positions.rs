@@ -24,7 +24,8 @@ pub struct Position {
 ///
 /// # Errors
 ///
-/// Fails if the file cannot be read, lacks a column, or a value is not a finite number.
+/// Fails if the file cannot be read, lacks a column, or a value is not a finite number, or a coordinate is
+/// beyond its [limit](crate::limits).
 pub fn read_positions(path: &Path) -> Result<Vec<Position>, Error> {
     let has_confidence = rows::text(path)?.lines().next().is_some_and(|line| {
         line.split(',').any(|name| name.trim().trim_matches('"') == NAMES_WITH_CONFIDENCE[4])
@@ -40,7 +41,8 @@ fn position<const N: usize>(
     fields: &rows::RowValues<'_, N>,
     confidence: Option<f64>,
 ) -> Result<Position, Error> {
-    let position_mm = [fields.millimetres(1)?, fields.millimetres(2)?, fields.millimetres(3)?];
+    let position_mm =
+        [fields.coordinate_mm(1)?, fields.coordinate_mm(2)?, fields.coordinate_mm(3)?];
     Ok(Position { series_instance_uid: fields.text(0)?, position_mm, confidence })
 }
 

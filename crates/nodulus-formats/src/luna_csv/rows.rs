@@ -1,6 +1,7 @@
 //! Reads and writes the rows of a CSV file with a header line.
 
 use super::error::Error;
+use crate::limits::{DIAMETER_MM, Limit, POSITION_MM};
 use fs_err as fs;
 use nodulus_settings::near_names;
 use serde::Serialize;
@@ -42,19 +43,30 @@ impl<const N: usize> RowValues<'_, N> {
         self.text(field).map(|_| unquoted(self.exact[field]).to_owned())
     }
 
-    /// The value of a column, in finite millimetres.
-    pub(super) fn millimetres(&self, field: usize) -> Result<f64, Error> {
-        self.finite(field, "finite millimetres")
+    /// The value of a column, a coordinate.
+    pub(super) fn coordinate_mm(&self, field: usize) -> Result<f64, Error> {
+        self.within(field, &POSITION_MM)
+    }
+
+    /// The value of a column, a diameter.
+    pub(super) fn diameter_mm(&self, field: usize) -> Result<f64, Error> {
+        self.within(field, &DIAMETER_MM)
+    }
+
+    fn within(&self, field: usize, limit: &Limit) -> Result<f64, Error> {
+        let number = self.values[field].parse().ok().filter(|number| limit.holds(*number));
+        number.ok_or_else(|| self.wrong(field, limit.text))
     }
 
     /// The value of a column, a finite number.
     pub(super) fn number(&self, field: usize) -> Result<f64, Error> {
-        self.finite(field, "a finite number")
+        let number = self.values[field].parse().ok().filter(|number: &f64| number.is_finite());
+        number.ok_or_else(|| self.wrong(field, "a finite number"))
     }
 
-    fn finite(&self, field: usize, expected: &'static str) -> Result<f64, Error> {
-        let number = self.values[field].parse().ok().filter(|number: &f64| number.is_finite());
-        number.ok_or_else(|| self.wrong(field, expected))
+    /// Whether the value of a column is this number.
+    pub(super) fn is(&self, field: usize, number: f64) -> bool {
+        self.values[field].parse().is_ok_and(|found: f64| (found - number).abs() < f64::EPSILON)
     }
 
     /// The value of a column, 0 or 1.

@@ -409,4 +409,40 @@ mod tests {
         assert!(matches!(error, Error::Geometry { source: InvalidGeometry::Spacing(_), .. }));
         assert!(matches!(parse(""), Err(Error::Missing { .. })));
     }
+
+    #[test]
+    fn geometries_beyond_the_limits_are_refused_with_the_value() {
+        for (from, to, expected) in [
+            (
+                "= 4 5 6",
+                "= 4 5 60",
+                "spacing must be 0.01 to 50 mm along i, j and k, got [4.0, 5.0, 60.0] mm",
+            ),
+            (
+                "= 4 5 6",
+                "= 4 5 1e-5",
+                "spacing must be 0.01 to 50 mm along i, j and k, got [4.0, 5.0, 1e-5] mm",
+            ),
+            (
+                "= 1 2 3",
+                "= 1 2 inf",
+                "origin must be -1000000 to 1000000 mm along x, y and z, got [1.0, 2.0, inf] mm",
+            ),
+            (
+                "= 1 2 3",
+                "= 1 -2e6 3",
+                "origin must be -1000000 to 1000000 mm along x, y and z, got [1.0, -2000000.0, 3.0] mm",
+            ),
+            (
+                "= 7 8 9",
+                "= 7 80000 9",
+                "size must be 1 to 65535 voxels along i, j and k, got [7, 80000, 9]",
+            ),
+        ] {
+            let Err(Error::Geometry { source, .. }) = parse(&HEADER.replace(from, to)) else {
+                panic!("{to}")
+            };
+            assert_eq!(source.to_string(), expected);
+        }
+    }
 }

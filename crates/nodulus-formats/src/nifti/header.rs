@@ -4,6 +4,7 @@ use super::error::Error;
 use super::fields::{self, HeaderFields};
 use super::orientation;
 use crate::image_rules::ReadRules;
+use crate::limits::{INTERCEPT, SLOPE};
 use crate::repair::{Repair, Repairs};
 use crate::volume::Geometry;
 use crate::voxel_encoding::{ByteOrder, ElementType};
@@ -84,9 +85,12 @@ impl ParsedHeader {
             slope if slope.is_finite() && slope != 0.0 => (slope, header.scl_inter),
             _ => (1.0, 0.0),
         };
-        if !intercept.is_finite() {
-            let expected = "a number where scl_slope is one";
-            return Err(wrong("scl_inter", intercept.to_string(), expected));
+        if !SLOPE.holds(slope.abs()) {
+            let expected = "0, or 0.000001 to 1000000 with either sign";
+            return Err(wrong("scl_slope", slope.to_string(), expected));
+        }
+        if !INTERCEPT.holds(intercept) {
+            return Err(wrong("scl_inter", intercept.to_string(), INTERCEPT.text));
         }
         Ok(Self {
             geometry: placed.geometry,

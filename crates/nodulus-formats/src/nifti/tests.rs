@@ -139,6 +139,17 @@ fn files_that_do_not_place_their_voxels_are_refused() {
 }
 
 #[test]
+fn voxels_that_no_scanner_makes_are_refused_with_the_limit() {
+    // Metres in place of millimetres, and an origin that is no position.
+    let metres = message(&file(&[(123, &[1])]));
+    let expected = " does not place its voxels in the patient: spacing must be 0.01 to 50 mm along i, j and k, got [750.0";
+    assert!(metres.starts_with(expected), "{metres}");
+    let far = message(&file(&[(292, &1e8f32.to_le_bytes())]));
+    let expected = "origin must be -1000000 to 1000000 mm along x, y and z, got [-100000000.0,";
+    assert!(far.contains(expected), "{far}");
+}
+
+#[test]
 fn other_types_are_read_where_they_are_labels() {
     // 32-bit reals replace 48 bytes of integers: half as many along k.
     let mut real = file(&[(46, &[1, 0]), (70, &[16, 0]), (72, &[32, 0])]);
@@ -159,8 +170,20 @@ fn other_types_are_read_where_they_are_labels() {
     }
     assert_eq!(
         message(&file(&[(116, &f32::NAN.to_le_bytes())])),
-        ": scl_inter is NaN, expected a number where scl_slope is one"
+        ": scl_inter is NaN, expected -1000000 to 1000000"
     );
+    for (at, value, expected) in [
+        (
+            112,
+            1e30f32,
+            ": scl_slope is 1000000015047466200000000000000, expected 0, or 0.000001 to",
+        ),
+        (112, -1e-30, ": scl_slope is -0.000000000000000000000000000001"),
+        (116, 1e9, ": scl_inter is 1000000000, expected -1000000 to 1000000"),
+    ] {
+        let error = message(&file(&[(at, &value.to_le_bytes())]));
+        assert!(error.starts_with(expected), "{error}");
+    }
     let unscaled = file(&[(112, &f32::NAN.to_le_bytes())]);
     assert_eq!(read_bytes(&unscaled).unwrap().voxels()[[1, 2, 3]], 123);
     assert!(message(&file(&[(70, &[128, 0])])).starts_with(": datatype is 128"));
@@ -354,17 +377,19 @@ fn every_type_is_read_in_both_orders() {
 
 #[test]
 fn units_of_the_header_become_millimetres() {
-    for (unit, name) in [(1u8, "metres"), (3, "micrometres"), (0, "unknown")] {
-        let found = *read_bytes(&file(&[(123, &[unit])])).unwrap().geometry();
-        let factor = match unit {
-            1 => 1e3,
-            3 => 1e-3,
-            _ => 1.0,
-        };
+    for (unit, name, factor) in
+        [(1u8, "metres", 1e3f32), (3, "micrometres", 1e-3), (0, "unknown", 1.0)]
+    {
+        let mut bytes = file(&[(123, &[unit])]);
+        // `pixdim` of the axes, the offsets of the qform, and the rows of the sform.
+        for at in [80, 84, 88].into_iter().chain((268..328).step_by(4)) {
+            let value = bytes[at..at + 4].first_chunk().map_or(0.0, |b| f32::from_le_bytes(*b));
+            bytes[at..at + 4].copy_from_slice(&(value / factor).to_le_bytes());
+        }
+        let found = *read_bytes(&bytes).unwrap().geometry();
         let expected = volume().geometry().voxel_to_patient([3.0, 2.0, 1.0]);
-        let position = found.voxel_to_patient([3.0, 2.0, 1.0]);
-        assert_near(position.map(|x| x / factor), expected);
-        assert!((found.spacing().ijk()[2] - 2.5 * factor).abs() < 1e-5 * factor, "{name}");
+        assert_near(found.voxel_to_patient([3.0, 2.0, 1.0]), expected);
+        assert!((found.spacing().ijk()[2] - 2.5).abs() < 1e-5, "{name}");
     }
 }
 

@@ -17,7 +17,7 @@ pub use error::Error;
 use crate::gzip_members::GzipMembers;
 use crate::image_rules::ReadRules;
 use crate::loaded_image::LoadedImage;
-use crate::mask_file::LabelMask;
+use crate::mask_file::{LabelGrid, LabelMask};
 use crate::repair::Repairs;
 use crate::volume::{SliceRanges, Volume};
 use crate::voxel_encoding::{Voxel, VoxelEncoding};
@@ -87,6 +87,15 @@ pub(crate) fn load_labels(path: &Path, rules: &ReadRules) -> Result<LabelMask, E
     Ok(LabelMask { layers, segments, is_placed: header.is_placed, repairs })
 }
 
+/// The grid of a mask, without reading its voxels.
+pub(crate) fn label_grid(path: &Path, rules: &ReadRules) -> Result<LabelGrid, Error> {
+    let (header, voxel_path) = open(path, rules)?;
+    let none = SliceRanges::default();
+    voxels::<u16>(&header, &voxel_path, rules, &none, &mut header.repairs.clone())?;
+    let has_segments = !header.segments.is_empty();
+    Ok(LabelGrid { geometry: header.geometry, is_placed: header.is_placed, has_segments })
+}
+
 /// Estimates the bytes that an image or mask needs in memory, from its header and the length of its file.
 ///
 /// # Errors
@@ -95,7 +104,7 @@ pub(crate) fn load_labels(path: &Path, rules: &ReadRules) -> Result<LabelMask, E
 pub fn estimate_bytes(path: &Path) -> Result<u64, Error> {
     let rules = ReadRules { unplaced: true, ..ReadRules::default() };
     let (header, voxel_path) = open(path, &rules)?;
-    let length = fs_err::metadata(&voxel_path)?.len();
+    let length = fs::metadata(&voxel_path)?.len();
     let n = layout(&header, &rules).n_values(&SliceRanges::all(), length, header.is_gzip) as u64;
     // Layers are in memory once together and once apart.
     let times = if header.layers == Layers::One { 1 } else { 2 };

@@ -174,11 +174,16 @@ fn what_is_missing_or_wrong_is_named() {
         (
             "(0,0,-2)",
             "(0,0,0)",
-            " does not place its voxels in the patient: spacing must be finite",
+            " does not place its voxels in the patient: spacing must be 0.01 to 50 mm along i, j and k, got [",
+        ),
+        (
+            "(0,0,-2)",
+            "(0,0,-70)",
+            " does not place its voxels in the patient: spacing must be 0.01 to 50 mm along i, j and k, got [",
         ),
         ("3 2 2", "3 2 3", " holds 24 bytes of voxels, expected 36"),
         ("3 2 2", "3 2 1", " holds 24 bytes of voxels, expected 12"),
-        ("3 2 2", "0 2 1", " does not place its voxels in the patient: size must be positive"),
+        ("3 2 2", "0 2 1", " does not place its voxels in the patient: size must be 1 to 65535"),
         (
             "space: left-posterior-superior\n",
             "",

@@ -1,16 +1,27 @@
 //! Reads tables of scan geometry from CSV and Parquet.
 
 use super::{COLUMNS, Error, ScanGeometries, ScanGeometry};
+use crate::archive::{MAX_RATIO, XZ_MEMORY_KIB};
+use crate::bounded_reader::BoundedReader;
+use crate::limits::{MOST_VOXELS_ALONG, POSITION_MM, SPACING_MM};
 use crate::volume::Slices;
 use ::parquet::arrow::ProjectionMask;
 use ::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use ::parquet::errors::ParquetError;
 use flate2::read::MultiGzDecoder;
 use fs_err::File;
 use lzma_rust2::XzReader;
 use nodulus_settings::near_names;
+use parquet::file::metadata::RowGroupMetaData;
 use serde::Deserialize;
 use std::io::{BufReader, Read};
 use std::path::Path;
+
+/// Most bytes that a table unpacks to: four times one of 100,000 scans of 300 slices.
+const MAX_BYTES: u64 = 1 << 30;
+
+/// What a table of any size may unpack to.
+const SMALL_BYTES: u64 = 64 << 20;
 
 /// A row of the file.
 #[derive(Debug, Deserialize)]
@@ -27,8 +38,9 @@ struct GeometryRow {
 ///
 /// # Errors
 ///
-/// Fails if the file cannot be read or lacks a column, or if a row is invalid: a spacing that is not positive, fewer
-/// than two heights, a value that is not a number, a series that is listed twice.
+/// Fails if the file cannot be read or lacks a column, or if a row is invalid: a spacing, thickness or height beyond its
+/// [limit](crate::limits), fewer than two heights, a value that is not a number, a series that is listed twice; or if the
+/// file unpacks to more than [`MAX_BYTES`].
 pub fn read(path: &Path) -> Result<ScanGeometries, Error> {
     let name = path.file_name().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
     let mut extensions = name.rsplit('.');
@@ -36,16 +48,25 @@ pub fn read(path: &Path) -> Result<ScanGeometries, Error> {
     if last == Some("parquet") {
         return read_parquet(path);
     }
-    let open = || match File::open(path) {
-        Ok(file) => Ok(BufReader::new(file)),
-        Err(source) => Err(Error::Io { path: path.to_owned(), source }),
+    let io = |source| Error::Io { path: path.to_owned(), source };
+    let open = || File::open(path).map(BufReader::new).map_err(io);
+    let unpacked = |reader: &mut dyn Read| {
+        let most = most_bytes(path.metadata().map_err(io)?.len());
+        read_csv(path, BoundedReader::new(reader, most))
     };
     match (before, last) {
-        (_, Some("csv")) => read_csv(path, open()?),
-        (Some("csv"), Some("xz")) => read_csv(path, XzReader::new(open()?, true)),
-        (Some("csv"), Some("gz")) => read_csv(path, MultiGzDecoder::new(open()?)),
+        (_, Some("csv")) => read_csv(path, BoundedReader::new(open()?, u64::MAX)),
+        (Some("csv"), Some("xz")) => {
+            unpacked(&mut XzReader::new_mem_limit(open()?, true, XZ_MEMORY_KIB))
+        }
+        (Some("csv"), Some("gz")) => unpacked(&mut MultiGzDecoder::new(open()?)),
         _ => Err(Error::Format(path.to_owned())),
     }
+}
+
+/// Most bytes that a file of so many may unpack to.
+fn most_bytes(length: u64) -> u64 {
+    length.saturating_mul(MAX_RATIO).clamp(SMALL_BYTES, MAX_BYTES)
 }
 
 fn read_csv(path: &Path, reader: impl Read) -> Result<ScanGeometries, Error> {
@@ -79,7 +100,7 @@ fn csv_row(
     let number = |column: usize, text: &str, expected| {
         text.parse().map_err(|_| value(path, n, COLUMNS[column], format!("{text:?}"), expected))
     };
-    let heights = heights.split_ascii_whitespace();
+    let heights = heights.split_ascii_whitespace().take(MOST_VOXELS_ALONG + 1);
     let slice_thickness_mm = match thickness {
         "" => None,
         text => Some(number(3, text, "a number, or nothing")?),
@@ -98,8 +119,19 @@ fn csv_row(
 
 fn read_parquet(path: &Path) -> Result<ScanGeometries, Error> {
     let wrong = |source| Error::Parquet { path: path.to_owned(), source };
-    let file = File::open(path).map_err(|source| Error::Io { path: path.to_owned(), source })?;
+    let io = |source| Error::Io { path: path.to_owned(), source };
+    let file = File::open(path).map_err(io)?;
+    let most_bytes = most_bytes(file.metadata().map_err(io)?.len());
     let builder = ParquetRecordBatchReaderBuilder::try_new(file.into_file()).map_err(wrong)?;
+    let columns = builder.metadata().row_groups().iter().flat_map(RowGroupMetaData::columns);
+    let n_values = columns.fold(0, |n: u64, column| {
+        n.saturating_add(u64::try_from(column.num_values()).unwrap_or(u64::MAX))
+    });
+    let most_values = most_bytes / size_of::<f64>() as u64;
+    if n_values > most_values {
+        let text = format!("it has {n_values} values, expected at most {most_values}");
+        return Err(wrong(ParquetError::General(text)));
+    }
     let mask = ProjectionMask::columns(builder.parquet_schema(), COLUMNS);
     let mut geometries = ScanGeometries::new();
     let mut n = 0;
@@ -126,13 +158,17 @@ fn add(
     if series.is_empty() {
         return Err(value(path, n, "series_instance_uid", "empty".to_owned(), "a UID"));
     }
-    if let Some(thickness) = row.slice_thickness_mm.filter(|mm| !(mm.is_finite() && *mm > 0.0)) {
-        let (column, expected) = ("slice_thickness_mm", "positive millimetres");
-        return Err(value(path, n, column, thickness.to_string(), expected));
+    if let Some(thickness) = row.slice_thickness_mm.filter(|mm| !SPACING_MM.holds(*mm)) {
+        let column = "slice_thickness_mm";
+        return Err(value(path, n, column, thickness.to_string(), SPACING_MM.text));
     }
     let mut z_mm = row.z_positions_mm;
-    if let Some(z) = z_mm.iter().find(|z| !z.is_finite()) {
-        return Err(value(path, n, "z_positions_mm", z.to_string(), "finite millimetres"));
+    if z_mm.len() > MOST_VOXELS_ALONG {
+        let found = format!("more than {MOST_VOXELS_ALONG} heights");
+        return Err(value(path, n, "z_positions_mm", found, "one for each slice"));
+    }
+    if let Some(z) = z_mm.iter().find(|z| !POSITION_MM.holds(**z)) {
+        return Err(value(path, n, "z_positions_mm", z.to_string(), POSITION_MM.text));
     }
     z_mm.sort_unstable_by(f64::total_cmp);
     let n_heights = z_mm.len();
@@ -205,8 +241,8 @@ mod tests {
             ("1.2,,,2,0.7,0 1\n1.2,,,2,0.7,0 1\n", "row 2: series 1.2 is listed twice"),
             ("1.2,,,2,0.7,5\n", "row 1: z_positions_mm and pixel_spacing_mm do not make up slices"),
             ("1.2,,,2,0,0 1\n", "row 1: z_positions_mm and pixel_spacing_mm do not make up slices"),
-            ("1.2,,,-2,0.7,0 1\n", "slice_thickness_mm is -2, expected positive millimetres"),
-            ("1.2,,,2,0.7,0 inf\n", "z_positions_mm is inf, expected finite"),
+            ("1.2,,,-2,0.7,0 1\n", "slice_thickness_mm is -2, expected 0.01 to 50 mm"),
+            ("1.2,,,2,0.7,0 inf\n", "z_positions_mm is inf, expected -1000000 to 1000000 mm"),
             (",,,2,0.7,0 1\n", "series_instance_uid is empty, expected a UID"),
             ("1.2,,,2,thin,0 1\n", "row 1: pixel_spacing_mm is \"thin\", expected a number"),
             (
@@ -218,6 +254,29 @@ mod tests {
             assert!(error.contains(expected), "{error}");
         }
         assert!(matches!(read_text("1.2\n"), Err(Error::Csv { .. })));
+    }
+
+    #[test]
+    fn a_small_table_does_not_unpack_to_a_large_one() {
+        assert_eq!(most_bytes(1), 64 << 20);
+        assert_eq!(most_bytes(100_000), 103_200_000);
+        assert_eq!(most_bytes(1 << 40), 1 << 30);
+        let error = read_text(&format!("1.2,,,2,1,{}\n", "0 ".repeat(70_000))).unwrap_err();
+        let expected = "z_positions_mm is more than 65535 heights, expected one for each slice";
+        assert!(error.to_string().ends_with(expected), "{error}");
+        for (row, expected) in [
+            (
+                "1.2,,,2,60,0 1\n",
+                "spacing must be 0.01 to 50 mm along i, j and k, got [60.0, 60.0, 1.0] mm",
+            ),
+            (
+                "1.2,,,2,1,0 100\n",
+                "spacing must be 0.01 to 50 mm along i, j and k, got [1.0, 1.0, 100.0] mm",
+            ),
+        ] {
+            let Err(Error::Slices { source, .. }) = read_text(row) else { panic!() };
+            assert_eq!(source.to_string(), expected);
+        }
     }
 
     #[test]

@@ -1,17 +1,19 @@
 //! The position of voxels in the patient.
 
-/// Distance between voxel centres along i, j and k, in millimetres; finite and positive.
+use crate::limits::{MOST_VOXELS_ALONG, POSITION_MM, SPACING_MM};
+
+/// Distance between voxel centres along i, j and k, in millimetres; within [`SPACING_MM`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct SpacingMm([f64; 3]);
 
 /// A geometry that no scan can have.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum InvalidGeometry {
-    /// A spacing is not finite and positive.
-    #[error("spacing must be finite and positive along i, j and k, got {0:?} mm")]
+    /// A spacing is beyond [`SPACING_MM`].
+    #[error("spacing must be {SPACING_MM} along i, j and k, got {0:?} mm")]
     Spacing([f64; 3]),
-    /// The origin is not finite.
-    #[error("origin must be finite, got {0:?} mm")]
+    /// The origin is beyond [`POSITION_MM`].
+    #[error("origin must be {POSITION_MM} along x, y and z, got {0:?} mm")]
     Origin([f64; 3]),
     /// The axes are not orthonormal.
     #[error("axes must be unit vectors at right angles, got {0:?} (deviation {1:.2e})")]
@@ -29,8 +31,8 @@ pub enum InvalidGeometry {
         /// The tolerance.
         most: f64,
     },
-    /// A dimension is zero, or the number of voxels does not fit in memory.
-    #[error("size must be positive and addressable, got {0:?} voxels")]
+    /// A dimension is zero or more than [`MOST_VOXELS_ALONG`], or the number of voxels does not fit in memory.
+    #[error("size must be 1 to {MOST_VOXELS_ALONG} voxels along i, j and k, got {0:?}")]
     Size([usize; 3]),
 }
 
@@ -38,11 +40,7 @@ impl TryFrom<[f64; 3]> for SpacingMm {
     type Error = InvalidGeometry;
 
     fn try_from(ijk: [f64; 3]) -> Result<Self, InvalidGeometry> {
-        if ijk.iter().all(|s| s.is_finite() && *s > 0.0) {
-            Ok(Self(ijk))
-        } else {
-            Err(InvalidGeometry::Spacing(ijk))
-        }
+        if SPACING_MM.hold(&ijk) { Ok(Self(ijk)) } else { Err(InvalidGeometry::Spacing(ijk)) }
     }
 }
 
@@ -90,8 +88,8 @@ impl Geometry {
     ///
     /// # Errors
     ///
-    /// Fails if the size is zero or too large to address, a spacing is not positive, the origin is not finite, or the
-    /// axes are not orthonormal.
+    /// Fails if the size is zero, too large to address or beyond [`MOST_VOXELS_ALONG`], a spacing is beyond [`SPACING_MM`],
+    /// the origin is beyond [`POSITION_MM`], or the axes are not orthonormal.
     pub fn new(
         size: [usize; 3],
         spacing_mm: [f64; 3],
@@ -99,11 +97,12 @@ impl Geometry {
         direction: [f64; 9],
     ) -> Result<Self, InvalidGeometry> {
         let voxels = size.iter().try_fold(1usize, |n, &s| n.checked_mul(s));
-        if voxels.is_none_or(|n| n == 0 || n > isize::MAX as usize / 8) {
+        let is_addressable = voxels.is_some_and(|n| n <= isize::MAX as usize / 8);
+        if !is_addressable || !size.iter().all(|n| (1..=MOST_VOXELS_ALONG).contains(n)) {
             return Err(InvalidGeometry::Size(size));
         }
         let spacing = SpacingMm::try_from(spacing_mm)?;
-        if origin_mm.iter().any(|v| !v.is_finite()) {
+        if !POSITION_MM.hold(&origin_mm) {
             return Err(InvalidGeometry::Origin(origin_mm));
         }
         let deviation = orthonormal_deviation(&direction);
@@ -291,6 +290,43 @@ mod tests {
             make([1; 3], [1.0, f64::NAN, 1.0], axial),
             Err(InvalidGeometry::Spacing(_))
         ));
+        for (size, spacing, origin, expected) in [
+            (
+                [1; 3],
+                0.009,
+                0.0,
+                "spacing must be 0.01 to 50 mm along i, j and k, got [0.009, 0.009, 0.009] mm",
+            ),
+            (
+                [1; 3],
+                50.5,
+                0.0,
+                "spacing must be 0.01 to 50 mm along i, j and k, got [50.5, 50.5, 50.5] mm",
+            ),
+            (
+                [1; 3],
+                1.0,
+                1e7,
+                "origin must be -1000000 to 1000000 mm along x, y and z, got [10000000.0, ",
+            ),
+            (
+                [1; 3],
+                1.0,
+                f64::NAN,
+                "origin must be -1000000 to 1000000 mm along x, y and z, got [NaN, ",
+            ),
+            (
+                [70_000, 1, 1],
+                1.0,
+                0.0,
+                "size must be 1 to 65535 voxels along i, j and k, got [70000, 1, 1]",
+            ),
+        ] {
+            let error =
+                Geometry::new(size, [spacing; 3], [origin; 3], axial).unwrap_err().to_string();
+            assert!(error.starts_with(expected), "{error}");
+        }
+        assert!(Geometry::new([65_535, 1, 1], [0.01, 50.0, 1.0], [-1e6, 1e6, 0.0], axial).is_ok());
         let mut sheared = axial;
         sheared[1] = 0.1;
         assert!(matches!(make([1; 3], [1.0; 3], sheared), Err(InvalidGeometry::Direction(..))));

@@ -1,6 +1,7 @@
 //! The axial slices of a scan by height, which is all that is needed to turn a reader's contours into voxels.
 
 use super::geometry::{Geometry, InvalidGeometry, SpacingMm};
+use crate::limits::POSITION_MM;
 
 /// Axial slices: their size and spacing, and the height (z) of each.
 #[derive(Clone, Debug, PartialEq)]
@@ -14,12 +15,15 @@ pub struct Slices {
 /// Heights do not make up a series of slices, or a scan has no axial slices.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum SlicesError {
-    /// A spacing is not finite and positive.
+    /// A spacing is beyond its limits.
     #[error(transparent)]
     Geometry(#[from] InvalidGeometry),
     /// There are fewer than two slices.
     #[error("found {0} heights of slices, expected two or more, as their distance is the spacing")]
     TooFew(usize),
+    /// A height is beyond [`POSITION_MM`].
+    #[error("found the height of a slice {0} mm, expected {POSITION_MM}")]
+    Height(f64),
     /// Two heights are equal or out of order, or one is not a number.
     #[error("found heights of slices {0} mm and then {1} mm, expected ascending numbers")]
     Order(f64, f64),
@@ -54,7 +58,8 @@ impl Slices {
     ///
     /// # Errors
     ///
-    /// Fails if there are fewer than two heights, they do not ascend, or a spacing is not positive.
+    /// Fails if there are fewer than two heights, they do not ascend or are beyond [`POSITION_MM`], or a spacing is beyond its
+    /// limits.
     pub fn at_heights(
         size: Option<[usize; 2]>,
         pixel_mm: [f64; 2],
@@ -67,6 +72,9 @@ impl Slices {
                 return Err(SlicesError::Order(pair[0], pair[1]));
             }
             steps.push(step);
+        }
+        if let Some(beyond) = z_mm.iter().find(|z| !POSITION_MM.holds(**z)) {
+            return Err(SlicesError::Height(*beyond));
         }
         steps.sort_unstable_by(f64::total_cmp);
         let step = steps.get(steps.len() / 2).ok_or(SlicesError::TooFew(z_mm.len()))?;
@@ -186,6 +194,7 @@ mod tests {
         assert_eq!(slices(&[3.0]), Err(SlicesError::TooFew(1)));
         assert_eq!(slices(&[3.0, 3.0]), Err(SlicesError::Order(3.0, 3.0)));
         assert!(matches!(slices(&[3.0, f64::NAN]), Err(SlicesError::Order(..))));
+        assert_eq!(slices(&[0.0, 2e6]), Err(SlicesError::Height(2e6)));
         let zero = Slices::at_heights(None, [0.0, 1.0], vec![0.0, 1.0]);
         assert!(matches!(zero, Err(SlicesError::Geometry(_))));
     }

@@ -13,12 +13,13 @@ mod cohorts;
 use cohorts::{Cohorts, Values, named, names};
 use nodulus_metrics::Interval;
 use nodulus_metrics::bootstrap::mean_interval;
-use nodulus_metrics::interval::UNBOUNDED;
+use nodulus_metrics::interval::{MIN_PATIENTS_OF_INTERVAL, MIN_PATIENTS_OF_TEST, UNBOUNDED};
 use nodulus_metrics::sign_flip::sign_flip;
 
 /// Simulated cohorts for each coverage, which has a standard error of 0.0034 about 0.95.
 const COHORTS: u32 = 4_000;
-const PATIENTS: [usize; 3] = [6, 11, 30];
+const PATIENTS: [usize; 3] = [MIN_PATIENTS_OF_TEST, 11, 30];
+const OF_INTERVALS: [usize; 3] = [MIN_PATIENTS_OF_INTERVAL, 11, 30];
 const CORRELATIONS: [f64; 3] = [0.0, 0.3, 0.6];
 
 fn main() {
@@ -33,11 +34,11 @@ fn main() {
             }
         }
     }
-    println!("\n| values | ICC | 6 patients | 11 patients | 30 patients |");
+    println!("\n| values | ICC | 8 patients | 11 patients | 30 patients |");
     println!("|---|---:|---:|---:|---:|");
     for values in [Values::Normal, Values::Dice, Values::Distance] {
         for icc in CORRELATIONS {
-            let [a, b, c] = PATIENTS.map(|n| coverage(values, n, icc));
+            let [a, b, c] = OF_INTERVALS.map(|n| coverage(values, n, icc));
             println!("| {} | {icc} | {a:.3} | {b:.3} | {c:.3} |", values.name());
         }
     }

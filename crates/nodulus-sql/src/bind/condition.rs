@@ -5,7 +5,7 @@ use super::{Binder, convert};
 use crate::Error;
 use crate::kind::Kind;
 use crate::lower::frame::Frame;
-use crate::lower::set::Set;
+use crate::lower::set::{Asked, Set};
 use crate::scope::Scope;
 use crate::typed::{Comparison, Function, Node, Typed, Value};
 use polars::prelude::AnyValue;
@@ -52,7 +52,7 @@ impl Binder<'_> {
             }
             Expr::BinaryOp { left, op, right } => {
                 let comparison = comparison(op).ok_or_else(|| {
-                    let instead = "of operators, + - * / % || = <> < <= > >= AND OR are answered";
+                    let instead = "of operators, + - * / % || = <> < <= > >= AND OR are answered; write power(x, y) for ^";
                     Error::refused(expression, instead)
                 })?;
                 let (a, b) = self.both(left, right, scope, aliases, expression)?;
@@ -103,6 +103,9 @@ impl Binder<'_> {
                 Ok(not_if(*negated, member))
             }
             Expr::Exists { subquery, negated } => {
+                if let Some(exists) = self.exists_for_each_row(subquery, scope)? {
+                    return Ok(not_if(*negated, exists));
+                }
                 let answer = self.subquery(subquery, scope)?;
                 let exists = (answer.frame.n_rows() > 0) != *negated;
                 Ok(Typed::value(Value::Bool(exists), Kind::Bool))
@@ -158,8 +161,8 @@ impl Binder<'_> {
         let item = self.expression(item, scope, aliases)?;
         let (column, frame) = self.column_of(subquery, scope)?;
         let (item, column) = convert::compared(item, column, whole)?;
-        let set = Arc::new(Set::new(column, &frame)?);
-        Ok(Typed { kind: Kind::Bool, node: Node::Member { item: Box::new(item), set } })
+        let set = Arc::new(Set::new(Asked::In, vec![column], &frame)?);
+        Ok(Typed { kind: Kind::Bool, node: Node::Member { items: vec![item], set } })
     }
 
     /// Both sides of a comparison as the same kind.
@@ -283,7 +286,7 @@ fn operands(expression: &Expr) -> Vec<&Expr> {
 }
 
 /// Whether an operand is itself a condition, whose extent programs see differently.
-fn needs_parentheses(operand: &Expr) -> bool {
+pub(super) fn needs_parentheses(operand: &Expr) -> bool {
     match operand {
         Expr::UnaryOp { op: UnaryOperator::Not, .. }
         | Expr::BinaryOp { op: BinaryOperator::And | BinaryOperator::Or, .. } => true,

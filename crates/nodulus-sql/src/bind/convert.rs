@@ -71,6 +71,44 @@ pub(super) fn common(
     Ok((all, kind))
 }
 
+/// An expression that must be text.
+pub(super) fn text(expression: Typed, text: &dyn std::fmt::Display) -> Result<Typed, Error> {
+    match expression.kind {
+        Kind::Text | Kind::Null => Ok(to_kind(expression, &Kind::Text)),
+        kind => Err(Error::refused(
+            text.to_string(),
+            format!("it is {kind}, where text is expected; write cast(… AS VARCHAR)"),
+        )),
+    }
+}
+
+/// An expression that is joined with text, as which programs write it alike.
+pub(super) fn as_text(expression: Typed, text: &dyn std::fmt::Display) -> Result<Typed, Error> {
+    match expression.kind {
+        Kind::Text | Kind::Null | Kind::Bool | Kind::Int | Kind::Date => {
+            Ok(to_kind(expression, &Kind::Text))
+        }
+        kind if kind.is_number() => Err(Error::refused(
+            text.to_string(),
+            "programs write a number with a point in several ways; select the number itself",
+        )),
+        kind => {
+            Err(Error::refused(text.to_string(), format!("it is {kind}, where text is expected")))
+        }
+    }
+}
+
+/// An expression that must be a whole number.
+pub(super) fn whole(expression: Typed, text: &dyn std::fmt::Display) -> Result<Typed, Error> {
+    match expression.kind {
+        Kind::Int | Kind::Null => Ok(to_kind(expression, &Kind::Int)),
+        kind => Err(Error::refused(
+            text.to_string(),
+            format!("{kind} stands where a whole number is expected"),
+        )),
+    }
+}
+
 /// An expression that must be true or false.
 pub(super) fn truth(expression: Typed, text: &dyn std::fmt::Display) -> Result<Typed, Error> {
     match expression.kind {

@@ -5,11 +5,12 @@ use crate::Error;
 use crate::kind::Kind;
 use crate::lower::cast::day;
 use crate::scope::Scope;
-use crate::typed::{Comparison, Function, Node, Typed, Value};
+use crate::typed::{Comparison, Ends, Function, Node, Typed, Value};
 use sqlparser::ast::{
     BinaryOperator, CaseWhen, CastKind, CeilFloorKind, DataType, DateTimeField, Expr, Ident,
-    UnaryOperator,
+    TrimWhereField, UnaryOperator,
 };
+use std::iter;
 
 /// Columns of the answer that have a name of their own, which some clauses may use.
 pub(super) type Aliases = [(String, Typed)];
@@ -54,8 +55,9 @@ impl Binder<'_> {
                     arithmetic(left, op, right, expression)
                 }
                 BinaryOperator::StringConcat => {
-                    let left = self.text(left, scope, aliases)?;
-                    let right = self.text(right, scope, aliases)?;
+                    let a = self.expression(left, scope, aliases)?;
+                    let b = self.expression(right, scope, aliases)?;
+                    let (left, right) = (convert::as_text(a, left)?, convert::as_text(b, right)?);
                     Ok(Typed::call(Function::Concat, vec![left, right], Kind::Text))
                 }
                 _ => self.condition(expression, scope, aliases),
@@ -87,7 +89,17 @@ impl Binder<'_> {
             }
             Expr::Substring { expr, substring_from: Some(from), substring_for, .. } => {
                 let text = self.text(expr, scope, aliases)?;
-                super::functions::substring(text, from, substring_for.as_deref(), expression)
+                super::text::substring(text, from, substring_for.as_deref(), expression)
+            }
+            Expr::Trim { trim_where, trim_what, expr, trim_characters } => {
+                let ends = Ends {
+                    start: *trim_where != Some(TrimWhereField::Trailing),
+                    end: *trim_where != Some(TrimWhereField::Leading),
+                };
+                let characters = trim_what.as_deref().into_iter();
+                let characters = characters.chain(trim_characters.iter().flatten());
+                let texts: Vec<&Expr> = iter::once(&**expr).chain(characters).collect();
+                self.trim(ends, &texts, scope, aliases, expression)
             }
             Expr::Function(function) => self.call(function, scope, aliases),
             Expr::Subquery(query) => self.scalar(query, scope),
@@ -108,6 +120,22 @@ impl Binder<'_> {
             | Expr::Exists { .. } => self.condition(expression, scope, aliases),
             other => Err(Error::refused(other, "it is none of the parts of SQL that are answered")),
         }
+    }
+
+    /// A text without some characters at its ends, from the text and the characters, if they are given.
+    fn trim(
+        &mut self,
+        ends: Ends,
+        texts: &[&Expr],
+        scope: &Scope,
+        aliases: &Aliases,
+        expression: &Expr,
+    ) -> Result<Typed, Error> {
+        if texts.len() > 2 {
+            return Err(Error::refused(expression, "trim takes one text of characters"));
+        }
+        let texts = texts.iter().map(|text| self.text(text, scope, aliases));
+        Ok(Typed::call(Function::Trim(ends), texts.collect::<Result<_, _>>()?, Kind::Text))
     }
 
     /// A value that depends on conditions, which compare the operand if there is one.
@@ -188,27 +216,27 @@ impl Binder<'_> {
         scope: &Scope,
         aliases: &Aliases,
     ) -> Result<Typed, Error> {
-        let typed = self.expression(expression, scope, aliases)?;
-        match typed.kind {
-            Kind::Text | Kind::Null => Ok(convert::to_kind(typed, &Kind::Text)),
-            kind => Err(Error::refused(
-                expression,
-                format!("it is {kind}, where text is expected; write cast(… AS VARCHAR)"),
-            )),
-        }
+        convert::text(self.expression(expression, scope, aliases)?, expression)
     }
 }
 
 /// A function of one number, which is converted to one of 64 bits with a point.
 pub(super) fn of_number(function: Function, argument: Typed, text: &Expr) -> Result<Typed, Error> {
-    let argument = number(argument, text)?;
-    if matches!(argument.kind, Kind::Decimal | Kind::Computed) {
+    // Of a decimal number, these are decimal elsewhere.
+    let kind = if argument.kind == Kind::Decimal { Kind::Computed } else { argument.kind };
+    let argument = as_float(Typed { kind, ..argument }, text)?;
+    Ok(Typed::call(function, vec![argument], Kind::Float))
+}
+
+/// An expression that must be a number, as one of 64 bits with a point.
+pub(super) fn as_float(typed: Typed, text: &Expr) -> Result<Typed, Error> {
+    let typed = number(typed, text)?;
+    if typed.kind == Kind::Computed {
         let instead =
             "decimal numbers are computed exactly elsewhere; write cast(… AS DOUBLE) about it";
         return Err(Error::refused(text, instead));
     }
-    let argument = convert::to_kind(argument, &Kind::Float);
-    Ok(Typed::call(function, vec![argument], Kind::Float))
+    Ok(convert::to_kind(typed, &Kind::Float))
 }
 
 /// An expression that must be a number.
@@ -245,6 +273,9 @@ fn arithmetic(
     right: Typed,
     text: &Expr,
 ) -> Result<Typed, Error> {
+    if [&left.kind, &right.kind].contains(&&Kind::Date) {
+        return of_days(left, operator, right, text);
+    }
     let (left, right) = (number(left, text)?, number(right, text)?);
     let function = match operator {
         BinaryOperator::Plus => Function::Add,
@@ -265,6 +296,32 @@ fn arithmetic(
     };
     let (left, right) = (convert::to_kind(left, &kind), convert::to_kind(right, &kind));
     Ok(Typed::call(function, vec![left, right], kind))
+}
+
+/// The days between two, or a day so many days before or after another.
+fn of_days(
+    left: Typed,
+    operator: &BinaryOperator,
+    right: Typed,
+    text: &Expr,
+) -> Result<Typed, Error> {
+    let number = |typed: Typed| match typed.kind {
+        Kind::Date => Typed::call(Function::NumberOfDay, vec![typed], Kind::Int),
+        _ => typed,
+    };
+    let is_written = |typed: &Typed| matches!(typed.node, Node::Value(Value::Int(_)));
+    let (function, is_day) = match (operator, &left.kind, &right.kind) {
+        (BinaryOperator::Minus, Kind::Date, Kind::Date) => (Function::Subtract, false),
+        (BinaryOperator::Minus, Kind::Date, _) if is_written(&right) => (Function::Subtract, true),
+        (BinaryOperator::Plus, Kind::Date, _) if is_written(&right) => (Function::Add, true),
+        (BinaryOperator::Plus, _, Kind::Date) if is_written(&left) => (Function::Add, true),
+        _ => {
+            let instead = "of dates, their difference is answered, and a date + or - a whole number that is written out";
+            return Err(Error::refused(text, instead));
+        }
+    };
+    let number = Typed::call(function, vec![number(left), number(right)], Kind::Int);
+    Ok(if is_day { Typed::call(Function::Day, vec![number], Kind::Date) } else { number })
 }
 
 fn cast(inner: Typed, to: &DataType, text: &Expr) -> Result<Typed, Error> {

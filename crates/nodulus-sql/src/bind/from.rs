@@ -165,7 +165,7 @@ impl Binder<'_> {
         match constraint {
             JoinConstraint::On(condition) => {
                 let scope = before.1.clone().beside(after.1.clone())?;
-                let conditions = self.conditions(condition, &scope, "ON")?;
+                let conditions = self.conditions(condition, &scope, &[], "ON")?;
                 beside(before, after, outer, conditions)
             }
             JoinConstraint::Using(names) => using(before, after, outer, names),

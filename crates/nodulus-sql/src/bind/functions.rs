@@ -4,9 +4,9 @@ use crate::Error;
 use crate::kind::Kind;
 use crate::typed::{AggregateFunction, Function, Node, Spread, Typed};
 use arrow::datatypes::DataType;
-use sqlparser::ast::{Expr, Value};
+use sqlparser::ast::Expr;
 
-const AGGREGATES: [&str; 14] = [
+const AGGREGATES: [&str; 17] = [
     "count",
     "sum",
     "avg",
@@ -21,14 +21,18 @@ const AGGREGATES: [&str; 14] = [
     "variance",
     "var_samp",
     "var_pop",
+    "mode",
+    "string_agg",
+    "corr",
 ];
 /// Functions that need OVER.
 pub(super) const WINDOW_FUNCTIONS: [&str; 5] = ["row_number", "rank", "dense_rank", "lag", "lead"];
-const OF_ROWS: [&str; 22] = [
+const OF_ROWS: [&str; 30] = [
     "abs",
     "ceil",
     "ceiling",
     "coalesce",
+    "concat",
     "contains",
     "exp",
     "floor",
@@ -38,12 +42,19 @@ const OF_ROWS: [&str; 22] = [
     "length",
     "ln",
     "lower",
+    "ltrim",
     "nullif",
+    "pow",
+    "power",
+    "replace",
     "round",
+    "rtrim",
+    "split_part",
     "sqrt",
     "starts_with",
     "substr",
     "substring",
+    "trim",
     "unnest",
     "upper",
     "cast",
@@ -70,6 +81,9 @@ pub(super) fn find_aggregate(name: &str) -> Option<AggregateFunction> {
         "stddev_pop" => spread(false, true),
         "variance" | "var_samp" => spread(true, false),
         "var_pop" => spread(false, false),
+        "mode" => AggregateFunction::Mode,
+        "string_agg" => AggregateFunction::Joined(",".to_owned()),
+        "corr" => AggregateFunction::Correlation,
         _ => return None,
     })
 }
@@ -77,36 +91,9 @@ pub(super) fn find_aggregate(name: &str) -> Option<AggregateFunction> {
 /// A whole number is rounded to itself.
 pub(super) fn rounded(value: &Typed, digits: i32, text: &Expr) -> Result<Typed, Error> {
     match value.kind {
-        Kind::Int if digits < 0 => {
-            Err(Error::refused(text, "write cast(… AS DOUBLE) about the whole number"))
-        }
         Kind::Int => Ok(Typed::call(Function::Round(digits), vec![value.clone()], Kind::Int)),
         _ => super::expression::of_number(Function::Round(digits), value.clone(), text),
     }
-}
-
-/// A part of a text, from a position on.
-pub(super) fn substring(
-    text: Typed,
-    from: &Expr,
-    length: Option<&Expr>,
-    whole: &Expr,
-) -> Result<Typed, Error> {
-    let number = |expression: &Expr, least: usize| {
-        let number = match expression {
-            Expr::Value(value) => match &value.value {
-                Value::Number(digits, false) => digits.parse::<usize>().ok(),
-                _ => None,
-            },
-            _ => None,
-        };
-        number.filter(|number| *number >= least).ok_or_else(|| {
-            Error::refused(whole, "position and length are whole numbers, the first character is 1")
-        })
-    };
-    let from = number(from, 1)?;
-    let length = length.map(|length| number(length, 0)).transpose()?;
-    Ok(Typed::call(Function::Substring(from, length), vec![text], Kind::Text))
 }
 
 /// The kind of a list's items.

@@ -19,6 +19,8 @@ pub(super) struct Item {
     /// Whether the question gives it its name.
     is_named: bool,
     pub(super) by: Typed,
+    /// Whether it is computed from another column of the answer.
+    is_of_answer: bool,
 }
 
 impl Binder<'_> {
@@ -38,12 +40,13 @@ impl Binder<'_> {
                         }
                         other => shortened(&other.to_string()),
                     };
-                    let by = self.expression(expression, scope, &[])?;
-                    items.push(Item { name, is_named: false, by });
+                    let (by, is_of_answer) = self.item(expression, scope, &items)?;
+                    items.push(Item { name, is_named: false, by, is_of_answer });
                 }
                 SelectItem::ExprWithAlias { expr, alias } => {
-                    let by = self.expression(expr, scope, &[])?;
-                    items.push(Item { name: alias.value.clone(), is_named: true, by });
+                    let (by, is_of_answer) = self.item(expr, scope, &items)?;
+                    let name = alias.value.clone();
+                    items.push(Item { name, is_named: true, by, is_of_answer });
                 }
                 SelectItem::Wildcard(options) => {
                     plain(options)?;
@@ -76,6 +79,23 @@ impl Binder<'_> {
         Ok(items)
     }
 
+    /// A column of the answer, and whether it is computed from those before it: a name that is no column of the tables may
+    /// be one of theirs.
+    fn item(
+        &mut self,
+        expression: &Expr,
+        scope: &Scope,
+        before: &[Item],
+    ) -> Result<(Typed, bool), Error> {
+        match self.expression(expression, scope, &[]) {
+            Ok(by) => Ok((by, false)),
+            Err(Error::UnknownColumn { .. }) => {
+                Ok((self.expression(expression, scope, &named(before))?, true))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
     /// The keys of GROUP BY: expressions, numbers of columns, or names that are no columns.
     pub(super) fn group_by(
         &mut self,
@@ -85,9 +105,21 @@ impl Binder<'_> {
     ) -> Result<Vec<Typed>, Error> {
         let mut keys = Vec::new();
         for expression in by {
-            let key = match ordinal(expression, items.len())? {
-                Some(position) => items[position].by.clone(),
-                None => self.expression(expression, scope, &named(items))?,
+            let of_answer = match ordinal(expression, items.len())? {
+                Some(position) => Some(&items[position]),
+                None => by_name(expression, items, scope)?,
+            };
+            let key = match of_answer {
+                Some(item) if item.is_of_answer => {
+                    let instead =
+                        "it is computed from another column of the answer; write that one out";
+                    return Err(Error::refused(format!("GROUP BY {expression}"), instead));
+                }
+                Some(item) => item.by.clone(),
+                None => {
+                    let key = self.expression(expression, scope, &[]);
+                    key.map_err(|error| written_out(error, items, "GROUP BY"))?
+                }
             };
             if key.any(&is_of_several_rows) {
                 let instead = "rows are grouped by values of single rows; compute it in a subquery";
@@ -109,7 +141,10 @@ impl Binder<'_> {
         items: &[Item],
         scope: &Scope,
     ) -> Result<Typed, Error> {
-        let typed = self.truth(having, scope, &named(items))?;
+        let (later, own): (Vec<Item>, Vec<Item>) =
+            items.iter().cloned().partition(|item| item.is_of_answer);
+        let typed = self.truth(having, scope, &named(&own));
+        let typed = typed.map_err(|error| written_out(error, &later, "HAVING"))?;
         if typed.has_window() || typed.has_unnest() {
             let instead = "compute window functions in a subquery, and use WHERE";
             return Err(Error::refused(format!("HAVING {having}"), instead));
@@ -168,14 +203,45 @@ pub(super) fn check_key(key: &Typed, text: &str) -> Result<(), Error> {
     }
 }
 
-fn named(items: &[Item]) -> Vec<(String, Typed)> {
+/// The column of the answer that a name means, which is no column of the tables.
+fn by_name<'a>(
+    expression: &Expr,
+    items: &'a [Item],
+    scope: &Scope,
+) -> Result<Option<&'a Item>, Error> {
+    let name = match expression {
+        Expr::Nested(inner) => return by_name(inner, items, scope),
+        Expr::Identifier(name) if scope.find(None, &name.value)?.is_none() => &name.value,
+        _ => return Ok(None),
+    };
+    let mut own = items.iter().filter(|item| item.is_named && item.name.eq_ignore_ascii_case(name));
+    match (own.next(), own.next()) {
+        (found, None) => Ok(found),
+        _ => Err(Error::Question(format!("two columns of the answer are named `{name}`"))),
+    }
+}
+
+/// The error about a name that is none of the tables', where it is a name of the answer that a clause cannot use.
+fn written_out(error: Error, items: &[Item], clause: &str) -> Error {
+    let is_named = |name: &str| named(items).iter().any(|(own, _)| own.eq_ignore_ascii_case(name));
+    match error {
+        Error::UnknownColumn { name, .. } if is_named(&name) => Error::refused(
+            format!("{name} in {clause}"),
+            "a column of the answer cannot be computed with here; write out what it stands for",
+        ),
+        error => error,
+    }
+}
+
+/// The columns of the answer that have names of their own.
+pub(super) fn named(items: &[Item]) -> Vec<(String, Typed)> {
     let named = items.iter().filter(|item| item.is_named);
     named.map(|item| (item.name.clone(), item.by.clone())).collect()
 }
 
 fn of_column(scope: &Scope, position: usize) -> Item {
     let name = scope.columns[position].name.clone();
-    Item { name, is_named: false, by: scope.typed(position) }
+    Item { name, is_named: false, by: scope.typed(position), is_of_answer: false }
 }
 
 fn plain(options: &WildcardAdditionalOptions) -> Result<(), Error> {

@@ -12,6 +12,10 @@ mod condition;
 mod literal;
 mod convert;
 mod call;
+mod text;
+mod aggregate;
+mod window;
+mod exists;
 pub(crate) mod functions;
 
 use crate::Table;

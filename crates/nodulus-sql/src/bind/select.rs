@@ -1,8 +1,9 @@
 //! SELECT.
 
+use super::expression::Aliases;
 use super::from::Source;
 use super::grouped::Grouped;
-use super::items::Item;
+use super::items::{Item, named};
 use super::limit::Limit;
 use super::query::distinct;
 use super::{Answer, Binder};
@@ -36,11 +37,11 @@ impl Binder<'_> {
             }
         };
         let (mut source, scope) = self.from(&select.from)?;
+        let mut items = self.items(&select.projection, &scope)?;
         let conditions = match &select.selection {
-            Some(condition) => self.conditions(condition, &scope, "WHERE")?,
+            Some(condition) => self.conditions(condition, &scope, &named(&items), "WHERE")?,
             None => Vec::new(),
         };
-        let mut items = self.items(&select.projection, &scope)?;
         let by = match &select.group_by {
             GroupByExpr::Expressions(by, modifiers) if modifiers.is_empty() => {
                 self.group_by(by, &items, &scope)?
@@ -86,9 +87,10 @@ impl Binder<'_> {
         &mut self,
         condition: &sqlparser::ast::Expr,
         scope: &Scope,
+        aliases: &Aliases,
         clause: &str,
     ) -> Result<Vec<Typed>, Error> {
-        let typed = self.truth(condition, scope, &[])?;
+        let typed = self.truth(condition, scope, aliases)?;
         if typed.any(&is_of_several_rows) {
             return Err(Error::refused(
                 format!("{clause} {condition}"),
@@ -109,7 +111,7 @@ pub(super) const fn is_of_several_rows(node: &Node) -> bool {
     matches!(node, Node::Aggregate(_) | Node::Window(_) | Node::Unnest(_))
 }
 
-fn refuse_other_clauses(select: &Select) -> Result<(), Error> {
+pub(super) fn refuse_other_clauses(select: &Select) -> Result<(), Error> {
     let Select {
         select_token: _,
         optimizer_hints,
@@ -160,7 +162,7 @@ fn refuse_other_clauses(select: &Select) -> Result<(), Error> {
 }
 
 /// The source's rows for which all conditions are true.
-fn restrict(
+pub(super) fn restrict(
     source: &mut Source,
     conditions: Vec<Typed>,
     n_needed: Option<usize>,

@@ -2,6 +2,7 @@
 
 use super::scalar::no_value;
 use crate::kind::Kind;
+use crate::typed::Function;
 use arrow::compute::kernels::cast_utils::Parser;
 use arrow::datatypes::Date32Type;
 use arrow::temporal_conversions::date32_to_datetime;
@@ -50,6 +51,21 @@ pub(super) fn compute(values: &Series, from: &Kind, to: &Kind) -> PolarsResult<S
         }
         _ => return Err(no_value(format!("{from} is not cast to {to}"))),
     })
+}
+
+/// Days as numbers, or numbers as days.
+pub(super) fn days(function: &Function, values: &Series) -> PolarsResult<Series> {
+    if *function == Function::NumberOfDay {
+        let numbers = values.i32()?.iter().map(|day| day.map(i64::from));
+        return Ok(numbers.collect::<Int64Chunked>().into_series());
+    }
+    let one = |number: i64| {
+        let day = i32::try_from(number).ok();
+        let day = day.filter(|day| date32_to_datetime(*day).is_some());
+        day.ok_or_else(|| no_value(format!("day {number} from 1970-01-01 on is no date")))
+    };
+    let days = values.i64()?.iter().map(|number| number.map(one).transpose());
+    Ok(days.collect::<PolarsResult<Int32Chunked>>()?.into_series())
 }
 
 fn parsed<T>(

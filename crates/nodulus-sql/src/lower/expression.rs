@@ -68,10 +68,18 @@ impl Lowering {
             }
             Node::Call(function, arguments) => self.call(function, arguments, &typed.kind, guard),
             Node::Case { branches, otherwise } => self.case(branches, otherwise, guard),
-            Node::Member { item, set } => {
-                let is_null_kind = item.kind == Kind::Null;
-                let item = self.part(&key((**item).clone()), guard)?;
-                Ok(Part { expr: set.contains(item.expr, is_null_kind), depth: item.depth + 2 })
+            Node::Member { items, set } => {
+                let (mut values, mut depth) = (Vec::with_capacity(items.len()), 0);
+                for item in items {
+                    let item = self.part(&key(item.clone()), guard)?;
+                    depth = depth.max(item.depth);
+                    values.push(item.expr);
+                }
+                let set = set.clone();
+                let first = values.first().cloned().unwrap_or_else(|| lit(true));
+                let is_in = move |values: &[Series]| set.contains(values);
+                let rest = values.get(1..).unwrap_or_default();
+                Ok(self.nested(mapped(first, rest, DataType::Boolean, is_in), depth + 2))
             }
             Node::Aggregate(_) | Node::Window(_) | Node::Unnest(_) => Err(Error::Question(
                 "an aggregate, a window function or unnest stands where it has no value; compute it in a subquery of FROM"
@@ -104,7 +112,7 @@ impl Lowering {
             (Function::IsDistinct, _) if from == Kind::Null => lit(false),
             (Function::Compare(comparison), [a, b]) => compared(*comparison, a.clone(), b.clone()),
             (Function::IsDistinct, [a, b]) => a.clone().neq_missing(b.clone()),
-            (Function::Round(_), [a]) if from == Kind::Int => a.clone(),
+            (Function::Round(0..), [a]) if from == Kind::Int => a.clone(),
             (Function::Not, [a]) => a.clone().not(),
             (Function::IsNull, [a]) => a.clone().is_null(),
             (Function::Coalesce, [first, rest @ ..]) => {
@@ -277,8 +285,12 @@ fn can_fail(function: &Function, arguments: &[Typed]) -> bool {
         | Function::Multiply
         | Function::Negate
         | Function::Abs => from == Some(&Kind::Int),
+        Function::Round(digits) => *digits < 0 && from == Some(&Kind::Int),
         Function::Divide
         | Function::Modulo
+        | Function::Power
+        | Function::Day
+        | Function::SplitPart
         | Function::Sqrt
         | Function::Ln
         | Function::Lower

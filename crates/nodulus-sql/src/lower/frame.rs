@@ -31,8 +31,11 @@ impl Frame {
         n_rows: usize,
         aside: &Arc<Aside>,
     ) -> Result<Self, Error> {
-        let named = columns.into_iter().enumerate();
-        let mut columns: Vec<Column> = named.map(|(n, c)| c.with_name(name(n))).collect();
+        // Not as one value that stands for all rows, which polars compares with a constant to one row.
+        let long =
+            columns.into_iter().map(|column| Column::from(column.take_materialized_series()));
+        let mut columns: Vec<Column> =
+            long.enumerate().map(|(n, column)| column.with_name(name(n))).collect();
         columns.push(Column::new_scalar(ROW.into(), Scalar::from(false), n_rows));
         Ok(Self { data: DataFrame::new(n_rows, columns)?, aside: aside.clone() })
     }
@@ -72,7 +75,8 @@ impl Frame {
         }
         selected.push(col(ROW));
         let data = lowering.rows().select(selected).collect()?;
-        Ok(Self { data, aside: self.aside.clone() })
+        let columns = data.columns()[..expressions.len()].to_vec();
+        Self::new(columns, data.height(), &self.aside)
     }
 
     /// Further columns after its own.

@@ -1,14 +1,17 @@
 //! Values of groups of rows.
 
+use super::aggregate::of_lists;
 use super::column;
 use super::frame::{Frame, ROW, name};
+use super::sort::{ascending, ranked};
 use crate::Error;
 use crate::kind::Kind;
-use crate::typed::{Aggregate, AggregateFunction, Spread, Typed, key};
+use crate::typed::{Aggregate, AggregateFunction, Typed, key};
 use polars::prelude::{
-    BooleanChunked, Column, DataType, Expr, Float64Chunked, Int64Chunked, IntoSeries as _, Series,
+    BooleanChunked, Column, DataType, Expr, IdxCa, IdxSize, Int64Chunked, IntoSeries as _, Series,
     UniqueKeepStrategy, col, lit,
 };
+use std::collections::BTreeMap;
 
 /// Name of the column that says of which of two frames a row is.
 const SIDE: &str = "side";
@@ -20,143 +23,117 @@ pub(crate) fn grouped(
     by: &[Typed],
     aggregates: &[Aggregate],
 ) -> Result<Frame, Error> {
+    if by.is_empty() && aggregates.is_empty() {
+        return Frame::one_row(&frame.aside);
+    }
+    let aggregates = aggregates.iter().map(|aggregate| Prepared::new(aggregate, frame));
+    let aggregates = aggregates.collect::<Result<Vec<_>, _>>()?;
+    let places: Vec<Column> = aggregates.iter().filter_map(|one| one.places.clone()).collect();
+    let mut n_placed = frame.columns().len();
+    let frame = frame.clone().with(places)?;
     let mut columns: Vec<Typed> = by.iter().cloned().map(key).collect();
     let mut values = Vec::with_capacity(aggregates.len());
-    for (n, aggregate) in aggregates.iter().enumerate() {
+    for Prepared { aggregate, places } in &aggregates {
         let mut keep = |typed: Typed| {
             columns.push(typed);
             col(name(columns.len() - 1))
         };
-        let of_kept_rows = |value: Expr, filter: Option<Expr>| match filter {
-            Some(filter) => value.filter(filter),
+        let filter = aggregate.filter.clone().map(&mut keep);
+        let is_key = |argument: &Typed| {
+            let argument = argument.clone();
+            if aggregate.distinct { key(argument) } else { argument }
+        };
+        let arguments: Vec<Expr> = aggregate.arguments.iter().map(|a| keep(is_key(a))).collect();
+        // A null takes no part, and no pair with one.
+        let known = arguments.iter().map(|argument| argument.clone().is_not_null());
+        let taking_part = filter.into_iter().chain(known).reduce(Expr::and);
+        let of_kept_rows = |value: Expr| match &taking_part {
+            Some(kept) => value.filter(kept.clone()),
             None => value,
         };
-        let filter = aggregate.filter.clone().map(&mut keep);
-        let value = match &aggregate.argument {
-            None => of_kept_rows(col(ROW), filter),
-            Some(argument) if aggregate.distinct => {
-                of_kept_rows(keep(key(argument.clone())), filter).drop_nulls().unique_stable()
-            }
-            Some(argument) => of_kept_rows(keep(argument.clone()), filter).drop_nulls(),
+        let place = places.is_some().then(|| {
+            n_placed += 1;
+            of_kept_rows(keep(Typed::column(n_placed - 1, Kind::Int))).implode(true)
+        });
+        let first = of_kept_rows(arguments.first().cloned().unwrap_or_else(|| col(ROW)));
+        let first =
+            if aggregate.distinct && place.is_none() { first.unique_stable() } else { first };
+        let second = arguments.get(1).map(|second| of_kept_rows(second.clone()).implode(true));
+        let of_value = match (&aggregate.function, is_of_floats(aggregate)) {
+            (AggregateFunction::Count, _) => vec![first.len().cast(DataType::Int64)],
+            (AggregateFunction::Min, false) => vec![first.min()],
+            (AggregateFunction::Max, false) => vec![first.max()],
+            (AggregateFunction::Mode, _) => place.into_iter().collect(),
+            _ => [first.implode(true)].into_iter().chain(second).chain(place).collect(),
         };
-        let value = match (aggregate.function, is_of_floats(aggregate)) {
-            (AggregateFunction::Count, _) => value.len().cast(DataType::Int64),
-            (AggregateFunction::Min, false) => value.min(),
-            (AggregateFunction::Max, false) => value.max(),
-            _ => value.implode(true),
-        };
-        values.push(value.alias(name(by.len() + n)));
+        values.push(of_value);
     }
-    if by.is_empty() && aggregates.is_empty() {
-        return Frame::one_row(&frame.aside);
-    }
+    let named = values.iter().flatten().enumerate();
+    let named: Vec<Expr> =
+        named.map(|(n, value)| value.clone().alias(name(by.len() + n))).collect();
     let rows = frame.select(&columns)?.lazy();
     let keys: Vec<Expr> = (0..by.len()).map(|n| col(name(n))).collect();
     let rows =
-        if keys.is_empty() { rows.select(values) } else { rows.group_by_stable(keys).agg(values) };
+        if keys.is_empty() { rows.select(named) } else { rows.group_by_stable(keys).agg(named) };
     let rows = rows.collect()?;
-    let mut found: Vec<Column> = rows.columns()[..by.len()].to_vec();
-    for (aggregate, column) in aggregates.iter().zip(&rows.columns()[by.len()..]) {
-        found.push(match column.dtype() {
-            DataType::List(_) => of_lists(aggregate, column.as_materialized_series())?.into(),
-            _ => column.clone(),
-        });
+    let (keys, mut rest) = rows.columns().split_at(by.len());
+    let mut found = keys.to_vec();
+    for (one, values) in aggregates.iter().zip(&values) {
+        let (own, others) = rest.split_at(values.len());
+        found.push(one.value(own, &frame)?);
+        rest = others;
     }
     Frame::new(found, rows.height(), &frame.aside)
 }
 
-fn is_of_floats(aggregate: &Aggregate) -> bool {
-    let kind = aggregate.argument.as_ref().map_or(Kind::Null, |argument| argument.kind.clone());
-    column::data_type(&kind) == DataType::Float64
+/// An aggregate, with each row's place in the order in which it takes values.
+struct Prepared<'a> {
+    aggregate: &'a Aggregate,
+    places: Option<Column>,
 }
 
-/// A number of each list of numbers; null of an empty one.
-fn of_lists(aggregate: &Aggregate, lists: &Series) -> Result<Series, Error> {
-    let lists = lists.list()?;
-    let lists = (0..lists.len()).map(|n| lists.get_as_series(n).unwrap_or_default());
-    if is_of_floats(aggregate) {
-        let one = |list: Series| {
-            let mut values: Vec<f64> = list.f64()?.iter().flatten().collect();
-            Ok(number(aggregate.function, &mut values))
+impl<'a> Prepared<'a> {
+    fn new(aggregate: &'a Aggregate, frame: &Frame) -> Result<Self, Error> {
+        let order = match (&aggregate.function, &aggregate.arguments[..]) {
+            (AggregateFunction::Joined(_), _) => aggregate.order.clone(),
+            (AggregateFunction::Mode, [value]) => vec![ascending(value.clone())],
+            _ => return Ok(Self { aggregate, places: None }),
         };
-        return Ok(lists.map(one).collect::<Result<Float64Chunked, Error>>()?.into_series());
+        let places = ranked(frame, &[], &order)?.places();
+        let places: Int64Chunked = places.into_iter().map(Some).collect();
+        Ok(Self { aggregate, places: Some(places.into_series().into()) })
     }
-    if aggregate.function == AggregateFunction::Sum {
-        return Ok(lists
-            .map(|list| sum(&list))
-            .collect::<Result<Int64Chunked, Error>>()?
-            .into_series());
-    }
-    let one = |list: Series| {
-        let whole = list.i64()?.iter().flatten();
-        if aggregate.function == AggregateFunction::Mean && !list.is_empty() {
-            return Ok(Some(whole.map(i128::from).sum::<i128>() as f64 / list.len() as f64));
+
+    /// The value of each group.
+    fn value(&self, columns: &[Column], frame: &Frame) -> Result<Column, Error> {
+        let lists: Vec<Series> =
+            columns.iter().map(|column| column.as_materialized_series().clone()).collect();
+        if !matches!(lists.first().map(|list| list.dtype()), Some(DataType::List(_))) {
+            return columns.first().cloned().ok_or_else(too_few);
         }
-        Ok(number(aggregate.function, &mut whole.map(|value| value as f64).collect::<Vec<_>>()))
-    };
-    Ok(lists.map(one).collect::<Result<Float64Chunked, Error>>()?.into_series())
-}
-
-/// The sum of whole numbers.
-fn sum(list: &Series) -> Result<Option<i64>, Error> {
-    let sum: i128 = list.i64()?.iter().flatten().map(i128::from).sum();
-    let what = format!("sum: `{sum}` is no whole number of 64 bits; use cast(… AS DOUBLE)");
-    let sum = i64::try_from(sum).map_err(|_| Error::Question(what))?;
-    Ok((!list.is_empty()).then_some(sum))
-}
-
-/// A number of some numbers; none of none.
-fn number(function: AggregateFunction, values: &mut [f64]) -> Option<f64> {
-    if values.is_empty() {
-        return None;
-    }
-    match function {
-        AggregateFunction::Count => Some(values.len() as f64),
-        AggregateFunction::Sum => Some(total(values)),
-        AggregateFunction::Mean => Some(total(values) / values.len() as f64),
-        AggregateFunction::Min => quantile(values, 0.0),
-        AggregateFunction::Max => quantile(values, 1.0),
-        AggregateFunction::Spread(of) => spread(values, of),
-        AggregateFunction::Quantile(share) => quantile(values, share),
+        let values = of_lists(self.aggregate, &lists)?;
+        let (AggregateFunction::Mode, Some(places)) = (&self.aggregate.function, &self.places)
+        else {
+            return Ok(values.into());
+        };
+        // A place stands for the value of any row that has it.
+        let places = places.as_materialized_series().i64()?.iter().enumerate();
+        let rows: BTreeMap<Option<i64>, usize> = places.map(|(row, place)| (place, row)).collect();
+        let row =
+            |place: Option<i64>| rows.get(&place).and_then(|row| IdxSize::try_from(*row).ok());
+        let rows: IdxCa = values.i64()?.iter().map(row).collect();
+        let values = frame.select(&self.aggregate.arguments)?.take(&rows)?;
+        Ok(values.column(0)?.clone())
     }
 }
 
-/// The sum, which of zeros is 0 and not -0.
-fn total(values: &[f64]) -> f64 {
-    values.iter().fold(0.0, |sum, value| sum + value)
+fn too_few() -> Error {
+    Error::Question("an aggregate has no value".to_owned())
 }
 
-/// Variance or standard deviation; none of a sample of one.
-fn spread(values: &[f64], of: Spread) -> Option<f64> {
-    let n = values.len() - usize::from(of.is_of_sample);
-    match (n, values.len()) {
-        (0, _) => return None,
-        // A single value does not spread, whatever it is.
-        (_, 1) => return Some(0.0),
-        _ => {}
-    }
-    // METHOD: Welford's updates, as DuckDB: equal values have exactly no spread.
-    let (mut mean, mut squares) = (0.0, 0.0);
-    for (n, value) in values.iter().enumerate() {
-        let before = value - mean;
-        mean += before / (n + 1) as f64;
-        squares += before * (value - mean);
-    }
-    let variance = squares / n as f64;
-    Some(if of.is_root { variance.sqrt() } else { variance })
-}
-
-/// The value at a share of the sorted values, between two of them on the line that joins them.
-fn quantile(values: &mut [f64], share: f64) -> Option<f64> {
-    // Positive NaN is above all numbers, and -0 beside 0.
-    for value in values.iter_mut().filter(|value| value.is_nan()) {
-        *value = f64::NAN;
-    }
-    values.sort_unstable_by(f64::total_cmp);
-    let position = share * (values.len() - 1) as f64;
-    let (low, part) = (position.floor(), position.fract());
-    let a = values.get(low as usize)?;
-    Some(if part > 0.0 { a + (values.get(low as usize + 1)? - a) * part } else { *a })
+fn is_of_floats(aggregate: &Aggregate) -> bool {
+    let first = aggregate.arguments.first();
+    first.is_some_and(|first| column::data_type(&first.kind) == DataType::Float64)
 }
 
 /// The first of rows that are alike.

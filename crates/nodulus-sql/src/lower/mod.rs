@@ -1,7 +1,8 @@
 //! Typed expressions and rows as expressions and frames of polars.
 //!
 //! What polars computes as DuckDB does is polars' own: comparisons, conditions, joins, groups, order. A closure over
-//! columns computes the rest: what fails on some values, as whole numbers beyond 64 bits, and numbers of groups, which must
+//! columns computes the rest: what fails on some values, as whole numbers beyond 64 bits, whether values are in the answer to a
+//! subquery, and values of groups and running values, which must
 //! be DuckDB's to the last digit.
 
 mod aside;
@@ -14,7 +15,9 @@ pub(crate) mod cast;
 mod text;
 pub(crate) mod list;
 pub(crate) mod set;
+mod aggregate;
 pub(crate) mod group;
+mod running;
 pub(crate) mod window;
 pub(crate) mod sort;
 pub(crate) mod join;

@@ -42,6 +42,21 @@ pub(super) fn quotients(a: &Series, b: &Series) -> PolarsResult<Series> {
     Ok(values.collect::<PolarsResult<Float64Chunked>>()?.into_series())
 }
 
+/// The power of each pair.
+pub(super) fn powers(bases: &Series, exponents: &Series) -> PolarsResult<Series> {
+    let one = |(base, exponent): (f64, f64)| {
+        // As a quotient by zero.
+        if base == 0.0 && exponent < 0.0 {
+            let what = format!("`power(0, {exponent})` has no value; use nullif(…, 0)");
+            return Err(no_value(what));
+        }
+        Ok(base.powf(exponent))
+    };
+    let pairs = bases.f64()?.iter().zip(exponents.f64()?.iter());
+    let values = pairs.map(|(base, exponent)| base.zip(exponent).map(one).transpose());
+    Ok(values.collect::<PolarsResult<Float64Chunked>>()?.into_series())
+}
+
 /// A whole number of each whole number.
 pub(super) fn of_int(function: &Function, values: &Series) -> PolarsResult<Series> {
     let one = |value: i64| {
@@ -53,6 +68,11 @@ pub(super) fn of_int(function: &Function, values: &Series) -> PolarsResult<Serie
                 let what = format!("`{value}` is not in the range from {low} to {high}");
                 return Err(no_value(what));
             }
+            Function::Round(digits) => {
+                let rounded = rounded(value, digits.unsigned_abs());
+                let what = "rounded is no whole number of 64 bits; use cast(… AS DOUBLE)";
+                return rounded.ok_or_else(|| no_value(format!("`{value}` {what}")));
+            }
             Function::Negate => value.checked_neg(),
             _ => value.checked_abs(),
         };
@@ -61,6 +81,13 @@ pub(super) fn of_int(function: &Function, values: &Series) -> PolarsResult<Serie
     };
     let values = values.i64()?.iter().map(|value| value.map(one).transpose());
     Ok(values.collect::<PolarsResult<Int64Chunked>>()?.into_series())
+}
+
+/// A whole number without its last digits, a half away from zero.
+fn rounded(value: i64, n_digits: u32) -> Option<i64> {
+    let scale = 10i128.checked_pow(n_digits)?;
+    let half = scale / 2 * i128::from(value.signum());
+    i64::try_from((i128::from(value) + half) / scale * scale).ok()
 }
 
 /// A number of each number.
@@ -120,6 +147,23 @@ fn round(value: f64, digits: i32) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn whole_numbers_lose_their_last_digits() {
+        for (value, n_digits, expected) in [
+            (14, 1, Some(10)),
+            (15, 1, Some(20)),
+            (-15, 1, Some(-20)),
+            (-14, 1, Some(-10)),
+            (500, 3, Some(1000)),
+            (499, 3, Some(0)),
+            (i64::MAX, 1, None),
+            (i64::MIN, 1, None),
+            (i64::MAX, 15, Some(9_223_000_000_000_000_000)),
+        ] {
+            assert_eq!(rounded(value, n_digits), expected, "{value} {n_digits}");
+        }
+    }
 
     #[test]
     fn numbers_are_rounded_by_their_exact_value() {

@@ -24,7 +24,9 @@ pub(super) fn compute(
             [first, second],
         ) => number::of_ints(function, first, second),
         (Function::Divide, [first, second]) => number::quotients(first, second),
-        (Function::Negate | Function::Abs | Function::Within(..), [value])
+        (Function::Power, [base, exponent]) => number::powers(base, exponent),
+        (Function::NumberOfDay | Function::Day, [value]) => cast::days(function, value),
+        (Function::Negate | Function::Abs | Function::Round(_) | Function::Within(..), [value])
             if *from == Kind::Int =>
         {
             number::of_int(function, value)
@@ -51,7 +53,10 @@ pub(super) fn compute(
             | Function::Length
             | Function::Substring(..)
             | Function::StartsWith
-            | Function::Contains,
+            | Function::Contains
+            | Function::Replace
+            | Function::Trim(_)
+            | Function::SplitPart,
             [first, rest @ ..],
         ) => text::compute(function, first, rest),
         _ => Err(no_value("a function stands where it has no value")),

@@ -1,7 +1,7 @@
 //! Text computed from text.
 
 use super::scalar::no_value;
-use crate::typed::Function;
+use crate::typed::{Ends, Function};
 use polars::prelude::{
     BooleanChunked, Int64Chunked, IntoSeries as _, PolarsResult, Series, StringChunked,
 };
@@ -12,35 +12,26 @@ pub(super) fn compute(
     first: &Series,
     rest: &[Series],
 ) -> PolarsResult<Series> {
-    let first = first.str()?;
-    if let [second] = rest {
-        let both = first.iter().zip(second.str()?.iter()).map(|(a, b)| a.zip(b));
-        return Ok(match function {
-            Function::StartsWith => {
-                let values = both.map(|both| both.map(|(a, b)| a.starts_with(b)));
-                values.collect::<BooleanChunked>().into_series()
-            }
-            Function::Contains => {
-                let values = both.map(|both| both.map(|(a, b)| a.contains(b)));
-                values.collect::<BooleanChunked>().into_series()
-            }
-            _ => {
-                let values = both.map(|both| both.map(|(a, b)| format!("{a}{b}")));
-                values.collect::<StringChunked>().into_series()
-            }
-        });
+    match rest {
+        [] => of_one(function, first.str()?),
+        [second] => Ok(of_two(function, first.str()?, second.str()?)),
+        [second, third] => of_three(function, first.str()?, second.str()?, third),
+        _ => Err(no_value("a function of text has too many arguments")),
     }
+}
+
+fn of_one(function: &Function, texts: &StringChunked) -> PolarsResult<Series> {
     let text = |of: &dyn Fn(&str) -> PolarsResult<String>| -> PolarsResult<Series> {
-        let values = first.iter().map(|text| text.map(of).transpose());
+        let values = texts.iter().map(|text| text.map(of).transpose());
         Ok(values.collect::<PolarsResult<StringChunked>>()?.into_series())
     };
     match function {
         Function::Like(pattern) => {
-            let values = first.iter().map(|text| text.map(|text| is_like(text, pattern)));
+            let values = texts.iter().map(|text| text.map(|text| is_like(text, pattern)));
             Ok(values.collect::<BooleanChunked>().into_series())
         }
         Function::Length => {
-            let values = first.iter().map(|text| text.map(|text| text.chars().count() as i64));
+            let values = texts.iter().map(|text| text.map(|text| text.chars().count() as i64));
             Ok(values.collect::<Int64Chunked>().into_series())
         }
         Function::Lower => text(&|text| in_case(text, char::to_lowercase)),
@@ -49,8 +40,85 @@ pub(super) fn compute(
             let characters = text.chars().skip(start.saturating_sub(1));
             Ok(characters.take(length.unwrap_or(usize::MAX)).collect())
         }),
+        Function::Trim(ends) => text(&|text| Ok(trimmed(text, *ends, is_space).to_owned())),
         _ => Err(no_value("a function of text has too few arguments")),
     }
+}
+
+fn of_two(function: &Function, a: &StringChunked, b: &StringChunked) -> Series {
+    let both = a.iter().zip(b.iter()).map(|(a, b)| a.zip(b));
+    match function {
+        Function::StartsWith => {
+            let values = both.map(|both| both.map(|(a, b)| a.starts_with(b)));
+            values.collect::<BooleanChunked>().into_series()
+        }
+        Function::Contains => {
+            let values = both.map(|both| both.map(|(a, b)| a.contains(b)));
+            values.collect::<BooleanChunked>().into_series()
+        }
+        Function::Trim(ends) => {
+            let trimmed = |(text, what): (&str, &str)| {
+                trimmed(text, *ends, |character| what.contains(character)).to_owned()
+            };
+            both.map(|both| both.map(trimmed)).collect::<StringChunked>().into_series()
+        }
+        _ => {
+            let values = both.map(|both| both.map(|(a, b)| format!("{a}{b}")));
+            values.collect::<StringChunked>().into_series()
+        }
+    }
+}
+
+fn of_three(
+    function: &Function,
+    texts: &StringChunked,
+    parts: &StringChunked,
+    third: &Series,
+) -> PolarsResult<Series> {
+    let both = texts.iter().zip(parts.iter()).map(|(text, part)| text.zip(part));
+    if *function == Function::SplitPart {
+        let all = both.zip(third.i64()?.iter()).map(|(both, number)| {
+            both.zip(number).map(|((text, by), number)| split_part(text, by, number)).transpose()
+        });
+        return Ok(all.collect::<PolarsResult<StringChunked>>()?.into_series());
+    }
+    let replaced = |((text, part), by): ((&str, &str), &str)| match part {
+        "" => text.to_owned(),
+        part => text.replace(part, by),
+    };
+    let all = both.zip(third.str()?.iter()).map(|(both, by)| both.zip(by).map(replaced));
+    Ok(all.collect::<StringChunked>().into_series())
+}
+
+/// One of the parts between separators: of 1 the first, of -1 the last, of others than there are an empty one.
+fn split_part(text: &str, separator: &str, number: i64) -> PolarsResult<String> {
+    if separator.is_empty() {
+        return Err(no_value(
+            "split_part: the separator is an empty text; take single characters by substr",
+        ));
+    }
+    let position = usize::try_from(number.unsigned_abs()).unwrap_or(usize::MAX).wrapping_sub(1);
+    let part = match number {
+        0 => None,
+        1.. => text.split(separator).nth(position),
+        // Not by `rsplit`, which finds other separators where they overlap.
+        _ => text.split(separator).collect::<Vec<_>>().into_iter().rev().nth(position),
+    };
+    Ok(part.unwrap_or_default().to_owned())
+}
+
+fn trimmed(text: &str, ends: Ends, is_trimmed: impl Fn(char) -> bool + Copy) -> &str {
+    let text = if ends.start { text.trim_start_matches(is_trimmed) } else { text };
+    if ends.end { text.trim_end_matches(is_trimmed) } else { text }
+}
+
+/// Whether a character is a space of Unicode's category Zs, as DuckDB trims: line breaks and tabs are none.
+const fn is_space(character: char) -> bool {
+    matches!(
+        character,
+        ' ' | '\u{a0}' | '\u{1680}' | '\u{2000}'
+            ..='\u{200a}' | '\u{202f}' | '\u{205f}' | '\u{3000}'
+    )
 }
 
 /// Letters in another case. A letter that becomes several has no case that programs agree on.

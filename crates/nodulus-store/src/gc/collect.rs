@@ -1,7 +1,8 @@
 //! Finds what nothing needs.
 
 use super::size::{Freed, size};
-use super::{Garbage, RemovedVersion, Shards};
+use super::{Abandoned, Garbage, Keep, RemovedVersion, Shards};
+use crate::claim::Claim;
 use crate::durable::{self, UNFINISHED};
 use crate::shard_record::{record_path, shard_folder};
 use crate::version::{self, manifest_path};
@@ -11,7 +12,7 @@ use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 /// What is removed, in this order.
 #[derive(Default)]
@@ -49,7 +50,7 @@ struct ShardKey {
 }
 
 /// What is removed, and where it lies.
-pub(super) fn find(root: &Path, keep: usize) -> Result<(Garbage, Paths), Error> {
+pub(super) fn find(root: &Path, keep: Keep) -> Result<(Garbage, Paths), Error> {
     let mut outputs = Vec::new();
     let (mut paths, mut freed) = (Paths::default(), Freed::default());
     add_unfinished(root, &mut paths)?;
@@ -61,10 +62,11 @@ pub(super) fn find(root: &Path, keep: usize) -> Result<(Garbage, Paths), Error> 
         }
     }
     outputs.sort_by(|a, b| a.name.cmp(&b.name));
-    let kept = kept(&outputs, keep);
+    let kept = kept(&outputs, keep.versions);
+    let interrupted = Interrupted::of(&outputs, keep.interrupted)?;
     let mut garbage = Garbage { n_kept_versions: kept.len(), ..Garbage::default() };
     for output in &outputs {
-        output.find(&kept, &mut garbage, &mut paths, &mut freed)?;
+        output.find(&kept, &interrupted, &mut garbage, &mut paths, &mut freed)?;
     }
     for path in &paths.unfinished {
         freed.add(path)?;
@@ -132,6 +134,7 @@ impl Output {
     fn find(
         &self,
         kept: &BTreeSet<(&str, &str)>,
+        work: &Interrupted,
         garbage: &mut Garbage,
         paths: &mut Paths,
         freed: &mut Freed,
@@ -167,7 +170,7 @@ impl Output {
         let (mut loose, mut interrupted) = (empty(), empty());
         for key in found {
             let folder = shard_folder(&self.folder, &key);
-            if self.is_newer(&record_path(&self.folder, &key))? {
+            if work.stays(&key, newest(&record_path(&self.folder, &key))?, self.since) {
                 interrupted.n_shards += 1;
                 interrupted.bytes += size(&folder)?;
             } else {
@@ -177,11 +180,16 @@ impl Output {
             }
         }
         for entry in durable::entries(&self.folder.join("unfinished"))? {
-            let state = entry?.path();
-            if self.is_newer(&state)? {
+            let entry = entry?;
+            let (state, key) = (entry.path(), entry.file_name().to_string_lossy().into_owned());
+            let written = newest(&state)?;
+            let bytes = size(&state)?;
+            if work.stays(&key, written, self.since) {
                 interrupted.n_shards += 1;
-                interrupted.bytes += size(&state)?;
+                interrupted.bytes += bytes;
             } else {
+                let days = work.age(written).as_secs() / SECONDS_OF_DAY;
+                garbage.abandoned.push(Abandoned { output: self.name.clone(), key, days, bytes });
                 paths.unfinished.push(state);
             }
         }
@@ -204,25 +212,63 @@ impl Output {
         }
         Ok(found)
     }
+}
 
-    /// Whether a file, or the newest file of a folder, was written since the current version became it; everything was
-    /// where there is none.
-    fn is_newer(&self, path: &Path) -> io::Result<bool> {
-        let Some(since) = self.since else { return Ok(true) };
-        let metadata = match fs::metadata(path) {
-            Ok(metadata) => metadata,
-            // A shard without its record is of no use.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
-            Err(error) => return Err(error),
-        };
-        let mut newest = metadata.modified()?;
-        if metadata.is_dir() {
-            for entry in durable::entries(path)? {
-                newest = newest.max(entry?.metadata()?.modified()?);
+const SECONDS_OF_DAY: u64 = 24 * 60 * 60;
+
+/// Which work of interrupted runs stays.
+struct Interrupted {
+    now: SystemTime,
+    /// How long it stays after it was last written to.
+    grace: Duration,
+    /// Keys of the shards that living processes work on.
+    claimed: BTreeSet<String>,
+}
+
+impl Interrupted {
+    fn of(outputs: &[Output], grace: Duration) -> io::Result<Self> {
+        let mut claimed = BTreeSet::new();
+        for output in outputs {
+            for entry in durable::entries(&output.folder.join("shards"))? {
+                let name = entry?.file_name().to_string_lossy().into_owned();
+                if let Some(key) = name.strip_suffix(".lock")
+                    && Claim::is_held(&output.folder, key)?
+                {
+                    claimed.insert(key.to_owned());
+                }
             }
         }
-        Ok(newest > since)
+        Ok(Self { now: SystemTime::now(), grace, claimed })
     }
+
+    /// Whether a shard in no version, or the state of one, stays: a process works on it, or it was written after the current
+    /// version became it (`since`; where there is none, at any time) and not too long ago.
+    fn stays(&self, key: &str, written: Option<SystemTime>, since: Option<SystemTime>) -> bool {
+        // A shard without its record is of no use.
+        let is_work = written.is_some_and(|written| since.is_none_or(|since| written > since));
+        self.claimed.contains(key) || (is_work && self.age(written) < self.grace)
+    }
+
+    /// Time since something was written; 0 for a time to come.
+    fn age(&self, written: Option<SystemTime>) -> Duration {
+        written.and_then(|written| self.now.duration_since(written).ok()).unwrap_or_default()
+    }
+}
+
+/// When a file, or the newest file of a folder, was written; `None` where there is none.
+fn newest(path: &Path) -> io::Result<Option<SystemTime>> {
+    let metadata = match fs::metadata(path) {
+        Ok(metadata) => metadata,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let mut newest = metadata.modified()?;
+    if metadata.is_dir() {
+        for entry in durable::entries(path)? {
+            newest = newest.max(entry?.metadata()?.modified()?);
+        }
+    }
+    Ok(Some(newest))
 }
 
 /// Adds what interrupted writes left in a folder, and the claims of processes that ended.

@@ -2,7 +2,9 @@
 //!
 //! Kept are the current version of each output, the newest others as far as they are asked for, and every version that
 //! a kept version was made from. A shard stays where a kept version lists it. Shards that no version lists and that are
-//! newer than the output's `CURRENT` are the work of an interrupted run: they stay too, so that the run can go on.
+//! newer than the output's `CURRENT` are the work of an interrupted run, as are the states of unfinished shards: they stay
+//! too, so that the run can go on, until nothing has been written to them for a time that the caller gives. What a living
+//! process works on always stays.
 
 mod collect;
 mod remove;
@@ -10,6 +12,16 @@ mod size;
 
 use crate::{Error, Lock, Store};
 use serde::Serialize;
+use std::time::Duration;
+
+/// What stays beside the current versions and what these were made from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Keep {
+    /// Number of the newest other versions of each output.
+    pub versions: usize,
+    /// How long the work of an interrupted run stays after it was last written to.
+    pub interrupted: Duration,
+}
 
 /// What is removed from a store, or would be, and what stays for an interrupted run.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -18,7 +30,9 @@ pub struct Garbage {
     pub versions: Vec<RemovedVersion>,
     /// Shards of each output that no version lists.
     pub loose_shards: Vec<Shards>,
-    /// Number of files and folders that interrupted writes left.
+    /// Unfinished shards that no run has gone on with for long.
+    pub abandoned: Vec<Abandoned>,
+    /// Number of files and folders that interrupted writes left, those of unfinished shards included.
     pub n_unfinished: usize,
     /// Bytes that become free in all. A file that other links keep alive counts once its last link goes.
     pub bytes: u64,
@@ -40,6 +54,19 @@ pub struct RemovedVersion {
     /// Number of its shards that go; those of a newer version that goes too are not counted again.
     pub n_shards: usize,
     /// Bytes of its record and of these shards.
+    pub bytes: u64,
+}
+
+/// The state of an unfinished shard, as of a training.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Abandoned {
+    /// The output.
+    pub output: String,
+    /// Key of the shard.
+    pub key: String,
+    /// Whole days since it was last written to.
+    pub days: u64,
+    /// Its bytes.
     pub bytes: u64,
 }
 
@@ -67,24 +94,23 @@ impl Garbage {
     }
 }
 
-/// What [`collect`] would remove, with the `keep` newest versions of each output kept beside the current one. Nothing is
-/// changed.
+/// What [`collect`] would remove. Nothing is changed.
 ///
 /// # Errors
 ///
 /// Fails if the store's records cannot be read.
-pub fn look(store: &Store, keep: usize) -> Result<Garbage, Error> {
+pub fn look(store: &Store, keep: Keep) -> Result<Garbage, Error> {
     Ok(collect::find(store.root(), keep)?.0)
 }
 
-/// Takes the store alone and removes what nothing needs: first records of versions, then shards. The `keep` newest
-/// versions of each output stay beside the current one. Wherever the process stops, a whole store is left.
+/// Takes the store alone and removes what nothing needs: first records of versions, then shards. Wherever the process stops,
+/// a whole store is left.
 ///
 /// # Errors
 ///
 /// Fails if another process uses the store, its records cannot be read, or it cannot be written to. Nothing is removed if
 /// a record cannot be read.
-pub fn collect(store: &Store, keep: usize) -> Result<Garbage, Error> {
+pub fn collect(store: &Store, keep: Keep) -> Result<Garbage, Error> {
     let _lock = Lock::take(store.root())?;
     let (garbage, paths) = collect::find(store.root(), keep)?;
     remove::remove(&paths)?;

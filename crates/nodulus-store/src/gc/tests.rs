@@ -8,6 +8,11 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+/// Keeps this number of versions, and the work of interrupted runs for a week.
+fn keep(versions: usize) -> Keep {
+    Keep { versions, interrupted: Duration::from_hours(7 * 24) }
+}
+
 /// A job with a shard for each content.
 fn job(
     store: &Store,
@@ -104,9 +109,9 @@ fn what_the_current_version_shares_or_was_made_from_stays() {
     let middle = slices(&store, 1, &["c"]);
     let new = slices(&store, 0, &["b", "d"]);
     let before = used(store.root());
-    let expected = look(&store, 0).unwrap();
+    let expected = look(&store, keep(0)).unwrap();
     assert_eq!(used(store.root()), before);
-    let found = collect(&store, 0).unwrap();
+    let found = collect(&store, keep(0)).unwrap();
     assert_eq!(found, expected);
     // `visits` was made from the oldest version, which therefore stays.
     assert_eq!(found.versions.len(), 1);
@@ -126,10 +131,10 @@ fn what_the_current_version_shares_or_was_made_from_stays() {
         store.version(Slice::TABLE, &middle.manifest.key).unwrap().map(|v| v.manifest),
         None
     );
-    assert!(collect(&store, 0).unwrap().is_empty());
+    assert!(collect(&store, keep(0)).unwrap().is_empty());
     // The output made from the newest version needs the oldest one no longer.
     visits(&store, &new);
-    let found = collect(&store, 0).unwrap();
+    let found = collect(&store, keep(0)).unwrap();
     let removed: Vec<_> = found.versions.iter().map(|v| (&*v.output, v.n_shards)).collect();
     assert_eq!(removed, [("slices", 1), ("visits", 1)]);
     store.require(Slice::TABLE).unwrap().check_files().unwrap();
@@ -147,7 +152,7 @@ fn the_newest_others_stay_where_they_are_asked_for() {
     }
     // The first one is current again.
     assert_eq!(slices(&store, 0, &["a"]).manifest.key, versions[0].manifest.key);
-    let found = collect(&store, 2).unwrap();
+    let found = collect(&store, keep(2)).unwrap();
     let removed: Vec<&str> = found.versions.iter().map(|version| &*version.key).collect();
     assert_eq!(removed, [&versions[1].manifest.key]);
     let keys = store.version_keys(Slice::TABLE).unwrap();
@@ -166,7 +171,7 @@ fn the_work_of_an_interrupted_run_stays_and_old_leftovers_go() {
     // Nothing is current yet, so that everything is the work of an interrupted run.
     let first = job(&store, Slice::TABLE.into(), 0, &[], &["a"]);
     make_slices(&first);
-    let found = collect(&store, 0).unwrap();
+    let found = collect(&store, keep(0)).unwrap();
     assert!(found.is_empty());
     assert_eq!((found.interrupted.len(), found.interrupted[0].n_shards), (1, 1));
     first.finish().unwrap();
@@ -189,7 +194,7 @@ fn the_work_of_an_interrupted_run_stays_and_old_leftovers_go() {
     fs::write(store.root().join("store.json.17.tmp"), "half").unwrap();
 
     let before = used(store.root());
-    let found = collect(&store, 0).unwrap();
+    let found = collect(&store, keep(0)).unwrap();
     assert_eq!(before - used(store.root()), found.bytes);
     let loose: Vec<_> = found.loose_shards.iter().map(|s| (&*s.output, s.n_shards)).collect();
     assert_eq!(loose, [("slices", 1)]);
@@ -199,7 +204,41 @@ fn the_work_of_an_interrupted_run_stays_and_old_leftovers_go() {
     assert_eq!(found.n_unfinished, 5);
     assert!(!over.exists() && new.pending().is_empty() && begun.is_begun(0));
     assert_eq!(old.pending(), [0]);
-    assert!(collect(&store, 0).unwrap().is_empty());
+    assert!(collect(&store, keep(0)).unwrap().is_empty());
+}
+
+#[test]
+fn abandoned_work_goes_when_its_time_is_over_unless_a_process_works_on_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = store(&folder);
+    slices(&store, 0, &["a"]);
+    std::thread::sleep(Duration::from_millis(20));
+    // Both are newer than the current version: a committed shard, and the state of another.
+    make_slices(&job(&store, Slice::TABLE.into(), 1, &[], &["a"]));
+    let begun = job(&store, Slice::TABLE.into(), 2, &[], &["a"]);
+    let writer = begun.work().unwrap().next().unwrap().unwrap();
+    fs::write(begun.resume_folder(&writer).unwrap().join("state"), "state").unwrap();
+
+    let none = Keep { versions: 0, interrupted: Duration::ZERO };
+    // The writer still has its claim.
+    let found = look(&store, none).unwrap();
+    assert_eq!((found.n_shards(), found.abandoned.len()), (1, 0));
+    drop(writer);
+    let found = look(&store, keep(0)).unwrap();
+    assert_eq!((found.n_shards(), found.abandoned.len()), (0, 0));
+    assert_eq!(found.interrupted[0].n_shards, 2);
+    let found = look(&store, none).unwrap();
+    let abandoned: Vec<_> =
+        found.abandoned.iter().map(|a| (&*a.output, &*a.key, a.days, a.bytes)).collect();
+    assert_eq!(abandoned, [("slices", begun.shard_key(0), 0, 5)]);
+    assert_eq!((found.n_shards(), found.interrupted.len()), (1, 0));
+    assert!(begun.is_begun(0));
+    let before = used(store.root());
+    assert_eq!(collect(&store, none).unwrap(), found);
+    assert_eq!(before - used(store.root()), found.bytes);
+    assert!(!begun.is_begun(0));
+    assert!(collect(&store, none).unwrap().is_empty());
+    store.require(Slice::TABLE).unwrap().check_files().unwrap();
 }
 
 #[test]
@@ -209,15 +248,15 @@ fn a_store_in_use_and_a_damaged_record_are_left_alone() {
     slices(&store, 0, &["a"]);
     let new = slices(&store, 1, &["a"]);
     let run = store.share().unwrap();
-    let error = collect(&store, 0).unwrap_err();
+    let error = collect(&store, keep(0)).unwrap_err();
     assert!(matches!(error, Error::Shared { .. }), "{error}");
-    assert_eq!(look(&store, 0).unwrap().versions.len(), 1);
+    assert_eq!(look(&store, keep(0)).unwrap().versions.len(), 1);
     drop(run);
     fs::write(manifest_path_of(&store, &new), "{").unwrap();
-    let error = collect(&store, 0).unwrap_err();
+    let error = collect(&store, keep(0)).unwrap_err();
     assert!(matches!(error, Error::Record { .. }), "{error}");
     fs::remove_file(manifest_path_of(&store, &new)).unwrap();
-    let error = collect(&store, 0).unwrap_err().to_string();
+    let error = collect(&store, keep(0)).unwrap_err().to_string();
     assert!(error.contains("is missing, though `CURRENT` names it"), "{error}");
     assert_eq!(store.version_keys(Slice::TABLE).unwrap().len(), 1);
 }
@@ -229,12 +268,12 @@ fn records_go_before_shards() {
     let old = slices(&store, 0, &["a"]);
     std::thread::sleep(Duration::from_millis(20));
     let new = slices(&store, 1, &["a"]);
-    let (_, paths) = collect::find(store.root(), 0).unwrap();
+    let (_, paths) = collect::find(store.root(), keep(0)).unwrap();
     // Stopped after the records.
     remove::remove(&collect::Paths { shards: Vec::new(), ..paths }).unwrap();
     assert_eq!(store.version_keys(Slice::TABLE).unwrap(), [new.manifest.key.as_str()]);
     old.check_files().unwrap();
-    let found = collect(&store, 0).unwrap();
+    let found = collect(&store, keep(0)).unwrap();
     assert_eq!((found.versions.len(), found.n_shards()), (0, 1));
     assert!(matches!(old.check_files(), Err(Error::FileMissing { needs_force: false, .. })));
     new.check_files().unwrap();

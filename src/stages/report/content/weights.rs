@@ -1,5 +1,6 @@
 //! What weights were trained on.
 
+use crate::stages::train::InitialWeights;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -14,7 +15,9 @@ pub struct ModelWeights {
     pub is_outside: bool,
     /// Phases of the training, in order; empty where the weights do not tell.
     pub phases: Vec<TrainedPhase>,
-    /// Patients that they learnt from; none where they do not tell.
+    /// The weights that the training started from, those that these started from, and so on; empty where there are none.
+    pub initial: Vec<InitialWeights>,
+    /// Patients that they learnt from, without those of the weights that they started from; none where they do not tell.
     pub n_training_patients: Option<u64>,
     /// Patients that epochs were chosen on; none where they do not tell.
     pub n_validation_patients: Option<u64>,

@@ -27,6 +27,7 @@ pub(super) fn weights(task: &Task<'_>, models: &[ReportModel]) -> Result<Vec<Mod
                 key: key.clone(),
                 is_outside: false,
                 phases: Vec::new(),
+                initial: Vec::new(),
                 n_training_patients: None,
                 n_validation_patients: None,
                 n_cases: BTreeMap::new(),
@@ -37,19 +38,23 @@ pub(super) fn weights(task: &Task<'_>, models: &[ReportModel]) -> Result<Vec<Mod
                 described(none, &file)?
             } else {
                 let note = inputs.get(key).and_then(WeightsNote::of);
-                let n_cases = note.and_then(|note| note.origin).map(|origin| origin.n_cases);
-                let n_cases = n_cases.unwrap_or_default();
-                ModelWeights { is_outside: version.is_none(), n_cases, ..none }
+                let weights = of_origin(none, note.and_then(|note| note.origin));
+                ModelWeights { is_outside: version.is_none(), ..weights }
             });
         }
     }
     Ok(found)
 }
 
+/// What the origin of weights tells, where it is known.
+fn of_origin(weights: ModelWeights, origin: Option<Origin>) -> ModelWeights {
+    let Some(origin) = origin else { return weights };
+    ModelWeights { initial: origin.initial(), n_cases: origin.n_cases, ..weights }
+}
+
 /// What the description beside a weights file tells.
 fn described(weights: ModelWeights, file: &std::path::Path) -> Result<ModelWeights, Error> {
-    let n_cases = Origin::of(&nodulus_nets::origin(file)?).map(|origin| origin.n_cases);
-    let weights = ModelWeights { n_cases: n_cases.unwrap_or_default(), ..weights };
+    let weights = of_origin(weights, Origin::of(&nodulus_nets::origin(file)?));
     let Some(contract) = nodulus_nets::contract(file)? else { return Ok(weights) };
     let phases = contract.phases.into_iter().map(|phase| TrainedPhase {
         name: phase.name,

@@ -8,6 +8,7 @@ use crate::stages::report::content::{
     StageFailures, TrainedPhase,
 };
 use crate::stages::report::volumes;
+use crate::stages::train::InitialWeights;
 use crate::tables::{Comparison, MetricColumns, NoduleMetrics, RatingAgreement, Summary};
 use nodulus_formats::volume::Mask;
 use nodulus_metrics::Metric;
@@ -23,22 +24,33 @@ fn weights() -> Vec<ModelWeights> {
         cohorts: vec![cohort.to_owned()],
         epochs: 12,
     };
+    let trained = |cohort: &str, n: usize| {
+        let n_cases = BTreeMap::from([(cohort.to_owned(), n)]);
+        BTreeMap::from([("train".to_owned(), n_cases)])
+    };
     let known = ModelWeights {
         model_id: "tiny".to_owned(),
         key: "0f3c".to_owned(),
         is_outside: false,
-        phases: vec![phase("pretrain", "luna"), phase("finetune", "clinical")],
+        phases: vec![
+            phase("pretrain", "luna"),
+            TrainedPhase { epochs: 1, ..phase("finetune", "clinical") },
+        ],
+        initial: vec![
+            InitialWeights { key: "77aa".to_owned(), n_cases: trained("luna", 1) },
+            InitialWeights { key: "88bb".to_owned(), n_cases: BTreeMap::new() },
+        ],
         n_training_patients: Some(28),
         n_validation_patients: Some(3),
         n_cases: BTreeMap::new(),
     };
-    let n_cases = BTreeMap::from([("luna".to_owned(), 7)]);
     let outside = ModelWeights {
         is_outside: true,
         phases: Vec::new(),
+        initial: Vec::new(),
         n_training_patients: None,
         n_validation_patients: None,
-        n_cases: BTreeMap::from([("train".to_owned(), n_cases)]),
+        n_cases: trained("luna", 7),
         ..known.clone()
     };
     vec![known, outside]

@@ -21,7 +21,8 @@ fn the_page_holds_the_main_numbers() {
     for text in [
         "42 nodules of 9 patients",
         "<b>Warning: </b><code>tiny</code>: 4 of 42 nodules have a spacing outside",
-        "pretrain: luna, 12 epochs<br>finetune: clinical, 12 epochs",
+        "pretrain: luna, 12 epochs<br>finetune: clinical, 1 epoch<br>started from <code>77aa</code>: 1 scan of \
+         luna<br>started from <code>88bb</code>: unknown",
         "<td>7 scans of luna</td><td>–</td>",
         "mean Dice <b>0.831</b>, 95% interval: [0.800, 0.862], n\u{a0}=\u{a0}42, 3 missed",
         "Dice <b>+0.269</b> in the mean of 42 nodules of 17 patients, p &lt; 0.001 after Holm’s correction",
@@ -47,19 +48,20 @@ fn the_page_holds_the_main_numbers() {
 #[test]
 fn too_few_patients_are_named_where_interval_and_test_would_stand() {
     let mut content = sample();
-    let reason = || Some("fewer than 6 patients".to_owned());
+    let reason = || Some("fewer than 8 patients".to_owned());
     let row = &mut content.comparisons[0];
     (row.ci_low, row.ci_high, row.ci_missing_reason) = (None, None, reason());
-    (row.p, row.p_holm, row.p_missing_reason) = (None, None, reason());
+    (row.p, row.p_holm) = (None, None);
+    row.p_missing_reason = Some("fewer than 6 patients".to_owned());
     for row in &mut content.summary {
         (row.ci_low, row.ci_high, row.ci_missing_reason) = (None, None, reason());
     }
     let page = render(&content);
     assert_well_formed(&page);
     for text in [
-        "mean Dice <b>0.831</b>, 95% interval: fewer than 6 patients, n",
+        "mean Dice <b>0.831</b>, 95% interval: fewer than 8 patients, n",
         "nodules of 17 patients, no test: fewer than 6 patients",
-        "<small>fewer than 6 patients</small>",
+        "<small>fewer than 8 patients</small>",
     ] {
         assert!(page.contains(text), "no `{text}`");
     }

@@ -3,6 +3,7 @@
 use super::point::{Point, PointPosition, PointSet};
 use crate::dicom::element::data_set::{DataSet, DicomFile, required};
 use crate::dicom::error::Problem;
+use crate::limits::{PIXEL, POSITION_MM};
 use dicom_core::Tag;
 use dicom_dictionary_std::tags;
 
@@ -127,6 +128,10 @@ impl<'a> ReportParser<'a> {
         let uid = required(item.ascii(tag)?, tag)?.to_owned();
         self.found.referenced.frames_of_reference.insert(uid.clone());
         let point_mm = item.floats(tags::GRAPHIC_DATA)?;
+        if !POSITION_MM.hold(&point_mm) {
+            let found = format!("{point_mm:?}");
+            return Err(Problem::value(tags::GRAPHIC_DATA, found, POSITION_MM));
+        }
         Ok(PointPosition::Patient { point_mm, frame_of_reference_uid: Some(uid) })
     }
 
@@ -135,7 +140,10 @@ impl<'a> ReportParser<'a> {
         &mut self,
         item: &'a DataSet<'a>,
     ) -> Result<Result<PointPosition, String>, Problem> {
-        let [column, row] = item.floats(tags::GRAPHIC_DATA)?;
+        let pixel @ [column, row] = item.floats(tags::GRAPHIC_DATA)?;
+        if !PIXEL.hold(&pixel) {
+            return Err(Problem::value(tags::GRAPHIC_DATA, format!("{pixel:?}"), PIXEL));
+        }
         if let Some(origin @ "VOLUME") = item.ascii(tags::PIXEL_ORIGIN_INTERPRETATION)? {
             return Ok(Err(format!("a point by the origin of a {origin}")));
         }

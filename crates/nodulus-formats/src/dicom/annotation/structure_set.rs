@@ -3,6 +3,7 @@
 use super::referenced::{ReferencedUids, add_series, add_uids};
 use crate::dicom::element::data_set::{DataSet, DicomFile, required};
 use crate::dicom::error::Problem;
+use crate::limits::POSITION_MM;
 use dicom_core::Tag;
 use dicom_dictionary_std::tags;
 use std::collections::BTreeMap;
@@ -184,6 +185,9 @@ fn patient_contour(item: &DataSet<'_>) -> Result<PatientContour, Problem> {
         let found = format!("{} numbers", numbers.len());
         let expected = format!("3 for each of {n_points} points, at least one point");
         return Err(Problem::value(tags::CONTOUR_DATA, found, expected));
+    }
+    if let Some(beyond) = numbers.iter().find(|mm| !POSITION_MM.holds(**mm)) {
+        return Err(Problem::value(tags::CONTOUR_DATA, beyond, POSITION_MM));
     }
     Ok(PatientContour { geometric_type, points_mm: points.to_vec() })
 }

@@ -14,6 +14,7 @@ use dicom_core::{Tag, VR};
 use dicom_dictionary_std::{StandardDataDictionary, tags};
 use nodulus_faults::fs;
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::io::Cursor;
 use std::mem;
 use std::path::Path;
@@ -33,13 +34,13 @@ pub(crate) struct DicomFile {
 }
 
 /// The wanted elements of a data set or an item.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub(crate) struct DataSet<'a> {
     encoding: Encoding,
     elements: BTreeMap<Tag, ElementValue<'a>>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 enum ElementValue<'a> {
     Bytes(&'a [u8]),
     Items(Vec<DataSet<'a>>),
@@ -109,8 +110,18 @@ impl<'a> DataSetParser<'a> {
                 break;
             }
             let value = self.value(&element, encoding, depth)?;
-            if self.wanted.contains(&element.tag) && found.insert(element.tag, value).is_some() {
-                return Err(Problem::value(element.tag, "present twice", "present once"));
+            if !self.wanted.contains(&element.tag) {
+                continue;
+            }
+            match found.entry(element.tag) {
+                Entry::Vacant(place) => {
+                    place.insert(value);
+                }
+                Entry::Occupied(first) if *first.get() == value => {}
+                Entry::Occupied(_) => {
+                    let found = "there twice, with different values";
+                    return Err(Problem::value(element.tag, found, "one value"));
+                }
             }
         }
         Ok(DataSet { encoding, elements: found })

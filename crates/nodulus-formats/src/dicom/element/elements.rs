@@ -1,19 +1,18 @@
 //! Reads the wanted elements of a file, and skips the bytes between them.
 
-use super::deflated;
+use super::deflated::{self, Inflated};
+use super::distinct::{DistinctElements, two_values};
 use super::functional_groups::{self, FunctionalGroups};
-use super::header::{ElementHeader, is_descriptive};
+use super::header::ElementHeader;
 use super::scanner::Scanner;
 use super::syntax::{self, Encoding};
-use super::values::{decode, text};
 use crate::dicom::error::{Error, Problem, attribute_name};
 use crate::dicom::irregularities::Irregularity;
 use dicom_core::Tag;
 use dicom_dictionary_std::tags;
 use dicom_object::InMemDicomObject;
 use nodulus_faults::fs::File;
-use std::fmt::Display;
-use std::io::{Cursor, Read, Seek};
+use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
 /// The wanted elements of a file.
@@ -49,8 +48,8 @@ pub(crate) struct PixelDataRange {
 /// Reads the elements of a file that `wanted` lists in the order of their tags; `None` if the file is not DICOM.
 ///
 /// Other elements are skipped. Reading ends after the last wanted one, or goes on if that one, or one that a slice needs,
-/// is missing: elements may be out of order. A deflated data set is first inflated to
-/// its end.
+/// is missing: elements may be out of order. A deflated data set is first inflated to its end, which checks it, and then
+/// once more as it is read, so that it is never in memory as a whole.
 pub(crate) fn read(file: &Path, wanted: &[Tag]) -> Result<Option<Elements>, Error> {
     let source = File::open(file)?;
     let length = source.metadata()?.len();
@@ -69,10 +68,11 @@ fn scan(
     let transfer_syntax = scanner.transfer_syntax()?;
     let data_set = scanner.at;
     let elements = if syntax::is_deflated(&transfer_syntax) {
-        let inflated = deflated::inflate(scanner.reader, file_length)?;
-        let end = inflated.len() as u64;
-        let inflated =
-            Scanner { irregular: scanner.irregular, ..Scanner::new(Cursor::new(inflated), end) };
+        let mut reader = scanner.reader;
+        let end = deflated::inflated_length(&mut reader, file_length)?;
+        reader.seek(SeekFrom::Start(data_set))?;
+        let inflated = Scanner::new(Inflated::new(reader), end);
+        let inflated = Scanner { irregular: scanner.irregular, ..inflated };
         DataSetScan::of(inflated, transfer_syntax, wanted)
             .map_err(|problem| Problem::Inflated(Box::new(problem)))?
     } else {
@@ -100,13 +100,9 @@ struct DataSetScan<'a, R> {
     scanner: Scanner<R>,
     encoding: Encoding,
     wanted: &'a [Tag],
-    /// The wanted elements, encoded.
-    found: Vec<u8>,
-    /// The tags of the wanted elements, each with where it begins in `found`.
-    tags: Vec<(Tag, usize)>,
-    /// Descriptive elements that occur twice with different values.
-    contradicted: Vec<Tag>,
-    /// The first other element that does, which fails the file wherever its reading ends.
+    /// The wanted elements that are text or numbers.
+    found: DistinctElements,
+    /// A padding value that is there twice, which fails the file wherever its reading ends.
     twice: Option<Problem>,
     pixels: Option<PixelDataRange>,
     padding: Option<u16>,
@@ -125,9 +121,7 @@ impl<'a, R: Read + Seek> DataSetScan<'a, R> {
             scanner,
             encoding: syntax::encoding(&transfer_syntax),
             wanted,
-            found: Vec::new(),
-            tags: Vec::new(),
-            contradicted: Vec::new(),
+            found: DistinctElements::default(),
             twice: None,
             pixels: None,
             padding: None,
@@ -139,12 +133,9 @@ impl<'a, R: Read + Seek> DataSetScan<'a, R> {
             Err(_) if scan.is_past => {}
             other => other?,
         }
-        scan.twice.take().map_or(Ok(()), Err)?;
-        let Self { scanner, encoding, found, pixels, padding, frames, contradicted, .. } = scan;
-        let (mut values, length) = (decode(found, encoding)?, scanner.end);
-        for tag in contradicted {
-            values.remove_element(tag);
-        }
+        let Self { scanner, encoding, found, pixels, padding, mut frames, twice, .. } = scan;
+        twice.or_else(|| frames.twice.take()).map_or(Ok(()), Err)?;
+        let (values, length) = (found.decoded(encoding)?, scanner.end);
         let irregular = scanner.irregular;
         Ok(Elements {
             transfer_syntax,
@@ -163,7 +154,7 @@ impl<'a, R: Read + Seek> DataSetScan<'a, R> {
         while self.scanner.at < self.scanner.end {
             let element = self.scanner.header(self.encoding)?;
             if element.tag < greatest {
-                if self.wanted.contains(&element.tag) {
+                if self.is_wanted(element.tag) {
                     self.scanner.note(Irregularity::ElementOrder);
                 }
             } else {
@@ -175,7 +166,7 @@ impl<'a, R: Read + Seek> DataSetScan<'a, R> {
             }
             self.is_past |= is_past;
             if element.tag == tags::PIXEL_DATA {
-                if !self.wanted.contains(&element.tag) {
+                if !self.is_wanted(element.tag) {
                     return Ok(());
                 }
                 self.pixels =
@@ -195,7 +186,7 @@ impl<'a, R: Read + Seek> DataSetScan<'a, R> {
     }
 
     fn element(&mut self, element: &ElementHeader) -> Result<(), Problem> {
-        let is_wanted = self.wanted.contains(&element.tag) && element.tag != tags::PIXEL_DATA;
+        let is_wanted = self.is_wanted(element.tag) && element.tag != tags::PIXEL_DATA;
         if is_wanted && functional_groups::belongs_to_groups(element.tag) {
             return self.scanner.append_frames(element, self.encoding, &mut self.frames);
         }
@@ -212,73 +203,39 @@ impl<'a, R: Read + Seek> DataSetScan<'a, R> {
                 Ok(())
             }
             Some(length) if is_wanted && element.tag != tags::PIXEL_PADDING_VALUE => {
-                let start = self.found.len();
-                self.scanner.append_element(element, length, &mut self.found)?;
-                if let Some((_, first)) = self.tags.iter().find(|(tag, _)| *tag == element.tag) {
-                    self.second(element.tag, *first, start)
-                } else {
-                    self.tags.push((element.tag, start));
-                    Ok(())
-                }
+                self.found.append(&mut self.scanner, element, length, self.encoding)
             }
             Some(length) => self.scanner.skip(length, element.tag),
             None => self.scanner.skip_sequence(element, self.encoding),
         }
     }
 
-    /// Checks an element that was found before, where both begin in `found`, and keeps the first one.
-    ///
-    /// METHOD: PS3.5, 7.1 forbids two of one tag. Of two values, other readers take the first or the last.
-    fn second(&mut self, tag: Tag, first: usize, start: usize) -> Result<(), Problem> {
-        let second = self.found.split_off(start);
-        let end = self.tags.iter().map(|(_, at)| *at).find(|at| *at > first).unwrap_or(start);
-        if self.found[first..end] == second {
-            return Ok(());
-        }
-        let first = self.found[first..end].to_vec();
-        let value = |bytes| text(&decode(bytes, self.encoding)?, tag);
-        let [first, second] = [value(first)?, value(second)?].map(Option::unwrap_or_default);
-        if first == second {
-            return Ok(());
-        }
-        if is_descriptive(tag) {
-            self.scanner.note(Irregularity::Attribute(tag));
-            self.contradicted.push(tag);
-        } else {
-            self.twice.get_or_insert(two_values(tag, first, second));
-        }
-        Ok(())
+    /// Whether an element is wanted; the wanted ones are sorted.
+    fn is_wanted(&self, tag: Tag) -> bool {
+        self.wanted.binary_search(&tag).is_ok()
     }
 
     /// Whether the last wanted element is there.
     fn has_last(&self) -> bool {
         match self.wanted.last() {
             Some(&tags::PIXEL_DATA) => self.pixels.is_some(),
-            Some(last) => self.has(*last),
+            Some(last) => self.found.has(*last),
             None => true,
         }
     }
 
-    fn has(&self, wanted: Tag) -> bool {
-        self.tags.iter().any(|(tag, _)| *tag == wanted)
-    }
-
     /// Whether no wanted element that a slice needs is missing.
     fn has_needed(&self) -> bool {
-        let is_there = |tag: &Tag| !self.wanted.contains(tag) || self.has(*tag);
+        let is_there = |tag: &Tag| !self.is_wanted(*tag) || self.found.has(*tag);
         NEEDED.iter().all(is_there)
             && (self.frames.are_there() || NEEDED_OF_SINGLE.iter().all(is_there))
     }
 }
 
-/// An element that occurs twice.
-fn two_values(tag: Tag, first: impl Display, second: impl Display) -> Problem {
-    Problem::value(tag, format!("there twice, `{first}` and `{second}`"), "one value")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::io::Cursor;
 
     const UNDEFINED: [u8; 4] = [0xFF; 4];
 

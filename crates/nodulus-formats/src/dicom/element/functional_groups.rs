@@ -1,10 +1,10 @@
 //! The functional groups of a file with several frames: PS3.3, C.7.6.16.
 
+use super::distinct::DistinctElements;
 use super::fragments::{Fragments, MAX_FRAMES};
 use super::header::{ElementHeader, ITEM, ITEM_END, SEQUENCE_END};
 use super::scanner::Scanner;
 use super::syntax::Encoding;
-use super::values::decode;
 use crate::dicom::error::Problem;
 use dicom_core::Tag;
 use dicom_dictionary_std::tags;
@@ -24,11 +24,24 @@ pub(crate) struct FunctionalGroups {
     pub(crate) lengths: Option<Vec<u8>>,
     /// The fragments, if the pixel data are encapsulated.
     pub(crate) fragments: Fragments,
+    /// The first element that is there twice with different values, which fails the file wherever its reading ends.
+    pub(super) twice: Option<Problem>,
 }
+
+/// What is read of one group: the elements of each sequence.
+type Group = Vec<(Tag, DistinctElements, Encoding)>;
 
 impl FunctionalGroups {
     pub(crate) fn are_there(&self) -> bool {
         self.shared.is_some() || !self.each.is_empty()
+    }
+
+    /// Notes an element that is there twice, unless both are the same.
+    fn once(&mut self, tag: Tag, is_once: bool) {
+        if !is_once {
+            let problem = || Problem::value(tag, "there twice, with other content", "one of them");
+            self.twice.get_or_insert_with(problem);
+        }
     }
 }
 
@@ -146,14 +159,26 @@ impl<R: Read + Seek> Scanner<R> {
         match element.tag {
             tags::SHARED_FUNCTIONAL_GROUPS_SEQUENCE => {
                 let mut groups = Vec::new();
-                self.groups(element, encoding, 1, &mut groups)?;
-                frames.shared = groups.pop();
+                self.groups(element, encoding, 1, &mut groups, &mut frames.twice)?;
+                let shared = groups.pop();
+                let first = std::mem::replace(&mut frames.shared, shared);
+                let is_once = first.is_none_or(|first| frames.shared == Some(first));
+                frames.once(element.tag, is_once);
             }
             tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE => {
-                self.groups(element, encoding, MAX_FRAMES, &mut frames.each)?;
+                let FunctionalGroups { each, twice, .. } = frames;
+                self.groups(element, encoding, MAX_FRAMES, each, twice)?;
             }
-            tags::EXTENDED_OFFSET_TABLE => frames.offsets = Some(self.table(element)?),
-            _ => frames.lengths = Some(self.table(element)?),
+            tags::EXTENDED_OFFSET_TABLE => {
+                let first = frames.offsets.replace(self.table(element)?);
+                let is_once = first.is_none_or(|first| frames.offsets == Some(first));
+                frames.once(element.tag, is_once);
+            }
+            _ => {
+                let first = frames.lengths.replace(self.table(element)?);
+                let is_once = first.is_none_or(|first| frames.lengths == Some(first));
+                frames.once(element.tag, is_once);
+            }
         }
         Ok(())
     }
@@ -170,21 +195,24 @@ impl<R: Read + Seek> Scanner<R> {
         Ok(bytes)
     }
 
-    /// Reads the wanted elements of each item of a sequence of groups.
+    /// Reads the wanted elements of each item of a sequence of groups. What an item has twice with different values goes to
+    /// `twice`.
     fn groups(
         &mut self,
         sequence: &ElementHeader,
         encoding: Encoding,
         most: usize,
         found: &mut Vec<InMemDicomObject>,
+        twice: &mut Option<Problem>,
     ) -> Result<(), Problem> {
         let encoding = sequence.inside(encoding);
+        let is_shared = most == 1;
         self.items(sequence, encoding, &mut |scanner, end| {
             if found.len() == most {
                 let found = format!("of more than {most} items");
                 return Err(Problem::value(sequence.tag, found, format!("at most {most}")));
             }
-            let mut group = InMemDicomObject::new_empty();
+            let mut group = Group::new();
             scanner.elements(end, encoding, &mut |scanner, element| match MACROS
                 .iter()
                 .find(|wanted| wanted.sequence == element.tag)
@@ -192,33 +220,50 @@ impl<R: Read + Seek> Scanner<R> {
                 Some(wanted) => scanner.append_macro(element, encoding, wanted, &mut group),
                 None => scanner.skip_element(element, encoding),
             })?;
-            found.push(group);
+            let mut decoded = InMemDicomObject::new_empty();
+            for (_, elements, encoding) in group {
+                match elements.decoded(encoding) {
+                    Ok(elements) => {
+                        for element in elements {
+                            decoded.put(element);
+                        }
+                    }
+                    Err(problem) if is_shared => {
+                        twice.get_or_insert(problem);
+                    }
+                    Err(problem) => {
+                        twice.get_or_insert(Problem::Frame(found.len() + 1, Box::new(problem)));
+                    }
+                }
+            }
+            found.push(decoded);
             Ok(())
         })
     }
 
+    /// Reads the wanted elements of the first item of a sequence. A sequence that a group has twice counts as one.
     fn append_macro(
         &mut self,
         sequence: &ElementHeader,
         encoding: Encoding,
         wanted: &GroupMacro,
-        group: &mut InMemDicomObject,
+        group: &mut Group,
     ) -> Result<(), Problem> {
         let encoding = sequence.inside(encoding);
+        let at = group.iter().position(|(tag, ..)| *tag == sequence.tag).unwrap_or(group.len());
+        if at == group.len() {
+            group.push((sequence.tag, DistinctElements::default(), encoding));
+        }
+        let (_, found, _) = &mut group[at];
         let mut n_items = 0;
         self.items(sequence, encoding, &mut |scanner, end| {
             n_items += 1;
-            let mut bytes = Vec::new();
             scanner.elements(end, encoding, &mut |scanner, element| match element.length {
                 Some(length) if n_items == 1 && wanted.wanted.contains(&element.tag) => {
-                    scanner.append_element(element, length, &mut bytes)
+                    found.append(scanner, element, length, encoding)
                 }
                 _ => scanner.skip_element(element, encoding),
-            })?;
-            for element in decode(bytes, encoding)? {
-                group.put(element);
-            }
-            Ok(())
+            })
         })?;
         if wanted.single && n_items > 1 {
             return Err(Problem::value(sequence.tag, format!("of {n_items} items"), "one"));

@@ -70,6 +70,31 @@ pub(crate) fn is_descriptive(tag: Tag) -> bool {
             | tags::FRAME_ACQUISITION_NUMBER
             | tags::TEMPORAL_POSITION_INDEX
             | tags::STACK_ID
+            | tags::SERIES_TIME
+            | tags::STUDY_TIME
+            | tags::PERFORMED_PROCEDURE_STEP_START_TIME
+            | tags::SERIES_DATE
+            | tags::STATION_NAME
+            | tags::STUDY_DESCRIPTION
+            | tags::DERIVATION_DESCRIPTION
+            | tags::SCAN_OPTIONS
+            | tags::DATA_COLLECTION_DIAMETER
+            | tags::DEVICE_SERIAL_NUMBER
+            | tags::SOFTWARE_VERSIONS
+            | tags::PROTOCOL_NAME
+            | tags::CONTRAST_BOLUS_ROUTE
+            | tags::RECONSTRUCTION_DIAMETER
+            | tags::GANTRY_DETECTOR_TILT
+            | tags::TABLE_HEIGHT
+            | tags::EXPOSURE_TIME
+            | tags::EXPOSURE
+            | tags::PATIENT_POSITION
+            | tags::EXPOSURE_MODULATION_TYPE
+            | tags::IMAGE_COMMENTS
+            | tags::WINDOW_CENTER
+            | tags::WINDOW_WIDTH
+            | tags::PERFORMED_PROCEDURE_STEP_ID
+            | tags::PERFORMED_PROCEDURE_STEP_DESCRIPTION
     )
 }
 

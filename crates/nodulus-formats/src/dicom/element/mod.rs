@@ -5,6 +5,7 @@ pub(super) mod deflated;
 pub(super) mod header;
 pub(super) mod scanner;
 pub(super) mod values;
+mod distinct;
 pub(super) mod text;
 pub(super) mod fragments;
 pub(super) mod functional_groups;

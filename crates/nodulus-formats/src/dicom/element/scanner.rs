@@ -10,6 +10,9 @@ use dicom_core::{Tag, VR};
 use dicom_dictionary_std::tags;
 use std::io::{BufReader, Read, Seek};
 
+/// Most bytes of a wanted value, which is read into memory. Texts and numbers of an image have fewer than 64 KiB.
+const MOST_VALUE_BYTES: u64 = 1 << 20;
+
 /// Reads the headers of elements. Every length is checked against the length of the file before it is used.
 pub(crate) struct Scanner<R> {
     pub(crate) reader: BufReader<R>,
@@ -166,6 +169,16 @@ impl<R: Read + Seek> Scanner<R> {
         length: u64,
         bytes: &mut Vec<u8>,
     ) -> Result<(), Problem> {
+        self.end_of(length, element.tag)?;
+        if length > MOST_VALUE_BYTES {
+            if is_descriptive(element.tag) {
+                self.note(Irregularity::Attribute(element.tag));
+                return self.skip(length, element.tag);
+            }
+            let (found, expected) =
+                (format!("of {length} bytes"), format!("at most {MOST_VALUE_BYTES}"));
+            return Err(Problem::value(element.tag, found, expected));
+        }
         match element.checked() {
             Ok(header) => {
                 if header.is_unknown {

@@ -25,6 +25,14 @@ pub fn estimate_bytes(files: &[PathBuf]) -> u64 {
     stored.max(first.saturating_mul(files.len() as u64))
 }
 
+/// Bytes of an object that is read as a whole: its file, or its data set if that is deflated. A file that cannot be read
+/// counts as nothing.
+pub fn object_bytes(file: &Path) -> u64 {
+    let stored = fs::metadata(file).map_or(0, |file| file.len());
+    let object = elements::read(file, &[]).ok().flatten();
+    object.map_or(0, |object| object.length).max(stored)
+}
+
 /// Bytes of the image in a file; `None` if it has no plausible one.
 fn image_bytes(file: &Path) -> Option<u64> {
     let Elements { values, length, pixels, .. } = elements::read(file, &WANTED).ok()??;

@@ -84,9 +84,9 @@ pub fn files_of_series(
     series_instance_uid: &str,
 ) -> Result<Vec<PathBuf>, Error> {
     let mut own = Vec::new();
-    for (file, uid) in files.iter().zip(series_of_each(files)) {
-        match uid {
-            Ok(Some(uid)) if uid == series_instance_uid => own.push(file.clone()),
+    for (file, content) in files.iter().zip(contents_of_each(files)) {
+        match content {
+            Ok(FileContent::Slice(uid)) if uid == series_instance_uid => own.push(file.clone()),
             Err(error) if FaultClass::of(&error) == FaultClass::Machine => return Err(error),
             Ok(_) | Err(_) => {}
         }
@@ -96,24 +96,28 @@ pub fn files_of_series(
 
 /// The UIDs of the CT series among files, as [`list_series`] lists them.
 pub fn series_uids(files: &[PathBuf]) -> BTreeSet<String> {
-    series_of_each(files).into_iter().filter_map(|uid| uid.ok().flatten()).collect()
+    let uid = |content| match content {
+        Ok(FileContent::Slice(uid)) => Some(uid),
+        Ok(FileContent::Other(_)) | Err(_) => None,
+    };
+    contents_of_each(files).into_iter().filter_map(uid).collect()
 }
 
-/// The CT series of each file; `None` for a file that [`list_series`] leaves aside. A file that fails is damaged, or is
-/// named `.dcm` and empty: it may be a slice that is not written yet.
-pub fn series_of_each(files: &[PathBuf]) -> Vec<Result<Option<String>, Error>> {
+/// What each file is to a CT series, as [`list_series`] lists them. A file that fails is damaged, or is named `.dcm` and
+/// empty: it may be a slice that is not written yet.
+pub fn contents_of_each(files: &[PathBuf]) -> Vec<Result<FileContent, Error>> {
     let of_file = |file: &PathBuf| match content_of(file)? {
-        FileContent::Slice(uid) => Ok(Some(uid)),
         FileContent::Other(other) if other.may_be_slice() && is_misnamed(&other) => {
             Err(Error::file(file, Problem::NotDicom))
         }
-        FileContent::Other(_) => Ok(None),
+        content => Ok(content),
     };
     files.par_iter().map(of_file).collect()
 }
 
 /// What a file is to a CT series.
-enum FileContent {
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FileContent {
     /// A slice, or several, of this series.
     Slice(String),
     /// Something else.

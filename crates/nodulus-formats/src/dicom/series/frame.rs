@@ -2,8 +2,9 @@
 
 use super::pixels::{self, PixelFaults};
 use super::slice::SliceHeader;
+use crate::dicom::element::deflated::Inflated;
+use crate::dicom::element::fragments;
 use crate::dicom::element::syntax::Packing;
-use crate::dicom::element::{deflated, fragments};
 use crate::dicom::error::{Error, Problem};
 use nodulus_faults::fs::File;
 use std::borrow::Cow;
@@ -36,18 +37,11 @@ fn load(
             file.read_exact(raw)?;
         }
         Packing::Deflated => {
-            let file_length = file.metadata()?.len();
             file.seek(SeekFrom::Start(format.data_set))?;
-            let inflated = deflated::inflate(BufReader::new(file), file_length)?;
-            let start = slice.location.offset as usize;
-            let end = start + 2 * n_voxels;
-            let pixels = inflated.get(start..end).ok_or_else(|| Problem::Truncated {
-                element: "the inflated pixel data".to_owned(),
-                end: end as u64,
-                length: inflated.len() as u64,
-            })?;
-            raw.clear();
-            raw.extend(pixels);
+            let mut inflated = Inflated::new(BufReader::new(file));
+            inflated.seek(SeekFrom::Start(slice.location.offset))?;
+            raw.resize(2 * n_voxels, 0);
+            inflated.read_exact(raw)?;
         }
         Packing::Encapsulated(codec) => {
             let mut bytes = Vec::new();

@@ -58,7 +58,7 @@ pub(crate) fn of(
 }
 
 /// Words of an image type that name another quantity than HU.
-const QUANTITIES: [(&str, &str); 20] = [
+const QUANTITIES: [(&str, &str); 29] = [
     ("ELECTRON DENSITY", "electron densities"),
     ("RHO", "electron densities"),
     ("EFF ATOMIC NUM", "effective atomic numbers"),
@@ -80,6 +80,16 @@ const QUANTITIES: [(&str, &str); 20] = [
     ("GADOLINIUM", "amounts of gadolinium"),
     // General Electric's material density images; those at one energy are `GSI MONO`.
     ("GSI MD", "a property of one material"),
+    // Maps that are computed from several images: PS3.3, C.8.16.1.4.
+    ("STD DEVIATION", "standard deviations"),
+    ("DIVISION", "ratios of images"),
+    ("MULTIPLICATION", "products of images"),
+    ("MTT", "mean transit times"),
+    ("RCBF", "a blood flow"),
+    ("RCBV", "a blood volume"),
+    ("TTP", "times to a peak"),
+    ("T TEST", "values of a test"),
+    ("Z SCORE", "values of a test"),
 ];
 
 /// Images in HU, from which a material was taken away.
@@ -138,6 +148,9 @@ mod tests {
             ("EFF_ATOMIC_NUM", "effective atomic numbers"),
             ("ELECTRON_DENSITY", "electron densities"),
             ("DE_RHO", "electron densities"),
+            ("STD_DEVIATION", "standard deviations"),
+            ("MTT", "mean transit times"),
+            ("T_TEST", "values of a test"),
         ] {
             assert_eq!(of_image_type(value), Some(expected), "{value}");
         }

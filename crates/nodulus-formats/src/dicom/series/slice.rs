@@ -1,6 +1,5 @@
 //! A slice: its header, and the position of its pixels in the file.
 
-use super::acquisitions::N_TELLING;
 use super::pixels::PixelFormat;
 use super::quantity::OtherQuantity;
 use crate::dicom::date::Date;
@@ -38,7 +37,7 @@ pub(crate) struct SliceHeader {
     /// DICOM `TemporalPositionIdentifier`.
     pub(crate) temporal_position: Option<i64>,
     /// Further values by which images of one body region are told apart.
-    pub(crate) told_apart: [Option<String>; N_TELLING],
+    pub(crate) told_apart: Vec<Option<String>>,
     /// What the values are, if they are not HU.
     pub(crate) quantity: Option<OtherQuantity>,
     /// Faults that were read past.

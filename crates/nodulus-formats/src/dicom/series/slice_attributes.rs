@@ -14,6 +14,10 @@ use crate::dicom::element::values::{
 use crate::dicom::error::{Problem, attribute_name};
 use crate::dicom::irregularities::Irregularity;
 use crate::dicom::series_info::SeriesLabels;
+use crate::limits::{
+    INTERCEPT, Limit, POSITION_MM, SIGNED_SPACING_MM, SLOPE, SPACING_MM, TUBE_CURRENT_MA,
+    TUBE_VOLTAGE_KV,
+};
 use dicom_core::Tag;
 use dicom_dictionary_std::tags;
 use dicom_object::InMemDicomObject;
@@ -38,9 +42,9 @@ pub(crate) fn slice(
     let mut irregular = elements.irregular.clone();
     let (position_mm, position_step_mm) = position(own)?;
     let spacing: [f64; 2] = repeated_numbers(own, tags::PIXEL_SPACING, &mut irregular)?;
-    if spacing.iter().any(|mm| *mm <= 0.0) {
-        let found = format!("{spacing:?}");
-        return Err(Problem::value(tags::PIXEL_SPACING, found, "two distances in mm, over 0"));
+    if !SPACING_MM.hold(&spacing) {
+        let (found, expected) = (format!("{spacing:?}"), format!("two distances of {SPACING_MM}"));
+        return Err(Problem::value(tags::PIXEL_SPACING, found, expected));
     }
     if text(values, tags::MODALITY)?.is_none() {
         irregular.push(Irregularity::Attribute(tags::MODALITY));
@@ -64,11 +68,12 @@ pub(crate) fn slice(
     labels.series_number = whole(tags::SERIES_NUMBER);
     labels.acquisition_number = whole(tags::ACQUISITION_NUMBER);
     let temporal_position = whole(tags::TEMPORAL_POSITION_IDENTIFIER);
-    let mut measured = |tag| descriptive(own, tag, number, &mut irregular);
-    let tube_current =
-        measured(tags::X_RAY_TUBE_CURRENT).or_else(|| measured(tags::X_RAY_TUBE_CURRENT_INM_A));
-    let [thickness_mm, spacing_between_slices_mm, kvp] =
-        [tags::SLICE_THICKNESS, tags::SPACING_BETWEEN_SLICES, tags::KVP].map(measured);
+    let mut measured = |tag, limit| measured(own, tag, limit, &mut irregular);
+    let tube_current = measured(tags::X_RAY_TUBE_CURRENT, TUBE_CURRENT_MA)
+        .or_else(|| measured(tags::X_RAY_TUBE_CURRENT_INM_A, TUBE_CURRENT_MA));
+    let thickness_mm = measured(tags::SLICE_THICKNESS, SPACING_MM);
+    let spacing_between_slices_mm = measured(tags::SPACING_BETWEEN_SLICES, SIGNED_SPACING_MM);
+    let kvp = measured(tags::KVP, TUBE_VOLTAGE_KV);
     let pixels = pixel_format(elements, own, &mut irregular)?;
     let quantity = quantity::of(
         values,
@@ -110,6 +115,21 @@ pub(crate) fn slice(
     })
 }
 
+/// A measured value that no voxel depends on; one beyond its limit counts as missing and is noted.
+fn measured(
+    own: &InMemDicomObject,
+    tag: Tag,
+    limit: Limit,
+    irregular: &mut Vec<Irregularity>,
+) -> Option<f64> {
+    let value = descriptive(own, tag, number, irregular)?;
+    if limit.holds(value) {
+        return Some(value);
+    }
+    irregular.push(Irregularity::Attribute(tag));
+    None
+}
+
 /// An image type, with the technique by which a frame was computed from a volume as its last value.
 fn with_technique(image_type: Option<String>, technique: Option<String>) -> Option<String> {
     let computed = technique.filter(|technique| technique != "NONE");
@@ -127,6 +147,10 @@ fn with_technique(image_type: Option<String>, technique: Option<String>) -> Opti
 fn position(own: &InMemDicomObject) -> Result<([f64; 3], [f64; 3]), Problem> {
     let position: [f64; 3] = required(own, tags::IMAGE_POSITION_PATIENT, numbers)?;
     let written = required(own, tags::IMAGE_POSITION_PATIENT, text)?;
+    if !POSITION_MM.hold(&position) {
+        let found = format!("`{written}`");
+        return Err(Problem::value(tags::IMAGE_POSITION_PATIENT, found, POSITION_MM));
+    }
     let mut step = [0.0; 3];
     for ((step, mm), number) in step.iter_mut().zip(position).zip(written.split('\\')) {
         *step = last_decimal_mm(mm, number);
@@ -195,8 +219,12 @@ fn pixel_format(
     };
     let [slope] = repeated_numbers(own, tags::RESCALE_SLOPE, irregular)?;
     let [intercept] = repeated_numbers(own, tags::RESCALE_INTERCEPT, irregular)?;
-    if slope <= 0.0 {
-        return Err(Problem::value(tags::RESCALE_SLOPE, slope, "a number over 0"));
+    for (tag, value, limit) in
+        [(tags::RESCALE_SLOPE, slope, SLOPE), (tags::RESCALE_INTERCEPT, intercept, INTERCEPT)]
+    {
+        if !limit.holds(value) {
+            return Err(Problem::value(tag, value, limit));
+        }
     }
     Ok(PixelFormat {
         packing,

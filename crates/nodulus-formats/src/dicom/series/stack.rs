@@ -33,7 +33,10 @@ pub(crate) struct SliceStack<'a> {
 
 /// METHOD: slices closer than this lie at one position. LIDC-IDRI rounds positions to 1e-6 mm, and its closest slices
 /// are 0.45 mm apart.
-const SAME_POSITION_MM: f64 = 1e-3;
+pub(super) const SAME_POSITION_MM: f64 = 1e-3;
+
+/// How far a length that is computed from decimals may miss a limit: 1 - 0.999 is over 0.001 by the last digit.
+const EXACT: f64 = 1e-9;
 
 /// Orders slices along their normal, the cross product of i and j, and checks that they make up a regular grid.
 pub(crate) fn stack<'a>(
@@ -148,7 +151,7 @@ fn axes(
     let (i, j) = ([i0, i1, i2], [j0, j1, j2]);
     let length = (dot(i, i).sqrt() - 1.0).abs().max((dot(j, j).sqrt() - 1.0).abs());
     let (skew, most_skew) = (dot(i, j).abs(), angle_tolerance(slice, tolerances, MOST_ROUNDED));
-    if !(length <= MOST_ROUNDED && skew <= most_skew) {
+    if !(length <= MOST_ROUNDED + EXACT && skew <= most_skew + EXACT) {
         let deviation = length.max(skew);
         let found = format!("{:?}, off by {deviation:.4e}", slice.orientation);
         let expected = format!(
@@ -315,6 +318,9 @@ mod tests {
         let norm: f64 = (0..3).map(|r| direction[3 * r] * direction[3 * r]).sum();
         let dot: f64 = (0..3).map(|r| direction[3 * r] * direction[3 * r + 1]).sum();
         assert!((norm - 1.0).abs() < 1e-15 && dot.abs() < 1e-15);
+        // At the limit.
+        turn(&mut slices, [0.999, 0.0, 0.0, 0.0, 1.001, 0.0]);
+        assert!(stack(&slices, &Tolerances::default()).is_ok());
         turn(&mut slices, [1.0, 0.0, 0.0, 0.01, 1.0, 0.0]);
         assert!(refused(&slices).contains("`0`: ImageOrientationPatient"), "{}", refused(&slices));
     }

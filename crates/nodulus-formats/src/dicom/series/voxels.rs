@@ -114,6 +114,9 @@ pub(crate) fn check_duplicates(
         let Some(kept) = loaded.slice(k) else { continue };
         read_slice(stack, slice, k, &mut buffers, &mut hu)?;
         if !kept.iter().eq(&hu) {
+            if stack.slices.len() == 1 {
+                return Err(Error::OnePosition { n_slices: stack.duplicates.len() + 1 });
+            }
             let along = stack.geometry.axis(2).into_iter().zip(slice.position_mm);
             return Err(Error::Conflict {
                 file: stack.slices[k].name(),

@@ -3,6 +3,7 @@
 pub(super) mod samples;
 
 mod elements;
+mod doubled;
 mod series;
 mod slice_grid;
 mod tilt;

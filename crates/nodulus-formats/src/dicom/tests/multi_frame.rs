@@ -197,7 +197,7 @@ fn a_series_may_be_in_several_files_and_frames_at_one_position_are_compared() {
 #[test]
 fn a_contradiction_is_refused_with_its_frame() {
     type Change = fn(&mut InMemDicomObject);
-    let cases: [(&str, Change); 11] = [
+    let cases: [(&str, Change); 12] = [
         ("NumberOfFrames (0028,0008) is 0, expected 1 to 65536", |object| {
             put(object, tags::NUMBER_OF_FRAMES, VR::IS, "0");
         }),
@@ -229,6 +229,16 @@ fn a_contradiction_is_refused_with_its_frame() {
                 group.put(one_item(sequence, spacing, VR::DS, "1\\1"));
             });
         }),
+        (
+            "frame 3: ImagePositionPatient (0020,0032) is `0\\0\\1e7`, expected -1000000 to",
+            |object| {
+                let (sequence, position) =
+                    (tags::PLANE_POSITION_SEQUENCE, tags::IMAGE_POSITION_PATIENT);
+                change_group(object, Some(2), |group| {
+                    group.put(one_item(sequence, position, VR::DS, "0\\0\\1e7"));
+                });
+            },
+        ),
         ("PlanePositionSequence (0020,9113) is of 2 items, expected one", |object| {
             change_group(object, Some(1), |group| {
                 group.update_value(tags::PLANE_POSITION_SEQUENCE, |value| {

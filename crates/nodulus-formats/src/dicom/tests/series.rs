@@ -216,7 +216,7 @@ fn repeated_slices_are_counted_and_contradictions_refused() {
 #[test]
 fn files_that_are_not_ct_slices_are_refused_by_attribute() {
     let folder = tempfile::tempdir().unwrap();
-    let cases: [(Tag, VR, PrimitiveValue, &str); 12] = [
+    let cases: [(Tag, VR, PrimitiveValue, &str); 20] = [
         (tags::MODALITY, VR::CS, "MR".into(), "Modality (0008,0060) is MR, expected CT"),
         (tags::SOP_CLASS_UID, VR::UI, "1.2.3".into(), "is 1.2.3, expected CT Image, Enhanced"),
         (tags::NUMBER_OF_FRAMES, VR::IS, "2".into(), "is 2, expected 1"),
@@ -229,6 +229,39 @@ fn files_that_are_not_ct_slices_are_refused_by_attribute() {
         (tags::PIXEL_SPACING, VR::DS, "0\\1".into(), "is [0.0, 1.0], expected two distances"),
         (tags::IMAGE_POSITION_PATIENT, VR::DS, "1\\2\\nan".into(), "expected 3 decimal"),
         (tags::RESCALE_SLOPE, VR::DS, "".into(), "RescaleSlope (0028,1053) is missing"),
+        (
+            tags::PIXEL_SPACING,
+            VR::DS,
+            "700\\700".into(),
+            "is [700.0, 700.0], expected two distances of 0.01 to 50 mm",
+        ),
+        (
+            tags::PIXEL_SPACING,
+            VR::DS,
+            "1e-9\\1".into(),
+            "is [1e-9, 1.0], expected two distances of 0.01 to 50 mm",
+        ),
+        (
+            tags::IMAGE_POSITION_PATIENT,
+            VR::DS,
+            "1\\2\\1e7".into(),
+            "is `1\\2\\1e7`, expected -1000000 to 1000000 mm",
+        ),
+        (tags::RESCALE_SLOPE, VR::DS, "0".into(), "is 0, expected 0.000001 to 1000000"),
+        (tags::RESCALE_SLOPE, VR::DS, "-1".into(), "is -1, expected 0.000001 to 1000000"),
+        (tags::RESCALE_SLOPE, VR::DS, "1e9".into(), "is 1000000000, expected 0.000001 to 1000000"),
+        (
+            tags::RESCALE_INTERCEPT,
+            VR::DS,
+            "-1e7".into(),
+            "is -10000000, expected -1000000 to 1000000",
+        ),
+        (
+            tags::FRAME_OF_REFERENCE_UID,
+            VR::UT,
+            "1".repeat((1 << 20) + 2).into(),
+            "FrameOfReferenceUID (0020,0052) is of 1048578 bytes, expected at most 1048576",
+        ),
     ];
     for (tag, vr, value, expected) in cases {
         let files = samples::write(folder.path(), &samples::volume());

@@ -2,7 +2,7 @@
 
 use super::multi_frame::{enhanced, put, refused};
 use super::samples::{self, edit};
-use crate::dicom::{CtSeries, PassedOverRule, Tolerances, list_series, read_series};
+use crate::dicom::{CtSeries, PassedOverRule, SeriesInfo, Tolerances, list_series, read_series};
 use dicom_core::{DataElement, PrimitiveValue, Tag, VR};
 use dicom_dictionary_std::tags;
 use dicom_object::DefaultDicomObject;
@@ -58,6 +58,19 @@ fn attributes_that_no_voxel_needs_are_null_if_they_are_not_valid() {
     let series = with_element(tags::SLICE_THICKNESS, VR::DS, "2.5mm");
     assert_eq!(series.info.slice_thickness_mm, None);
     assert_eq!(faults(&series), ["attribute SliceThickness: 4"]);
+    for (tag, value, name) in [
+        (tags::SLICE_THICKNESS, "-2.5", "SliceThickness"),
+        (tags::SLICE_THICKNESS, "0", "SliceThickness"),
+        (tags::SPACING_BETWEEN_SLICES, "1e9", "SpacingBetweenSlices"),
+        (tags::KVP, "0", "KVP"),
+        (tags::X_RAY_TUBE_CURRENT, "-1", "XRayTubeCurrent"),
+    ] {
+        let series = with_element(tag, VR::DS, value);
+        assert_eq!(faults(&series), [format!("attribute {name}: 4")], "{value}");
+        let SeriesInfo { slice_thickness_mm, kvp, tube_current, .. } = series.info;
+        let values = [slice_thickness_mm, kvp, tube_current];
+        assert!(values.into_iter().flatten().all(|value| value > 1.0), "{values:?}");
+    }
     let series = with_element(tags::SERIES_NUMBER, VR::IS, "3a");
     assert_eq!(faults(&series), ["attribute SeriesNumber: 4"]);
     // A number is a number in any representation that holds one.

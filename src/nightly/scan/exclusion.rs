@@ -1,0 +1,52 @@
+//! Why a series is not scored, by a rule: the rules and words of `ingest`.
+
+use crate::nightly::input::contents::NoScan;
+use crate::nightly::redaction;
+use crate::nightly::settings::ScoreSettings;
+use crate::stages::ingest::JudgedScan;
+use nodulus_formats::dicom;
+use serde::{Deserialize, Serialize};
+
+/// Why a series is not scored, by a rule.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct SeriesExclusion {
+    pub(crate) rule: String,
+    pub(crate) reason: String,
+    /// Number of candidates that name it.
+    pub(crate) n_candidates: usize,
+}
+
+/// Why a series that cannot be read is excluded: it is no scan, or the rules exclude it. `None` where it is a scan with a
+/// fault.
+pub(super) fn of_error(settings: &ScoreSettings, error: &dicom::Error) -> Option<NoScan> {
+    let Some(rule) = error.no_scan() else {
+        let dicom::Error::Refused { series, .. } = error else { return None };
+        return by_rules(settings, JudgedScan::of_series(&series.info, series.spacing_k_mm));
+    };
+    let reason = match error {
+        dicom::Error::Refused { reason, .. } => redaction::cause(&settings.input, reason),
+        dicom::Error::NoSlices { aside, .. } => {
+            aside.first().map(|image| image.what.clone()).unwrap_or_default()
+        }
+        other => redaction::cause(&settings.input, other),
+    };
+    Some(NoScan { rule: rule.to_owned(), reason })
+}
+
+/// Why the rules of the settings exclude a scan. Its description, which people type, is not repeated, as it may name the
+/// patient.
+pub(super) fn by_rules(settings: &ScoreSettings, scan: JudgedScan<'_>) -> Option<NoScan> {
+    let reasons = settings.inclusion.reasons("score.inclusion", scan);
+    if reasons.is_empty() {
+        return None;
+    }
+    let reason = reasons.join("; ");
+    let reason = match scan.series_description {
+        Some(description) => {
+            let named = format!("SeriesDescription {description} fits");
+            reason.replace(&named, "SeriesDescription fits")
+        }
+        None => reason,
+    };
+    Some(NoScan { rule: "inclusion".to_owned(), reason })
+}
