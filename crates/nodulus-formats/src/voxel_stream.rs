@@ -1,5 +1,6 @@
 //! Reads slices of an image file block by block: beside the wanted slices, only one block is in memory.
 
+use crate::archive::MAX_RATIO;
 use crate::gzip_members::GzipMembers;
 use crate::repair::{Repair, Repairs};
 use crate::volume::SliceRanges;
@@ -12,9 +13,6 @@ use std::ops::Range;
 
 /// Bytes that are decoded at once; a multiple of the size of every type.
 const BLOCK_BYTES: usize = 1 << 18;
-
-/// Deflate compresses no further than by this factor.
-const DEFLATE_MAX_RATIO: u64 = 1032;
 
 /// Most bytes after the voxels that are ignored, unless a slice has more.
 const MOST_EXTRA_BYTES: u64 = 1 << 16;
@@ -75,7 +73,7 @@ impl StreamLayout {
     /// Number of values in the wanted slices, or the number that the stored bytes can hold, whichever is less: a
     /// header's claim must not fill the memory.
     pub(crate) fn n_values(&self, wanted: &SliceRanges, stored: u64, compressed: bool) -> usize {
-        let most = stored.saturating_mul(if compressed { DEFLATE_MAX_RATIO } else { 1 });
+        let most = stored.saturating_mul(if compressed { MAX_RATIO } else { 1 });
         let most = most / self.encoding.element.n_bytes() as u64;
         let slice = self.size[0].saturating_mul(self.size[1]);
         let n = wanted.within(&self.slices).n_slices().saturating_mul(slice);

@@ -58,8 +58,7 @@ pub fn run(experiment: &Experiment, means: &Means<'_>) -> Result<Vec<Line>, Erro
             go(config, means, stages, chosen)
                 .map_err(|source| Error::Run { row: row.name.clone(), source })
         };
-        let before: Vec<Stage> = config.stages().filter(|stage| *stage < Stage::Train).collect();
-        let settings = settings_of(&config, &before);
+        let (before, settings) = before_training(&config);
         if shared.as_ref() != Some(&settings) {
             step(&config, &before, &ChosenVersions::new())?;
             check_initials(experiment, means, number, &settings)?;
@@ -124,9 +123,12 @@ pub fn run(experiment: &Experiment, means: &Means<'_>) -> Result<Vec<Line>, Erro
     table::read(&rows, experiment.folds, means.store)
 }
 
-/// The settings of some stages.
-fn settings_of(config: &Config, stages: &[Stage]) -> Vec<serde_json::Value> {
-    stages.iter().filter_map(|stage| (stage.spec().settings)(config).ok()).collect()
+/// The stages before training, and their settings: rows with the same ones have the same samples.
+fn before_training(config: &Config) -> (Vec<Stage>, Vec<serde_json::Value>) {
+    let stages: Vec<Stage> = config.stages().filter(|stage| *stage < Stage::Train).collect();
+    let settings = stages.iter().filter_map(|stage| (stage.spec().settings)(config).ok());
+    let settings = settings.collect();
+    (stages, settings)
 }
 
 /// Checks the initial weights of a row and of those after it with the same samples, which are made now, so that nothing is
@@ -139,8 +141,7 @@ fn check_initials(
 ) -> Result<(), Error> {
     for (number, row) in experiment.rows.iter().enumerate().skip(first) {
         let config = experiment.config(number, means.sets, means.store.root(), &[])?;
-        let before: Vec<Stage> = config.stages().filter(|stage| *stage < Stage::Train).collect();
-        if settings_of(&config, &before) != shared {
+        if before_training(&config).1 != shared {
             break;
         }
         if row.from.is_none() {

@@ -197,12 +197,8 @@ impl Reader<'_> {
         let (config, list) = (self.config, self.series_list);
         match image {
             Ok(image) => {
-                let frame = Frame::of_image(&image.image.geometry);
-                let frame = match &image.info {
-                    Some(info) => frame.of_series(info),
-                    None => frame,
-                };
-                Ok((scan_row::of_image(config, list, cohort, source, &image), frame))
+                let row = scan_row::of_image(config, list, cohort, source, &image);
+                Ok((row, Frame::of_scan(&image)))
             }
             Err(cohort::Error::Dicom(dicom::Error::Refused { series, reason })) => {
                 let reason = below(&cohort.root, &reason.to_string());

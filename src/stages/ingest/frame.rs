@@ -1,6 +1,7 @@
 //! The voxels that a scan's marks are placed on: those of its image, or of its slices only.
 
 use crate::tables::Mark;
+use nodulus_formats::cohort::ScanFacts;
 use nodulus_formats::dicom::SeriesInfo;
 use nodulus_formats::volume::{Geometry, PlacedMask, Slices, SpacingMm};
 
@@ -28,7 +29,7 @@ impl Frame {
     }
 
     /// The same frame with the UIDs of a DICOM series.
-    pub(super) fn of_series(self, info: &SeriesInfo) -> Self {
+    fn of_series(self, info: &SeriesInfo) -> Self {
         let names = Names {
             series_instance_uid: info.series_instance_uid.clone(),
             frame_of_reference_uid: info.frame_of_reference_uid.clone(),
@@ -36,6 +37,15 @@ impl Frame {
         // Outlines in voxels of the files' slices have no place on slices that were moved.
         let slices = self.slices.filter(|_| info.tilt_deg.is_none());
         Self { names: Some(names), slices, ..self }
+    }
+
+    /// The frame of a scan, with the UIDs of its series where it is one of DICOM.
+    pub(super) fn of_scan(scan: &ScanFacts) -> Self {
+        let frame = Self::of_image(&scan.image.geometry);
+        match &scan.info {
+            Some(info) => frame.of_series(info),
+            None => frame,
+        }
     }
 
     /// The frame of slices without an image.

@@ -42,12 +42,8 @@ pub fn check_case(
             stamp: String::new(),
         };
         let scans = check.scans.iter().map(|facts| {
-            let frame = Frame::of_image(&facts.image.geometry);
-            let frame = match &facts.info {
-                Some(info) => frame.of_series(info),
-                None => frame,
-            };
-            (scan_row::of_image(config, series_list, cohort, &source, facts), frame)
+            let row = scan_row::of_image(config, series_list, cohort, &source, facts);
+            (row, Frame::of_scan(facts))
         });
         let scans: Vec<(Scan, Frame)> = scans.collect();
         let has_failed = check.refusals.len() > check.n_refused;

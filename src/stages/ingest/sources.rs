@@ -17,7 +17,7 @@ pub struct SourceCase {
     pub content_sha256: String,
     /// Why its content is not known, where the machine is at fault.
     pub fault: Option<FailedCase>,
-    /// Sizes and times that its files had before they were hashed; see [`super::file_stamp`].
+    /// Sizes and times that its files had before they were hashed.
     pub stamp: String,
 }
 

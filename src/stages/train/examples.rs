@@ -125,12 +125,11 @@ fn scans(
     Ok(scans.into_iter().map(slices).collect())
 }
 
-/// The source of a stream of samples.
+/// The source of streams of the same samples, one for each epoch.
 #[derive(Clone, Debug)]
 pub(super) struct Stream {
     rois: Version,
     scans: Vec<ScanSlices>,
-    order: Order,
 }
 
 type Rois = Box<dyn Iterator<Item = Result<Vec<Roi>, nodulus_store::Error>>>;
@@ -152,15 +151,15 @@ impl Stream {
     /// # Errors
     ///
     /// Fails if a table cannot be read.
-    pub(super) fn new(task: &Task<'_>, selection: &Selection, order: Order) -> Result<Self, Error> {
+    pub(super) fn new(task: &Task<'_>, selection: &Selection) -> Result<Self, Error> {
         let rois = task.table(Table::Rois)?;
         let scans = scans(rois, task.table(Table::Samples)?, selection)?;
-        Ok(Self { rois: rois.clone(), scans, order })
+        Ok(Self { rois: rois.clone(), scans })
     }
 
-    /// Opens the stream at its first sample.
-    pub(super) fn open(self) -> Examples {
-        let Self { rois, mut scans, order } = self;
+    /// Opens a stream at its first sample.
+    pub(super) fn open(self, order: Order) -> Examples {
+        let Self { rois, mut scans } = self;
         let (capacity, random) = match order {
             Order::Stored => (1, None),
             Order::Shuffled { seed, phase, epoch, buffer } => {

@@ -109,10 +109,9 @@ pub fn run(
         let begun = over || course.epoch.is_some() || !course.rows_of(phase).is_empty();
         // A finished phase begins too: the written weights record its settings.
         trainer.begin_phase(&phase.schedule, begun)?;
+        let source = SampleSource::new(config, task, number, &counts, &folder)?;
         while !is_over(phase, course.rows_of(phase)) {
             let epoch = course.rows_of(phase).len() + 1;
-            let source =
-                SampleSource { config, task, phase: number, n_samples: &counts, folder: &folder };
             let learnt = source.learn(&mut trainer, &mut course, epoch)?;
             let validation = source.validate(&mut trainer)?;
             let row = transform(job.key(), config.fold, &learnt, phase, epoch, validation);

@@ -34,11 +34,11 @@ pub(super) fn cohort(
     task: &Task<'_>,
 ) -> Result<TrainingProfile, Error> {
     let selection = Selection::of(config, phase, Split::Train);
-    let stream = Stream::new(task, &selection, Order::Stored)?;
+    let stream = Stream::new(task, &selection)?;
     let mut all = HuCounts::default();
     let (mut scans, mut nodules) = (BTreeMap::new(), BTreeMap::new());
     let mut n_slices = 0;
-    for roi in stream.open().rois() {
+    for roi in stream.open(Order::Stored).rois() {
         let roi = roi?;
         let pixels = pixels(&roi)?;
         let seen: &mut NoduleSums = nodules.entry(roi.nodule_id.clone()).or_default();

@@ -17,16 +17,36 @@ const VALIDATION_AHEAD: usize = 32;
 
 /// The samples of a phase, and the folder of its saved state.
 pub(super) struct SampleSource<'a, 't> {
-    pub(super) config: &'a Config,
-    pub(super) task: &'a Task<'t>,
+    config: &'a Config,
+    task: &'a Task<'t>,
     /// Number of the phase, from 0.
-    pub(super) phase: usize,
+    phase: usize,
     /// Number of training samples of each phase.
-    pub(super) n_samples: &'a [usize],
-    pub(super) folder: &'a Path,
+    n_samples: &'a [usize],
+    folder: &'a Path,
+    learning: Stream,
+    validation: Stream,
 }
 
-impl SampleSource<'_, '_> {
+impl<'a, 't> SampleSource<'a, 't> {
+    /// Finds the samples of a phase; `n_samples` is the number of training samples of each phase.
+    ///
+    /// # Errors
+    ///
+    /// Fails if a table cannot be read.
+    pub(super) fn new(
+        config: &'a Config,
+        task: &'a Task<'t>,
+        phase: usize,
+        n_samples: &'a [usize],
+        folder: &'a Path,
+    ) -> Result<Self, Error> {
+        let of_split =
+            |split| Stream::new(task, &Selection::of(config, &config.phases[phase], split));
+        let (learning, validation) = (of_split(Split::Train)?, of_split(Split::Validation)?);
+        Ok(Self { config, task, phase, n_samples, folder, learning, validation })
+    }
+
     /// Trains one epoch, or the rest of an unfinished one.
     pub(super) fn learn(
         &self,
@@ -41,14 +61,14 @@ impl SampleSource<'_, '_> {
             epoch: number,
             buffer: self.config.shuffle_buffer,
         };
-        let stream = self.stream(Split::Train, order)?;
+        let stream = self.learning.clone();
         let every = Duration::from_secs_f64(60.0 * self.config.save_minutes);
         let mut saved = Instant::now();
         let mut epoch = course.epoch.take().unwrap_or_else(|| Epoch::new(number));
         let (rate, learnt) = (phase.schedule.learning_rate_at(number), epoch.examples());
         std::thread::scope(|scope| {
             let ahead = 2 * phase.schedule.batch;
-            let examples = prefetch(scope, ahead, move || stream.open().skip(learnt));
+            let examples = prefetch(scope, ahead, move || stream.open(order).skip(learnt));
             loop {
                 let batch = examples.iter().take(phase.schedule.batch);
                 let mut batch = batch.collect::<Result<Vec<TrainingSample>, Error>>()?;
@@ -70,16 +90,11 @@ impl SampleSource<'_, '_> {
     /// Mean Dice over the validation samples; `None` where there are none.
     pub(super) fn validate(&self, trainer: &mut Trainer) -> Result<Option<f64>, Error> {
         let std = self.config.phases[self.phase].schedule.std;
-        let stream = self.stream(Split::Validation, Order::Stored)?;
+        let stream = self.validation.clone();
         std::thread::scope(|scope| {
-            let examples = prefetch(scope, VALIDATION_AHEAD, move || stream.open());
+            let examples = prefetch(scope, VALIDATION_AHEAD, move || stream.open(Order::Stored));
             trainer.evaluate(std, &mut examples.into_iter())
         })
-    }
-
-    fn stream(&self, split: Split, order: Order) -> Result<Stream, Error> {
-        let selection = Selection::of(self.config, &self.config.phases[self.phase], split);
-        Stream::new(self.task, &selection, order)
     }
 
     /// Reports the progress of an epoch, as a part of all phases.

@@ -40,7 +40,7 @@ struct GeometryRow {
 ///
 /// Fails if the file cannot be read or lacks a column, or if a row is invalid: a spacing, thickness or height beyond its
 /// [limit](crate::limits), fewer than two heights, a value that is not a number, a series that is listed twice; or if the
-/// file unpacks to more than [`MAX_BYTES`].
+/// file unpacks to too much: `SECURITY.md` has the limits.
 pub fn read(path: &Path) -> Result<ScanGeometries, Error> {
     let name = path.file_name().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
     let mut extensions = name.rsplit('.');

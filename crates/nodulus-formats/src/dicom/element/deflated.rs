@@ -1,5 +1,6 @@
 //! Data sets that are deflated as a whole: PS3.5, A.5.
 
+use crate::archive::MAX_RATIO;
 use crate::dicom::error::Problem;
 use flate2::bufread::DeflateDecoder;
 use nodulus_faults::FaultClass;
@@ -7,8 +8,6 @@ use std::io::{self, BufRead, Read, Seek, SeekFrom};
 
 /// Most bytes of an inflated data set: a slice of 4096 × 4096 voxels, and as much for the other elements.
 const MAX_BYTES: u64 = 64 << 20;
-/// Deflate compresses no further: 258 bytes to 2 bits.
-const MAX_RATIO: u64 = 1032;
 /// Bytes that are inflated at once where they are only counted.
 const BLOCK_BYTES: usize = 1 << 16;
 

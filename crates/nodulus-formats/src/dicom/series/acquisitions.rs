@@ -186,13 +186,13 @@ fn are_apart(extents: &BTreeMap<String, Extent>) -> bool {
 
 /// Whether the slices of each value are an evenly spaced stack, and two of these stacks interleave.
 fn are_stacks(extents: &BTreeMap<String, Extent>) -> bool {
-    let stacks: Vec<Vec<f64>> = extents.values().map(Extent::sorted).collect();
-    let among = |a: &[f64], b: &[f64]| {
-        let (Some(low), Some(high)) = (b.first(), b.last()) else { return false };
-        a.iter().filter(|mm| (*low..=*high).contains(mm)).count() >= LEAST_AMONG
+    let stacks: Vec<&Extent> = extents.values().collect();
+    let among = |a: &Extent, b: &Extent| {
+        let range = b.least()..=b.greatest();
+        a.0.iter().filter(|mm| range.contains(mm)).count() >= LEAST_AMONG
     };
     let numbered = || stacks.iter().enumerate();
-    stacks.iter().all(|stack| is_even(stack))
+    stacks.iter().all(|stack| is_even(&stack.0))
         && numbered().any(|(n, a)| stacks[n + 1..].iter().any(|b| among(a, b) && among(b, a)))
 }
 
@@ -216,22 +216,21 @@ fn seconds(time: &str) -> Option<f64> {
     Some(3600.0 * part(0)? + 60.0 * part(2)? + part(4)?)
 }
 
-/// Where the slices of one value lie along the normal, in mm.
-struct Extent {
-    least: f64,
-    greatest: f64,
-    heights: Vec<f64>,
-}
+/// Where the slices of one value lie along the normal, in mm: one or more heights, ascending.
+#[derive(Default)]
+struct Extent(Vec<f64>);
 
 impl Extent {
     fn n_slices(&self) -> usize {
-        self.heights.len()
+        self.0.len()
     }
 
-    fn sorted(&self) -> Vec<f64> {
-        let mut heights = self.heights.clone();
-        heights.sort_by(f64::total_cmp);
-        heights
+    fn least(&self) -> f64 {
+        self.0.first().copied().unwrap_or(f64::NAN)
+    }
+
+    fn greatest(&self) -> f64 {
+        self.0.last().copied().unwrap_or(f64::NAN)
     }
 }
 
@@ -269,27 +268,26 @@ fn check_attribute<'a>(
         if value == Value::Missing && !values.counts_missing() {
             continue;
         }
-        let new = Extent { least: *height, greatest: *height, heights: Vec::new() };
-        let extent = extents.entry(value.to_string()).or_insert(new);
-        extent.least = extent.least.min(*height);
-        extent.greatest = extent.greatest.max(*height);
-        extent.heights.push(*height);
+        extents.entry(value.to_string()).or_default().0.push(*height);
+    }
+    for extent in extents.values_mut() {
+        extent.0.sort_by(f64::total_cmp);
     }
     if !values.tell(&extents) {
         return Ok(());
     }
     let overlap = |a: &Extent, b: &Extent| {
-        a.n_slices().min(b.n_slices()) > 1 && a.least < b.greatest && b.least < a.greatest
+        a.n_slices().min(b.n_slices()) > 1 && a.least() < b.greatest() && b.least() < a.greatest()
     };
     let mut sorted: Vec<&Extent> = extents.values().collect();
-    sorted.sort_by(|a, b| a.least.total_cmp(&b.least));
-    let at_one_position =
-        sorted.len() > 1 && sorted.iter().all(|extent| extent.greatest - sorted[0].least < 1e-3);
+    sorted.sort_by(|a, b| a.least().total_cmp(&b.least()));
+    let at_one_position = sorted.len() > 1
+        && sorted.iter().all(|extent| extent.greatest() - sorted[0].least() < 1e-3);
     let mut reaching: Option<&Extent> = None;
     let mut is_mixed = false;
     for extent in sorted.into_iter().filter(|extent| extent.n_slices() > 1) {
         is_mixed |= reaching.is_some_and(|other| overlap(other, extent));
-        if reaching.is_none_or(|other| extent.greatest > other.greatest) {
+        if reaching.is_none_or(|other| extent.greatest() > other.greatest()) {
             reaching = Some(extent);
         }
     }
