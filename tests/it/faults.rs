@@ -9,6 +9,7 @@ use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::OnceLock;
@@ -102,18 +103,10 @@ fn peace() -> &'static Peace {
     PEACE.get_or_init(|| {
         let folder = tempfile::tempdir().unwrap();
         let data = folder.path().join("data");
-        fixture::run_well(&[
-            "phantom",
-            data.to_str().unwrap(),
-            "--seed",
-            "3",
-            "--patients",
-            "2",
-            "--clinical-patients",
-            "2",
-            "--size",
-            "64",
-        ]);
+        let options = "--seed 3 --patients 2 --clinical-patients 2 --size 64".split(' ');
+        let arguments: Vec<&str> =
+            ["phantom", data.to_str().unwrap()].into_iter().chain(options).collect();
+        fixture::run_well(&arguments);
         let text = format!(
             "store = {:?}\n[ingest]\nshard_size = 1\n\
              [[ingest.cohorts]]\nname = \"lidc\"\nsource = \"lidc\"\nroot = \"{{data}}/lidc\"\n\
@@ -121,7 +114,7 @@ fn peace() -> &'static Peace {
              annotations = \"{{data}}/luna16/xml\"\n\
              [[ingest.cohorts]]\nname = \"clinical\"\nsource = \"volumes\"\nroot = \"{{data}}/clinical\"\n\
              [crop]\nsize = 32\nmargin_slices = 1\n",
-            folder.path().join("store")
+            folder.path().join("store").to_str().unwrap()
         );
         let text = text.replace("{data}", data.to_str().unwrap());
         fs_err::write(folder.path().join("tiny.toml"), text).unwrap();
@@ -143,10 +136,22 @@ fn run_tiny(folder: &Path, store: &Path) -> Command {
 #[derive(Debug, Default)]
 struct Counts {
     faults: usize,
-    /// Runs that ended with status 0 and the undisturbed bytes.
+    /// Runs that ended with status 0 and the undisturbed bytes; the others named the fault.
     healed: usize,
-    /// Runs that ended with another status.
-    refused: usize,
+}
+
+impl Counts {
+    fn add(&mut self, is_well: bool) {
+        self.faults += 1;
+        self.healed += usize::from(is_well);
+    }
+
+    /// Writes them to standard error; fails if there were fewer faults than these.
+    fn report(&self, command: &str, least: usize) {
+        let mut error = std::io::stderr();
+        writeln!(error, "{command}: {self:?}").unwrap();
+        assert!(self.faults >= least && self.healed > 0, "{self:?}");
+    }
 }
 
 /// A run in which a call fails, and one after it in which none does.
@@ -219,13 +224,11 @@ fn a_passing_fault_of_a_run_is_healed_or_named_and_never_a_result() {
             for at in positions(n_calls, &mut random) {
                 let fault = Fault { errno: *errno, at, ..none };
                 let Some(is_well) = disturb_run(shim, call, below, fault) else { continue };
-                counts.faults += 1;
-                if is_well { counts.healed += 1 } else { counts.refused += 1 }
+                counts.add(is_well);
             }
         }
     }
-    println!("run: {counts:?}");
-    assert!(counts.faults >= 30 && counts.healed > 0, "{counts:?}");
+    counts.report("run", 30);
 }
 
 #[test]
@@ -328,14 +331,12 @@ fn a_passing_fault_of_a_night_is_healed_or_named_and_never_a_result() {
                 if n_failed == 0 {
                     continue;
                 }
-                counts.faults += 1;
                 let is_well = output.status.success();
+                counts.add(is_well);
                 if is_well {
-                    counts.healed += 1;
                     assert_eq!(&rows(&store), expected, "{what}");
                     assert_eq!(&outputs(&store), expected_outputs, "{what}");
                 } else {
-                    counts.refused += 1;
                     assert!(matches!(output.status.code(), Some(1 | 3)), "{what}");
                 }
                 let output = score(job, &store).output().unwrap();
@@ -346,8 +347,7 @@ fn a_passing_fault_of_a_night_is_healed_or_named_and_never_a_result() {
             }
         }
     }
-    println!("score: {counts:?}");
-    assert!(counts.faults >= 12 && counts.healed > 0, "{counts:?}");
+    counts.report("score", 12);
 }
 
 #[test]

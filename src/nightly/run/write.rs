@@ -103,7 +103,10 @@ impl<'a> ResultWriter<'a> {
         let name = &series.name;
         let mut record = self.ledger.read(name)?;
         match outcome {
-            SeriesOutcome::Settling => return self.settling(name),
+            SeriesOutcome::Settling => {
+                self.settling(name);
+                return Ok(());
+            }
             SeriesOutcome::Unchanged => {
                 if let Some(current) = &mut record.current {
                     current.inputs.stamp = inputs.stamp;
@@ -132,10 +135,13 @@ impl<'a> ResultWriter<'a> {
                 if series.no_scan.is_none() {
                     match self.is_as_listed(&series) {
                         Ok(true) => {}
-                        Ok(false) => return self.settling(name),
+                        Ok(false) => {
+                            self.settling(name);
+                            return Ok(());
+                        }
                         Err(error) => {
                             let problem = Problem::of(&self.context.settings.input, &error);
-                            return self.set_back(name, problem.of_machine());
+                            return self.set_back(name, &problem.of_machine());
                         }
                     }
                 }
@@ -160,13 +166,16 @@ impl<'a> ResultWriter<'a> {
         problem: Problem,
     ) -> Result<(), Error> {
         if problem.class.is_passing() {
-            return self.set_back(&series.name, problem);
+            return self.set_back(&series.name, &problem);
         }
         if series.problem.is_none() {
             match self.is_as_listed(series) {
                 Ok(true) => {}
-                Ok(false) => return self.settling(&series.name),
-                Err(_) => return self.set_back(&series.name, problem.of_machine()),
+                Ok(false) => {
+                    self.settling(&series.name);
+                    return Ok(());
+                }
+                Err(_) => return self.set_back(&series.name, &problem.of_machine()),
             }
         }
         let failed = self.failed(&series.name, &problem.cause);
@@ -184,21 +193,20 @@ impl<'a> ResultWriter<'a> {
         Ok(stamp.text == series.stamp.text)
     }
 
-    fn settling(&mut self, name: &str) -> Result<(), Error> {
+    fn settling(&mut self, name: &str) {
         self.summary.settling += 1;
         self.summary.settling_series.push(name.to_owned());
         (self.context.notify)(RunEvent::Settling { series: name.to_owned() });
-        Ok(())
     }
 
     /// Keeps a series that met a fault of the machine or of the program for another attempt; its record stays as it is.
-    fn set_back(&mut self, name: &str, problem: Problem) -> Result<(), Error> {
+    fn set_back(&mut self, name: &str, problem: &Problem) -> Result<(), Error> {
         let cause = self.named(&problem.cause);
         if problem.is_disk_full {
             return Err(Error::DiskFull { cause });
         }
         (self.context.notify)(RunEvent::SetBack { series: name.to_owned(), cause: cause.clone() });
-        self.set_back.insert(name.to_owned(), Problem { cause, ..problem });
+        self.set_back.insert(name.to_owned(), Problem { cause, ..*problem });
         Ok(())
     }
 

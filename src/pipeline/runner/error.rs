@@ -96,7 +96,10 @@ pub enum Error {
     },
     /// A stage left shards undone.
     #[error(
-        "{stage} left {n_shards} of {n_all} shards undone, as no result of theirs can be trusted{}: {}; run it again to go on,          only these are made then", bug_text(*is_bug), causes.join("; ")
+        "{stage} left {n_shards} of {n_all} shards undone, as no result of theirs can be trusted{}: {}; run it again to go on, \
+         only these are made then",
+        bug_text(*is_bug),
+        causes.join("; ")
     )]
     SetBack {
         /// The stage.
