@@ -152,7 +152,7 @@ fn run(arguments: &ScoreRunArguments, out: &mut dyn Write) -> Result<Outcome, Er
     if !arguments.json {
         write_summary(&summary, out)?;
     }
-    Ok(if summary.failed > 0 { Outcome::FailedCases } else { Outcome::Success })
+    Ok(if summary.has_failures() { Outcome::FailedCases } else { Outcome::Success })
 }
 
 /// Writes an event to standard error; work goes on where it is closed.
@@ -181,6 +181,7 @@ fn text(event: &RunEvent) -> String {
         }
         RunEvent::Completed { series } => format!("{series} has new files"),
         RunEvent::Failed { series, cause } => format!("{series} failed: {cause}"),
+        RunEvent::SetBack { series, cause } => format!("{series} is set back: {cause}"),
         RunEvent::Excluded { series, reason, n_candidates: 0, .. } => {
             format!("{series} excluded: {reason}")
         }
@@ -210,6 +211,8 @@ fn write_summary(summary: &RunSummary, out: &mut dyn Write) -> Result<(), Error>
         ("settling", summary.settling),
         ("failed", summary.failed),
         ("failed before", summary.failed_before),
+        ("undone", summary.undone),
+        ("never scored", summary.never_scored),
         ("excluded", summary.excluded),
         ("excluded before", summary.excluded_before),
         ("left", summary.left),
@@ -254,10 +257,12 @@ fn status(arguments: &ScoreStatusArguments, out: &mut dyn Write) -> Result<Outco
         None => writeln!(out, "last run  none")?,
     }
     writeln!(out, "scored    {}", status.scored)?;
+    writeln!(out, "never scored, of those failed or undone: {}", status.never_scored)?;
     let lists = [
         ("settling", &status.settling),
         ("waiting", &status.waiting),
         ("failed", &status.failed),
+        ("undone", &status.undone),
         ("excluded", &status.excluded),
     ];
     for (name, list) in lists {

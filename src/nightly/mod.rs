@@ -3,6 +3,7 @@
 pub mod settings;
 pub mod identity;
 mod redaction;
+mod problem;
 pub mod input;
 pub mod scan;
 pub mod deliver;

@@ -226,7 +226,7 @@ fn find(
                 }
                 problems.push(format!("store `{}` does not have these weights", root.display()));
             }
-            Err(error) => problems.push(error.to_string()),
+            Err(error) => problems.push(nodulus_faults::in_words(&error)),
         }
     }
     Err(problems.join("; "))

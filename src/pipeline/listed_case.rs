@@ -6,10 +6,11 @@ use crate::stages::ingest::{self, file_stamp};
 use nodulus_formats::cohort::{self, Case, Layout};
 use nodulus_formats::image_file;
 use nodulus_formats::scan_geometry::ScanGeometry;
-use nodulus_store::hash;
+use nodulus_store::{FailedCase, hash};
 use rayon::prelude::*;
 use std::iter::repeat;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 
 /// A case before it is hashed.
 pub(super) struct ListedCase<'a> {
@@ -41,7 +42,7 @@ impl<'a> ListedCase<'a> {
     /// In place of the hash of a case that is not read.
     pub(super) fn unread(&self) -> HashedCase {
         let content = format!("not read yet: {}", self.id());
-        let hash = CaseHash { stat: String::new(), content };
+        let hash = CaseHash { stat: String::new(), content, fault: None };
         HashedCase { hash, stamp: String::new(), is_fresh: true }
     }
 }
@@ -71,6 +72,8 @@ pub(super) struct HashedCase {
 
 /// The hash of a case.
 ///
+/// Where the machine is at fault that a file cannot be read, the hash has the fault.
+///
 /// It covers the bytes of the files, which reader a mask is of, and what names tell: the patient, the name of an image
 /// file, LUNA16's subset. Where the files lie is no part of it.
 pub(super) fn content(listed: &ListedCase<'_>, known: Option<&CaseHash>) -> HashedCase {
@@ -85,13 +88,23 @@ pub(super) fn content(listed: &ListedCase<'_>, known: Option<&CaseHash>) -> Hash
     let facts = facts(cohort, case);
     let stats: Vec<String> = stats.chain(geometry_sha256.clone()).chain(facts.clone()).collect();
     let stat = hash::sha256_parts(stats.iter().map(String::as_str));
-    if let Some(known) = known.filter(|known| known.stat == stat) {
+    if let Some(known) = known.filter(|known| known.stat == stat && known.fault.is_none()) {
         return HashedCase { hash: known.clone(), stamp, is_fresh: false };
     }
     let mut parts = facts;
     parts.extend(geometry_sha256.clone());
+    let fault = Mutex::new(None);
     let digest = |path: &PathBuf| {
-        hash::sha256_file(path).unwrap_or_else(|error| format!("unreadable: {:?}", error.kind()))
+        hash::sha256_file(path).unwrap_or_else(|error| {
+            let name = cohort::relative(&cohort.root, path);
+            let failed = FailedCase::new("ingest", &case.case_id, &error, Some(name));
+            if failed.is_passing()
+                && let Ok(mut fault) = fault.lock()
+            {
+                fault.get_or_insert(failed.of_cohort(&cohort.name));
+            }
+            format!("unreadable: {:?}", error.kind())
+        })
     };
     let mut images: Vec<String> = case.images.par_iter().map(digest).collect();
     images.sort();
@@ -111,7 +124,8 @@ pub(super) fn content(listed: &ListedCase<'_>, known: Option<&CaseHash>) -> Hash
     data.sort();
     parts.extend(data);
     let content = hash::sha256_parts(parts.iter().map(String::as_str));
-    HashedCase { hash: CaseHash { stat, content }, stamp, is_fresh: true }
+    let fault = fault.into_inner().unwrap_or_default();
+    HashedCase { hash: CaseHash { stat, content, fault }, stamp, is_fresh: true }
 }
 
 /// What the names of a case's files tell of it.

@@ -66,7 +66,7 @@ pub fn list(config: &ingest::Config) -> Vec<CohortPairs> {
         };
         let (error, cases) = match cohort::cases(&cohort.location(None), &no_series) {
             Ok(cases) => (None, cases),
-            Err(error) => (Some(error.to_string()), Vec::new()),
+            Err(error) => (Some(nodulus_faults::in_words(&error)), Vec::new()),
         };
         // What is passed over is no case of the pattern.
         let cases = cases.iter().filter(|case| case.has_scan || case.passed_over.is_empty());

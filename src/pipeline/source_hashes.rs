@@ -1,7 +1,9 @@
 //! What earlier runs read of source files, so that unchanged files are not read again.
 
 use fs_err as fs;
-use nodulus_store::{PartReader, PartWriter, Provenance, Row, Store, TableSpec, columns, durable};
+use nodulus_store::{
+    FailedCase, PartReader, PartWriter, Provenance, Row, Store, TableSpec, columns, durable,
+};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -49,6 +51,8 @@ pub(super) struct KnownSeries {
 pub(super) struct CaseHash {
     pub(super) stat: String,
     pub(super) content: String,
+    /// Why the content is not known, where the machine is at fault; such a hash is not kept.
+    pub(super) fault: Option<FailedCase>,
 }
 
 impl Known {
@@ -60,7 +64,7 @@ impl Known {
         for row in rows.into_iter().flatten().map_while(Result::ok).flatten() {
             let SourceHash { id, stat, content_sha256, series } = row;
             if let Some(content) = content_sha256 {
-                known.cases.insert(id, CaseHash { stat, content });
+                known.cases.insert(id, CaseHash { stat, content, fault: None });
             } else {
                 let series = series.into_iter().collect();
                 known.series.insert(id, KnownSeries { stat, series });
@@ -77,7 +81,8 @@ impl Known {
         }
         let aside = path.with_extension(format!("{}.tmp", durable::this_attempt()));
         let mut part = PartWriter::create(&aside, &Provenance::new())?;
-        part.write(self.cases.iter().map(|(id, known)| SourceHash {
+        let cases = self.cases.iter().filter(|(_, known)| known.fault.is_none());
+        part.write(cases.map(|(id, known)| SourceHash {
             id: id.clone(),
             stat: known.stat.clone(),
             content_sha256: Some(known.content.clone()),

@@ -4,6 +4,8 @@ use super::listed_case::{HashedCase, ListedCase, content, geometry_sha256, unit_
 use super::shards;
 use super::source_hashes::{CaseHash, Known, KnownSeries};
 use crate::stages::ingest::{self, SourceCase, Sources, file_stamp};
+use nodulus_faults::retry::WAITS;
+use nodulus_faults::{FaultClass, Watch};
 use nodulus_formats::cohort::{self, Layout, SeriesIn};
 use nodulus_formats::{dicom, luna_csv, scan_geometry};
 use nodulus_store::{Store, hash};
@@ -53,12 +55,32 @@ pub enum Error {
     /// The store could not be used.
     #[error(transparent)]
     Store(#[from] nodulus_store::Error),
+    /// A part of the sources cannot be read by a fault of the machine, so that cases may be missing from the list.
+    #[error(
+        "the sources cannot be listed as a whole: {cause}; when this is put right, run it again"
+    )]
+    Fault {
+        /// The error of the file system and its causes.
+        cause: String,
+    },
+}
+
+impl Error {
+    /// Whether trying again may end otherwise.
+    fn is_passing(&self) -> bool {
+        match self {
+            // The store's own disk: nothing was lost, and the caller says so.
+            Self::Store(_) => false,
+            other => FaultClass::of(other).is_passing(),
+        }
+    }
 }
 
 /// Lists and hashes the sources, and keeps the hashes in the store.
 ///
 /// A file with the same name, size and time of change counts as unchanged: its header is not read and its hash not computed
-/// again. A case with an unreadable file is listed with the error in place of a hash, and fails in ingest.
+/// again. Where the machine is at fault that something cannot be read, it is tried again after a while, a few times; a case
+/// that still cannot be read is listed with its fault in place of a hash.
 ///
 /// # Errors
 ///
@@ -68,7 +90,7 @@ pub fn list(
     store: &Store,
     progress: &dyn Fn(usize, usize),
 ) -> Result<Sources, Error> {
-    Lists::of(store).hash_all(config, progress, &|known| Ok(known.write(store)?))
+    Lists::of(store).hash_again(config, progress, &|known| Ok(known.write(store)?))
 }
 
 /// [`list`] without a change to the store, which need not exist.
@@ -77,7 +99,7 @@ pub fn list(
 ///
 /// Fails if a cohort's folder is missing or holds no case.
 pub fn look(config: &ingest::Config, store: &Store) -> Result<Sources, Error> {
-    Lists::of(store).hash_all(config, &|_, _| {}, &|_| Ok(()))
+    Lists::of(store).hash_again(config, &|_, _| {}, &|_| Ok(()))
 }
 
 /// How a case differs from what earlier runs read.
@@ -126,6 +148,38 @@ impl Lists<'_> {
         Self { known, is_survey: false, expected: &|_| None, changes }
     }
 
+    /// [`hash_all`](Self::hash_all), several times where the machine is at fault that something cannot be read.
+    fn hash_again(
+        &mut self,
+        config: &ingest::Config,
+        progress: &dyn Fn(usize, usize),
+        save: &dyn Fn(&Known) -> Result<(), Error>,
+    ) -> Result<Sources, Error> {
+        for wait in WAITS {
+            let watch = Watch::begin();
+            match self.hash_all(config, progress, save) {
+                Ok(sources) if watch.fault().is_none() && sources.faults().next().is_none() => {
+                    return Ok(sources);
+                }
+                Err(error) if !error.is_passing() && watch.fault().is_none() => return Err(error),
+                Ok(_) | Err(_) => std::thread::sleep(wait),
+            }
+        }
+        let watch = Watch::begin();
+        let sources =
+            self.hash_all(config, progress, save).map_err(|error| match watch.fault() {
+                Some(fault) if !error.is_passing() => Error::Fault { cause: fault.cause },
+                _ => error,
+            })?;
+        match watch.untolerated_fault() {
+            // Shards of cases that cannot be read stay undone, so that the run does not end as if all were well.
+            Some(fault) if sources.faults().next().is_none() => {
+                Err(Error::Fault { cause: fault.cause })
+            }
+            _ => Ok(sources),
+        }
+    }
+
     fn hash_all(
         &mut self,
         config: &ingest::Config,
@@ -168,6 +222,7 @@ impl Lists<'_> {
                         cohort: listed.cohort.name.clone(),
                         case: listed.case.clone(),
                         content_sha256: hash.content.clone(),
+                        fault: hash.fault.clone(),
                         stamp,
                     });
                     unsaved |= is_fresh;
@@ -315,10 +370,14 @@ fn series_of(
         })
         .collect();
     let stat = hash::sha256_parts(stats.iter().map(String::as_str));
-    match known.filter(|known| known.stat == stat) {
-        Some(known) => (known.clone(), false),
-        None => (KnownSeries { stat, series: read() }, true),
+    if let Some(known) = known.filter(|known| known.stat == stat) {
+        return (known.clone(), false);
     }
+    let watch = Watch::begin();
+    let series = read();
+    // Series that a fault of the machine may have hidden are read again.
+    let stat = if watch.fault().is_some() { String::new() } else { stat };
+    (KnownSeries { stat, series }, true)
 }
 
 /// The series of `ingest.series_list`, where it is given.

@@ -1,8 +1,9 @@
 //! Limits how many cases are in memory at once.
 
-use std::any::Any;
+use nodulus_faults::Panicked;
+use nodulus_store::FailedCase;
 use std::collections::BTreeMap;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc;
 
 /// A case that needs more memory than there is, even alone.
@@ -13,10 +14,26 @@ pub(super) struct TooLarge {
     most: u64,
 }
 
-impl TooLarge {
-    /// Bytes that the case needs.
-    pub(super) const fn needed_bytes(&self) -> u64 {
-        self.needed
+/// Why there is no outcome of a case.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum NotWorked {
+    /// It does not fit into memory.
+    #[error(transparent)]
+    TooLarge(#[from] TooLarge),
+    /// The program panicked.
+    #[error(transparent)]
+    Panicked(Panicked),
+}
+
+impl NotWorked {
+    /// The case as one that failed.
+    pub(super) fn failed(&self, stage: &str, case_id: &str, path: Option<String>) -> FailedCase {
+        match self {
+            Self::TooLarge(error) => {
+                FailedCase::new(stage, case_id, error, path).needing(error.needed)
+            }
+            Self::Panicked(panicked) => FailedCase::new(stage, case_id, panicked, path),
+        }
     }
 }
 
@@ -45,7 +62,7 @@ fn thousands(n: u64) -> String {
 ///
 /// A case starts when it and the running cases together need at most `most` bytes, and when fewer cases run than there
 /// are threads; cases start in their order. A case that needs more than `most` alone does not start, and the others go
-/// on. Must not be called from one of rayon's threads, because it waits.
+/// on. A panic is the outcome of its case. Must not be called from one of rayon's threads, because it waits.
 ///
 /// # Errors
 ///
@@ -55,7 +72,7 @@ pub(super) fn for_each<T: Sync, R: Send, E>(
     most: u64,
     needed: impl Fn(&T) -> u64,
     work: impl Fn(&T) -> R + Sync,
-    mut done: impl FnMut(&T, Result<R, TooLarge>) -> Result<(), E>,
+    mut done: impl FnMut(&T, Result<R, NotWorked>) -> Result<(), E>,
 ) -> Result<(), E> {
     let (sender, receiver) = mpsc::channel();
     let mut queue =
@@ -65,7 +82,7 @@ pub(super) fn for_each<T: Sync, R: Send, E>(
         for (n, case) in cases.iter().enumerate() {
             let needed = needed(case);
             if needed > most {
-                queue.finished.insert(n, Err(TooLarge { needed, most }));
+                queue.finished.insert(n, Err(TooLarge { needed, most }.into()));
                 continue;
             }
             while queue.is_full(needed, most) {
@@ -75,7 +92,8 @@ pub(super) fn for_each<T: Sync, R: Send, E>(
             queue.running.insert(n, needed);
             let sender = sender.clone();
             scope.spawn(move |_| {
-                let result = catch_unwind(AssertUnwindSafe(|| work(case)));
+                let result = catch_unwind(AssertUnwindSafe(|| work(case)))
+                    .map_err(|panic| NotWorked::Panicked(Panicked::of(panic.as_ref())));
                 // This scope holds the receiver, so sending does not fail.
                 let _ = sender.send((n, result));
             });
@@ -88,15 +106,15 @@ pub(super) fn for_each<T: Sync, R: Send, E>(
     })
 }
 
-/// A case's number with its outcome, or with its panic.
-type FinishedCase<R> = (usize, Result<R, Box<dyn Any + Send>>);
+/// A case's number with its outcome.
+type FinishedCase<R> = (usize, Result<R, NotWorked>);
 
 /// Cases that have started.
 struct Queue<R> {
     /// Bytes of each running case.
     running: BTreeMap<usize, u64>,
     /// Outcomes that wait for an earlier case.
-    finished: BTreeMap<usize, Result<R, TooLarge>>,
+    finished: BTreeMap<usize, Result<R, NotWorked>>,
     /// The first case that has not been handed over.
     next: usize,
     receiver: mpsc::Receiver<FinishedCase<R>>,
@@ -113,14 +131,13 @@ impl<R> Queue<R> {
     fn wait(&mut self) {
         let Ok((n, result)) = self.receiver.recv() else { return };
         self.running.remove(&n);
-        let result = result.unwrap_or_else(|panic| resume_unwind(panic));
-        self.finished.insert(n, Ok(result));
+        self.finished.insert(n, result);
     }
 
     fn hand_over<T, E>(
         &mut self,
         cases: &[T],
-        done: &mut impl FnMut(&T, Result<R, TooLarge>) -> Result<(), E>,
+        done: &mut impl FnMut(&T, Result<R, NotWorked>) -> Result<(), E>,
     ) -> Result<(), E> {
         while let Some(result) = self.finished.remove(&self.next) {
             done(&cases[self.next], result)?;
@@ -133,6 +150,7 @@ impl<R> Queue<R> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use nodulus_store::FaultClass;
     use std::sync::atomic::{AtomicU64, Ordering};
     use std::time::Duration;
 
@@ -147,7 +165,7 @@ mod tests {
             2 * needed
         };
         let mut results = Vec::new();
-        let done = |case: &u64, result: Result<u64, TooLarge>| {
+        let done = |case: &u64, result: Result<u64, NotWorked>| {
             assert!(result.as_ref().is_ok_and(|r| *r == 2 * case) || *case > most);
             results.push(result.map_err(|error| error.to_string()));
             Ok::<_, ()>(())
@@ -182,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_ends_it_and_a_panic_is_passed_on() {
+    fn an_error_ends_it_and_a_panic_is_the_outcome_of_its_case() {
         let mut n = 0;
         let stop = |_: &u64, _| {
             n += 1;
@@ -190,8 +208,12 @@ mod tests {
         };
         assert_eq!(for_each(&[1; 50], 2, |_| 1, |_| (), stop), Err("stop"));
         assert_eq!(n, 3);
-        let panics =
-            || for_each(&[1u64, 2], 9, |_| 1, |n| assert_eq!(*n, 1), |_, _| Ok::<_, ()>(()));
-        assert!(catch_unwind(panics).is_err());
+        let mut outcomes = Vec::new();
+        let keep = |n: &u64, result: Result<(), NotWorked>| {
+            outcomes.push((*n, result.map_err(|error| error.failed("crop", "c", None).class)));
+            Ok::<_, ()>(())
+        };
+        for_each(&[1u64, 2, 1], 9, |_| 1, |n| assert_eq!(*n, 1), keep).unwrap();
+        assert_eq!(outcomes, [(1, Ok(())), (2, Err(FaultClass::Bug)), (1, Ok(()))]);
     }
 }

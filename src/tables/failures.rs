@@ -23,19 +23,24 @@ columns! {
         pub cause: String,
         /// file or folder that caused the failure, relative to the cohort's root
         pub path: Option<String>,
+        /// whose fault it is: `content` for a bad file or case, `machine` for one that needs more than `--max-memory`; other
+        /// faults of the machine, and of the program, are no results and leave their shard undone
+        pub class: String,
     }
 }
 
 impl Row for Failure {
     const TABLE: &'static TableSpec = &TableSpec {
         id_columns: &["case_id"],
+        schema_version: 2,
         ..TableSpec::new::<Self>("failures", "a case that failed")
     };
 }
 
 impl From<FailedCase> for Failure {
-    fn from(FailedCase { stage, cohort, case_id, cause, path, .. }: FailedCase) -> Self {
-        Self { stage, cohort, case_id, cause, path }
+    fn from(failed: FailedCase) -> Self {
+        let FailedCase { stage, cohort, case_id, cause, path, class, .. } = failed;
+        Self { stage, cohort, case_id, cause, path, class: class.name().to_owned() }
     }
 }
 
@@ -59,8 +64,8 @@ pub fn refresh(store: &Store, made: &[Version]) -> Result<(), Error> {
         }
     }
     let failed = failed_cases.iter().map(|failed| {
-        let FailedCase { stage, cohort, case_id, cause, path, .. } = failed;
-        json!([stage, cohort, case_id, cause, path]).to_string()
+        let FailedCase { stage, cohort, case_id, cause, path, class, .. } = failed;
+        json!([stage, cohort, case_id, cause, path, class]).to_string()
     });
     let content: Vec<String> = failed.collect();
     let content_sha256 = hash::sha256_parts(content.iter().map(String::as_str));
@@ -72,7 +77,7 @@ pub fn refresh(store: &Store, made: &[Version]) -> Result<(), Error> {
     };
     let job = store.job(JobSpec {
         stage: "failures",
-        stage_version: 3,
+        stage_version: 4,
         outputs: vec![Output::Table(Table::Failures).into()],
         config: Value::Null,
         inputs,

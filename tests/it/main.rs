@@ -16,6 +16,9 @@ mod docs;
 mod dry_run;
 mod experiments;
 mod export;
+// The library that makes calls fail is Linux's.
+#[cfg(target_os = "linux")]
+mod faults;
 mod fixture;
 mod follow_up;
 mod gc;

@@ -170,8 +170,10 @@ fn one_bad_scan_does_not_stop_the_night() {
     assert!(cause.starts_with("file-") && cause.contains("would end at byte"), "{cause}");
     assert!(log.contains(&format!("{series} failed: file-")), "{log}");
     assert_eq!(job.status()["failed"].as_array().unwrap().len(), 2);
-    // A failed scan is not tried again until it changes, or with `--retry-failed`.
-    let (summary, _) = job.run(0, &[]);
+    // A failed scan is not tried again until it changes, or with `--retry-failed`; the night is not green until then.
+    let (summary, _) = job.run(3, &[]);
+    assert_eq!((summary["never_scored"].as_u64(), summary["failed"].as_u64()), (Some(2), Some(0)));
+    assert_eq!(job.status()["never_scored"], 2);
     assert_eq!(
         (summary["failed_before"].as_u64(), summary["unchanged"].as_u64()),
         (Some(2), Some(2))

@@ -1,7 +1,7 @@
 //! Lists the files below a folder, and names them.
 
 use crate::dicom::{PassedOver, PassedOverRule};
-use fs_err as fs;
+use nodulus_faults::{FaultClass, Watch, fs};
 use std::io;
 use std::path::{Component, Path, PathBuf};
 
@@ -10,7 +10,7 @@ use std::path::{Component, Path, PathBuf};
 ///
 /// # Errors
 ///
-/// Fails if the folder cannot be read.
+/// Fails if the folder cannot be read, or the machine is at fault that one below it cannot.
 pub fn files_below(folder: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(entries_below(folder)?.files)
 }
@@ -32,10 +32,9 @@ pub(crate) fn entries_below(folder: &Path) -> io::Result<Entries> {
     let mut left = vec![(folder.to_owned(), Vec::new())];
     let mut is_root = true;
     while let Some((folder, links)) = left.pop() {
-        let listed = fs::read_dir(&folder).and_then(Iterator::collect::<io::Result<Vec<_>>>);
-        let listed = match listed {
+        let listed = match fs::read_dir(&folder) {
             Ok(listed) => listed,
-            Err(error) if is_root => return Err(error),
+            Err(error) if is_root || !is_passed_over(&error) => return Err(error),
             Err(error) => {
                 let what = format!("a folder that cannot be read: {:?}", error.kind());
                 entries.passed_over.push(PassedOver::new(
@@ -55,10 +54,15 @@ pub(crate) fn entries_below(folder: &Path) -> io::Result<Entries> {
             let mut kind = entry.file_type()?;
             let mut links = links.clone();
             if kind.is_symlink() {
-                let Ok(target) = fs::metadata(&path) else {
-                    let what = "a link that leads nowhere";
-                    entries.passed_over.push(PassedOver::new(&path, PassedOverRule::NoFile, what));
-                    continue;
+                let target = match fs::metadata(&path) {
+                    Ok(target) => target,
+                    Err(error) if !is_passed_over(&error) => return Err(error),
+                    Err(_) => {
+                        let what = "a link that leads nowhere";
+                        let rule = PassedOverRule::NoFile;
+                        entries.passed_over.push(PassedOver::new(&path, rule, what));
+                        continue;
+                    }
                 };
                 kind = target.file_type();
                 if kind.is_dir() {
@@ -89,6 +93,18 @@ pub(crate) fn entries_below(folder: &Path) -> io::Result<Entries> {
     Ok(entries)
 }
 
+/// Whether what cannot be read is passed over: it denies its reader, or is not there.
+///
+/// METHOD: disks have folders that only their owner reads, such as `lost+found`. Any other fault of the machine is no reason
+/// to go on without a folder.
+fn is_passed_over(error: &io::Error) -> bool {
+    let is_denied = error.kind() == io::ErrorKind::PermissionDenied;
+    if is_denied {
+        Watch::tolerate();
+    }
+    is_denied || FaultClass::of(error) == FaultClass::Content
+}
+
 /// A path relative to a root, with `/` on every platform; `.` for the root itself.
 pub fn relative(root: &Path, path: &Path) -> String {
     let below = path.strip_prefix(root).unwrap_or(path);
@@ -111,6 +127,7 @@ pub(crate) fn is_below(name: &str) -> bool {
 #[cfg(all(test, unix))]
 mod tests {
     use super::*;
+    use fs_err as fs;
     use std::ffi::OsStr;
     use std::os::unix::ffi::OsStrExt as _;
     use std::os::unix::fs::symlink;

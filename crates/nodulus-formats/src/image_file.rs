@@ -8,6 +8,7 @@ use crate::repair::Repairs;
 use crate::volume::{LoadedSlices, SliceRanges, Volume};
 use crate::voxel_encoding::Voxel;
 use crate::{metaimage, nifti, nrrd, uid};
+use nodulus_faults::fs;
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
 
@@ -187,7 +188,7 @@ pub fn files(path: &Path) -> Vec<PathBuf> {
         Some((ImageFormat::MetaImage, _)) => files.extend(metaimage::data_files(path)),
         Some((ImageFormat::Nifti, _)) => {
             let images = nifti::image_names(path).into_iter().flatten();
-            files.extend(images.into_iter().find(|image| image.exists()));
+            files.extend(images.into_iter().find(|image| fs::exists(image)));
         }
         Some((ImageFormat::Nrrd, _)) => files.extend(nrrd::data_file(path)),
         None => {}

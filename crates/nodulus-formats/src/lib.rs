@@ -51,7 +51,6 @@ pub mod data_manifest;
 pub mod npz;
 
 mod bounded_reader;
-mod causes;
 mod folder;
 mod gzip_members;
 mod image_rules;

@@ -6,7 +6,7 @@ use crate::image_rules::{OFF_GRID, ReadRules};
 use crate::repair::Repairs;
 use crate::volume::{Geometry, Volume};
 use crate::voxel_encoding::ValueRules;
-use fs_err::File;
+use nodulus_faults::fs::File;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::io::{self, Read};

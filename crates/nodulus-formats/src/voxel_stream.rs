@@ -6,7 +6,7 @@ use crate::repair::{Repair, Repairs};
 use crate::volume::SliceRanges;
 use crate::voxel_encoding::{ValueRules, Voxel, VoxelEncoding};
 use flate2::read::ZlibDecoder;
-use fs_err::File;
+use nodulus_faults::fs::File;
 use std::collections::TryReserveError;
 use std::io::{self, Read, Seek, SeekFrom, Take};
 use std::ops::Range;

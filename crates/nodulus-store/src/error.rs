@@ -141,6 +141,12 @@ pub enum Error {
         /// What the file system says.
         source: io::Error,
     },
+    /// A disk is full.
+    #[error("a disk is full: {cause}; make room, then run again to go on")]
+    DiskFull {
+        /// The error of the file system and its causes.
+        cause: String,
+    },
     /// A shard is committed without one of its job's outputs.
     #[error("shard {shard} has no part of `{output}`")]
     PartMissing {
@@ -225,7 +231,7 @@ pub enum Error {
 /// What the Parquet writer says, without the names of its kinds of errors.
 fn in_words(error: &parquet::errors::ParquetError) -> String {
     match error {
-        parquet::errors::ParquetError::External(source) => source.to_string(),
+        parquet::errors::ParquetError::External(source) => nodulus_faults::in_words(&**source),
         other => other.to_string().replace("Parquet error: ", ""),
     }
 }

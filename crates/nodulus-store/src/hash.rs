@@ -34,7 +34,10 @@ pub fn sha256_file(path: &Path) -> std::io::Result<String> {
     let mut hash = Sha256::new();
     let mut buffer = vec![0; 1 << 17];
     loop {
-        let n = file.read(&mut buffer)?;
+        let n = match file.read(&mut buffer) {
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
+            read => read?,
+        };
         if n == 0 {
             return Ok(hexadecimal(&hash.finalize()));
         }

@@ -2,6 +2,7 @@
 
 use crate::claim::Claim;
 use crate::record::{InputRef, ShardInput};
+use crate::setbacks::{Setback, Setbacks};
 use crate::shard::{self, ShardWriter, is_committed};
 use crate::shard_record::{ShardCase, ShardRecord, record_path};
 use crate::version::ShardSummary;
@@ -76,6 +77,7 @@ pub struct Job {
     key: String,
     /// Shards that are made again although they are committed.
     pub(crate) redone: BTreeSet<String>,
+    pub(crate) setbacks: Arc<Setbacks>,
 }
 
 impl Job {
@@ -83,7 +85,14 @@ impl Job {
         let shard_keys = spec.shard_keys();
         let parts = std::iter::once(spec.stage).chain(shard_keys.iter().map(String::as_str));
         let key = hash::id("", parts);
-        Self { store: store.to_owned(), spec, shard_keys, key, redone: BTreeSet::new() }
+        Self {
+            store: store.to_owned(),
+            spec,
+            shard_keys,
+            key,
+            redone: BTreeSet::new(),
+            setbacks: Arc::default(),
+        }
     }
 
     /// Key of the version that the outputs will have.
@@ -155,7 +164,7 @@ impl Job {
     }
 
     /// The shards to be made, one after the other. Shards that another process works on come last, once it has stopped
-    /// without committing them.
+    /// without committing them. A shard that met a passing fault comes again at the end, after a wait, a few times.
     ///
     /// # Errors
     ///
@@ -171,6 +180,12 @@ impl Job {
         let mut pending = self.pending();
         pending.retain(|n| seen.insert(self.shard_keys[*n].clone()));
         Ok(Work::new(self, pending.into()))
+    }
+
+    /// The shards that [`work`](Self::work) gave out and that were not committed, because of a fault of the machine or of
+    /// the program.
+    pub fn set_back(&self) -> Vec<Setback> {
+        self.setbacks.all()
     }
 
     /// A folder in which a long shard keeps its state, so that it can resume after an interruption; it exists
@@ -255,7 +270,8 @@ impl Job {
             durable::remove(&self.unfinished(&self.shard_keys[number])?)?;
         }
         let (record, provenance) = (self.record(number), self.provenance(number));
-        ShardWriter::new(number, record, outputs, provenance, replaces, claim)
+        let setbacks = Arc::clone(&self.setbacks);
+        ShardWriter::new(number, record, outputs, provenance, replaces, claim, setbacks)
     }
 
     pub(crate) fn shard_key(&self, number: usize) -> &str {

@@ -3,8 +3,8 @@
 use crate::fixture::Slice;
 use crate::record::ShardInput;
 use crate::{
-    Error, FailedCase, InputRef, Job, JobSpec, OutputSpec, Row as _, ShardCase, ShardSpec,
-    ShardWriter, Store, Version,
+    Error, FailedCase, FaultClass, InputRef, Job, JobSpec, OutputSpec, Row as _, ShardCase,
+    ShardSpec, ShardWriter, Store, Version,
 };
 use fs_err as fs;
 use serde_json::{Value, json};
@@ -17,7 +17,7 @@ use std::time::Duration;
 const PICTURES: OutputSpec = OutputSpec::Files("pictures");
 
 /// A job with a shard for each content that it is made from.
-fn spec(contents: &[&str]) -> JobSpec {
+pub(crate) fn spec(contents: &[&str]) -> JobSpec {
     let shard = |content: &&str| ShardSpec {
         config: Arc::new(json!({ "ratio": 1.0 })),
         decisions: Value::Null,
@@ -40,19 +40,29 @@ fn spec(contents: &[&str]) -> JobSpec {
     }
 }
 
-fn store() -> (tempfile::TempDir, Store) {
+pub(crate) fn store() -> (tempfile::TempDir, Store) {
     let folder = tempfile::tempdir().unwrap();
     let store = Store::create(&folder.path().join("s")).unwrap();
     (folder, store)
 }
 
-fn failed_case(needs_bytes: Option<u64>) -> FailedCase {
+pub(crate) fn failed_case(needs_bytes: Option<u64>) -> FailedCase {
     let (stage, case_id, cause) = ("balance".to_owned(), "c".to_owned(), "x".to_owned());
-    FailedCase { stage, cohort: None, case_id, cause, path: None, needs_bytes }
+    let class = if needs_bytes.is_some() { FaultClass::Machine } else { FaultClass::Content };
+    FailedCase {
+        stage,
+        cohort: None,
+        case_id,
+        cause,
+        path: None,
+        needs_bytes,
+        class,
+        is_disk_full: false,
+    }
 }
 
 /// Writes a shard with one row and one picture.
-fn commit(writer: ShardWriter, row: i64, failures: Vec<FailedCase>) {
+pub(crate) fn commit(writer: ShardWriter, row: i64, failures: Vec<FailedCase>) {
     let mut part = writer.part::<Slice>().unwrap();
     part.write([Slice::new(row)]).unwrap();
     fs::write(writer.files(PICTURES).unwrap().join(format!("{row}.png")), "picture").unwrap();
@@ -71,11 +81,11 @@ fn make(job: &Job) -> Vec<usize> {
     made
 }
 
-fn row_of(job: &Job, number: usize) -> i64 {
+pub(crate) fn row_of(job: &Job, number: usize) -> i64 {
     i64::from(job.spec().shards[number].inputs[0].content_sha256.as_bytes()[0])
 }
 
-fn rows(version: &Version) -> Vec<i64> {
+pub(crate) fn rows(version: &Version) -> Vec<i64> {
     let rows = version.rows::<Slice>().flat_map(Result::unwrap);
     rows.map(|row| row.index).collect()
 }

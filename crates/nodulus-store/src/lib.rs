@@ -89,6 +89,7 @@ mod part_file;
 mod part_rows;
 pub mod foreign;
 mod shard_record;
+mod setbacks;
 mod claim;
 mod shard;
 mod version;
@@ -103,16 +104,20 @@ mod partitions;
 mod fixture;
 #[cfg(test)]
 mod job_tests;
+#[cfg(test)]
+mod setback_tests;
 
 pub use columns::{Column, ColumnValue, Columns, column, struct_type};
 pub use error::Error;
 pub use job::{Job, JobSpec, ShardSpec};
 pub use lock::Lock;
+pub use nodulus_faults::FaultClass;
 pub use output::OutputSpec;
 pub use part_file::{PartReader, PartWriter, Provenance};
 pub use partitions::{Partitions, TableFiles};
 pub use record::{InputRef, ShardInput};
 pub use row_sum::RowSum;
+pub use setbacks::Setback;
 pub use shard::{FinishedPart, Part, ShardWriter};
 pub use shard_record::{FailedCase, PartRecord, ShardCase, ShardRecord};
 pub use store::Store;

@@ -79,7 +79,9 @@ impl<R: Row> PartWriter<R> {
     pub fn finish(mut self) -> Result<u64, Error> {
         self.flush()?;
         let path = self.path;
-        self.writer.into_inner().map_err(|error| Error::WriteParquet { path, error })?;
+        self.writer.finish().map_err(|error| Error::WriteParquet { path, error })?;
+        // Taking the file out of the writer would lose the cause of an error.
+        self.writer.sync()?;
         Ok(self.rows)
     }
 

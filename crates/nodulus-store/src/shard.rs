@@ -4,12 +4,15 @@
 //! of an interrupted run; it is checked against its record before it counts, because the machine may have stopped.
 
 use crate::claim::Claim;
+use crate::setbacks::Setbacks;
 use crate::shard_record::{FailedCase, PartRecord, ShardRecord, record_path, shard_folder};
 use crate::{Error, OutputSpec, PartWriter, Provenance, Row, durable, hash, part_file, record};
 use fs_err as fs;
+use nodulus_faults::Watch;
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Digits of the content's hash in a part's name.
 const NAME_DIGITS: usize = 16;
@@ -35,6 +38,8 @@ pub struct ShardWriter {
     /// Whether the shard replaces a committed one.
     replaces: bool,
     claim: Claim,
+    setbacks: Arc<Setbacks>,
+    watch: Watch,
 }
 
 /// A part that is being written.
@@ -60,6 +65,7 @@ impl ShardWriter {
         provenance: Provenance,
         replaces: bool,
         claim: Claim,
+        setbacks: Arc<Setbacks>,
     ) -> Result<Self, Error> {
         let name = format!("{}.{}.tmp", record.key, durable::this_attempt());
         let mut targets = Vec::new();
@@ -68,7 +74,8 @@ impl ShardWriter {
             fs::create_dir_all(&aside)?;
             targets.push(Target { output, folder, aside });
         }
-        Ok(Self { number, record, targets, provenance, replaces, claim })
+        let watch = Watch::begin();
+        Ok(Self { number, record, targets, provenance, replaces, claim, setbacks, watch })
     }
 
     /// Position of the shard among the job's, from 0.
@@ -103,11 +110,32 @@ impl ShardWriter {
 
     /// Moves the shard into place with its record, output by output.
     ///
+    /// A shard with a failure that is no result, by a fault of the machine or of the program, is not committed: the job's
+    /// [`work`](crate::Job::work) gives it out again after a while, a few times, and [`set_back`](crate::Job::set_back) lists
+    /// what is left. So is a shard during whose making a reader met a fault of the machine, whatever it made of it.
+    ///
     /// # Errors
     ///
-    /// Fails if a part is missing or a file cannot be moved; the shard is then not committed.
+    /// Fails if a part is missing, a file cannot be moved or a disk is full; the shard is then not committed.
     pub fn commit(self, parts: Vec<FinishedPart>, failures: Vec<FailedCase>) -> Result<(), Error> {
         let (mut parts, mut failures) = (parts, failures);
+        let watched = self.watch.fault();
+        let full = failures.iter().find(|failed| failed.is_disk_full).map(|failed| &failed.cause);
+        let full_when_read = watched.iter().find(|fault| fault.is_disk_full);
+        if let Some(cause) = full.or(full_when_read.map(|fault| &fault.cause)).cloned() {
+            self.discard()?;
+            return Err(Error::DiskFull { cause });
+        }
+        let mut passing: Vec<FailedCase> =
+            failures.iter().filter(|failed| failed.is_passing()).cloned().collect();
+        if let Some(fault) = watched.filter(|_| passing.is_empty()) {
+            let stage = self.record.stage.clone();
+            let case_id = format!("shard {}", self.record.key);
+            passing.push(FailedCase::by_machine(&stage, case_id, fault.cause));
+        }
+        if !passing.is_empty() {
+            return self.give_up(passing, true);
+        }
         for target in &self.targets {
             let parts = if let OutputSpec::Table(_) = target.output {
                 let position = parts.iter().position(|part| part.output == target.output);
@@ -129,6 +157,27 @@ impl ShardWriter {
             let committed = shard_folder(&target.folder, &self.record.key);
             durable::publish_folder(&target.aside, &committed, self.replaces)?;
         }
+        self.setbacks.remove(self.number);
+        Ok(self.claim.finish()?)
+    }
+
+    /// Leaves the shard undone in this run, because of cases that trying again at once would not help.
+    ///
+    /// # Errors
+    ///
+    /// Fails if its unfinished files cannot be removed.
+    pub fn leave(self, cases: Vec<FailedCase>) -> Result<(), Error> {
+        self.give_up(cases, false)
+    }
+
+    fn give_up(self, cases: Vec<FailedCase>, is_tried_again: bool) -> Result<(), Error> {
+        self.setbacks.add(self.number, cases, is_tried_again);
+        self.discard()
+    }
+
+    /// Removes the unfinished files, and gives up the claim.
+    fn discard(self) -> Result<(), Error> {
+        self.targets.iter().try_for_each(|target| durable::remove(&target.aside))?;
         Ok(self.claim.finish()?)
     }
 

@@ -1,6 +1,7 @@
 //! What a committed shard consists of and what it was made from.
 
 use crate::record::{InputRef, ShardInput};
+use nodulus_faults::{FaultClass, in_words, is_disk_full};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -78,25 +79,39 @@ pub struct FailedCase {
     /// Bytes of memory that the case needs, where it failed for lack of them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub needs_bytes: Option<u64>,
+    /// Whose fault it is.
+    #[serde(default)]
+    pub class: FaultClass,
+    /// Whether a disk is full, so that no other case can be done either.
+    #[serde(skip)]
+    pub is_disk_full: bool,
 }
 
 impl FailedCase {
-    /// A failed case with the whole chain of an error's causes.
+    /// A failed case with the whole chain of an error's causes, and the class of the error.
     pub fn new(
         stage: &str,
         case_id: impl Into<String>,
-        error: &dyn Error,
+        error: &(dyn Error + 'static),
         path: Option<String>,
     ) -> Self {
-        let mut cause = error.to_string();
-        let mut source = error.source();
-        while let Some(inner) = source {
-            cause.push_str(": ");
-            cause.push_str(&inner.to_string());
-            source = inner.source();
+        let (stage, case_id, cause) = (stage.to_owned(), case_id.into(), in_words(error));
+        let (class, is_disk_full) = (FaultClass::of(error), is_disk_full(error));
+        Self { stage, cohort: None, case_id, cause, path, needs_bytes: None, class, is_disk_full }
+    }
+
+    /// Work that met a fault of the machine.
+    pub fn by_machine(stage: &str, case_id: impl Into<String>, cause: String) -> Self {
+        Self {
+            stage: stage.to_owned(),
+            cohort: None,
+            case_id: case_id.into(),
+            cause,
+            path: None,
+            needs_bytes: None,
+            class: FaultClass::Machine,
+            is_disk_full: false,
         }
-        let stage = stage.to_owned();
-        Self { stage, cohort: None, case_id: case_id.into(), cause, path, needs_bytes: None }
     }
 
     /// The same case, of this cohort.
@@ -108,7 +123,13 @@ impl FailedCase {
     /// The same case, which failed because it needs this many bytes of memory.
     #[must_use]
     pub fn needing(self, bytes: u64) -> Self {
-        Self { needs_bytes: Some(bytes), ..self }
+        Self { needs_bytes: Some(bytes), class: FaultClass::Machine, ..self }
+    }
+
+    /// Whether trying again may end otherwise, so that the failure is no result. A case that needs more memory than it may
+    /// have fails until it may have it.
+    pub fn is_passing(&self) -> bool {
+        self.class.is_passing() && self.needs_bytes.is_none()
     }
 }
 

@@ -41,6 +41,16 @@ impl<'a> Work<'a> {
                 return self.job.writer(number, claim).map(Some);
             }
         }
+        while let Some((number, wait)) = self.job.setbacks.next() {
+            std::thread::sleep(wait);
+            let claim = Claim::wait(&claims, self.job.shard_key(number))?;
+            if self.job.is_done(number) {
+                self.job.setbacks.remove(number);
+                claim.finish()?;
+            } else {
+                return self.job.writer(number, claim).map(Some);
+            }
+        }
         Ok(None)
     }
 }

@@ -1,6 +1,8 @@
 //! What a folder, an archive or an image file of the input holds.
 
+use crate::nightly::problem::Problem;
 use crate::nightly::redaction;
+use nodulus_faults::FaultClass;
 use nodulus_formats::cohort::CaseFiles;
 use nodulus_formats::dicom::{FileContent, PassedOver, PassedOverRule};
 use nodulus_formats::image_file::ImageRules;
@@ -23,6 +25,9 @@ pub(super) struct SourceContents {
     /// Which of its files cannot be read, and why.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) unreadable: Vec<String>,
+    /// The fault of the machine by which some of its files could not be read; such contents are not kept.
+    #[serde(skip)]
+    pub(super) fault: Option<Problem>,
 }
 
 /// A CT series of a source.
@@ -93,22 +98,33 @@ impl SourceContents {
         let mut has_others = false;
         let mut by_uid: BTreeMap<String, Vec<usize>> = BTreeMap::new();
         let mut others: BTreeMap<String, (Vec<usize>, NoScan)> = BTreeMap::new();
-        let (mut unreadable, mut points) = (Vec::new(), Vec::new());
+        let (mut unreadable, mut points, mut fault) = (Vec::new(), Vec::new(), None);
+        let mut hold_back = |error: &dicom::Error| {
+            let found = Problem::of(input, error);
+            // A file that denies its reader concerns fewer series than any other fault.
+            if fault.as_ref().is_none_or(|fault: &Problem| fault.is_denied) {
+                fault = Some(found);
+            }
+        };
         for (n, content) in dicom::contents_of_each(files).into_iter().enumerate() {
             match content {
                 Ok(FileContent::Slice(uid)) => by_uid.entry(uid).or_default().push(n),
-                Ok(FileContent::Other(_)) if dicom::may_hold_points(&files[n]) => {
-                    has_others = true;
-                    points.push(n);
-                }
-                Ok(FileContent::Other(other)) => {
-                    has_others |= other.rule == PassedOverRule::OtherModality;
-                    if let (Some(no_scan), Some(uid)) =
-                        (NoScan::of(&other), other.series_instance_uid)
-                    {
-                        others.entry(uid).or_insert((Vec::new(), no_scan)).0.push(n);
+                Ok(FileContent::Other(other)) => match dicom::may_hold_points(&files[n]) {
+                    Ok(true) => {
+                        has_others = true;
+                        points.push(n);
                     }
-                }
+                    Ok(false) => {
+                        has_others |= other.rule == PassedOverRule::OtherModality;
+                        if let (Some(no_scan), Some(uid)) =
+                            (NoScan::of(&other), other.series_instance_uid)
+                        {
+                            others.entry(uid).or_insert((Vec::new(), no_scan)).0.push(n);
+                        }
+                    }
+                    Err(error) => hold_back(&error),
+                },
+                Err(error) if FaultClass::of(&error).is_passing() => hold_back(&error),
                 Err(error) => unreadable.push(redaction::cause(input, &error)),
             }
         }
@@ -117,15 +133,19 @@ impl SourceContents {
         let is_alone = by_uid.len() == 1;
         let mut series: Vec<ContainedSeries> = Vec::with_capacity(by_uid.len() + others.len());
         for (uid, own) in by_uid {
-            let announced = own.first().and_then(|n| dicom::announced_instances(&files[*n]));
-            let whole = ContainedSeries::whole(uid, own.len(), announced);
+            let first = own.first().map(|n| dicom::announced_instances(&files[*n]));
+            let announced = first.transpose().unwrap_or_else(|error| {
+                hold_back(&error);
+                None
+            });
+            let whole = ContainedSeries::whole(uid, own.len(), announced.flatten());
             series.push(if is_alone { whole } else { ContainedSeries { files: own, ..whole } });
         }
         for (uid, (own, no_scan)) in others {
             let whole = ContainedSeries::whole(uid, own.len(), None);
             series.push(ContainedSeries { files: own, no_scan: Some(no_scan), ..whole });
         }
-        (Self { stamp, series, points, unreadable }, has_others)
+        (Self { stamp, series, points, unreadable, fault }, has_others)
     }
 
     /// Reads which series an archive holds. One of reports or of another modality holds none, as a folder of them.
@@ -136,7 +156,8 @@ impl SourceContents {
                 // Indices are of no use: the files are unpacked again when the series is read.
                 contents.series.iter_mut().for_each(|series| series.files.clear());
                 contents.points.clear();
-                if contents.series.is_empty() && contents.unreadable.is_empty() && !has_others {
+                let is_empty = contents.series.is_empty() && contents.unreadable.is_empty();
+                if is_empty && contents.fault.is_none() && !has_others {
                     contents.unreadable.push("archive without a CT series".to_owned());
                 }
                 contents
@@ -154,7 +175,7 @@ impl SourceContents {
         match series {
             Ok(series) => {
                 let series = vec![ContainedSeries::whole(series, 1, None)];
-                Self { stamp, series, points: Vec::new(), unreadable: Vec::new() }
+                Self { stamp, series, points: Vec::new(), unreadable: Vec::new(), fault: None }
             }
             Err(error) => Self::unreadable(input, &error, stamp),
         }
@@ -162,7 +183,10 @@ impl SourceContents {
 
     /// The contents of a source that cannot be read at all.
     fn unreadable(input: &Path, error: &(dyn Error + 'static), stamp: String) -> Self {
-        let unreadable = vec![redaction::cause(input, error)];
-        Self { stamp, series: Vec::new(), points: Vec::new(), unreadable }
+        let (series, points, found) = (Vec::new(), Vec::new(), Problem::of(input, error));
+        if found.class.is_passing() {
+            return Self { stamp, series, points, unreadable: Vec::new(), fault: Some(found) };
+        }
+        Self { stamp, series, points, unreadable: vec![found.cause], fault: None }
     }
 }

@@ -4,6 +4,7 @@ use super::contents::SourceContents;
 use super::folder::{FolderEntries, stamps};
 use super::series::{DiscoveredSeries, SeriesFolder, SeriesSource};
 use super::stamp::{FileStamp, Stamp};
+use crate::nightly::problem::Problem;
 use crate::nightly::redaction;
 use nodulus_formats::cohort::relative;
 use nodulus_formats::image_file;
@@ -52,12 +53,14 @@ pub(crate) fn discover(
                 }
                 Err(error) if is_input => return Err(error),
                 Err(error) => {
-                    parts.push(unreadable(input, &folder, &redaction::cause(input, &error)));
+                    parts.push(unreadable(input, &folder, &Problem::of(input, &error)));
                 }
             }
         }
         is_input = false;
     }
+    // What a fault of the machine hid is read again.
+    sources.retain(|_, contents: &mut SourceContents| contents.fault.is_none());
     cache.sources = sources;
     points.sort();
     Ok((join(input, parts, name), points))
@@ -75,6 +78,8 @@ fn join(
     }
     let mut joined = Vec::with_capacity(by_id.len());
     for mut parts in by_id.into_values() {
+        // A folder that was not read as a whole may hold slices of the series.
+        let fault = parts.iter().find_map(|part| part.fault.clone());
         // Localizers of a series in a folder of their own do not matter to its slices.
         if parts.iter().any(|part| part.no_scan.is_none()) {
             parts.retain(|part| part.no_scan.is_none());
@@ -83,6 +88,7 @@ fn join(
         let mut parts = parts.into_iter();
         let Some(mut whole) = parts.next() else { continue };
         whole.name = name(&whole.id);
+        whole.fault = fault;
         let mut stamps = vec![(relative(input, whole.source.first()), whole.stamp.clone())];
         for part in parts {
             stamps.push((relative(input, part.source.first()), part.stamp));
@@ -152,16 +158,18 @@ fn list_folder(input: &Path, folder: &Path, cache: &ContentsCache) -> io::Result
                 n_files: series.n_files,
                 announced: series.announced,
                 problem: contents.unreadable.first().cloned(),
+                fault: contents.fault.clone(),
                 no_scan: series.no_scan.clone(),
                 warnings: Vec::new(),
             });
         }
         if contents.series.is_empty() {
-            let problem = |cause: &String| DiscoveredSeries {
+            let of_content = contents.unreadable.iter().cloned().map(Problem::of_content);
+            let problem = |problem: Problem| DiscoveredSeries {
                 stamp: stamp.clone(),
-                ..unreadable(input, path, cause)
+                ..unreadable(input, path, &problem)
             };
-            listing.series.extend(contents.unreadable.iter().map(problem));
+            listing.series.extend(of_content.chain(contents.fault.clone()).map(problem));
         }
         listing.sources.push((id, contents));
     }
@@ -172,7 +180,9 @@ fn list_folder(input: &Path, folder: &Path, cache: &ContentsCache) -> io::Result
 ///
 /// METHOD: a file that cannot be read counts as a slice of the only series of its folder, which then
 /// fails. In a folder with several series it may belong to any of them: they are scored with a warning,
-/// since a gap between slices is refused and the announced number of instances is waited for.
+/// since a gap between slices is refused and the announced number of instances is waited for. The same goes for a file that
+/// denies its reader. After any other fault of the machine, all series of the folder wait for the next run. A series without
+/// slices is excluded by the files that it has, and waits only after such a fault.
 fn of_folder(
     input: &Path,
     folder: &Path,
@@ -185,10 +195,16 @@ fn of_folder(
     for series in &contents.series {
         let cause = contents.unreadable.first().filter(|_| series.no_scan.is_none()).cloned();
         let (problem, doubt) = if is_alone { (cause, None) } else { (None, cause) };
+        let (fault, denied) = match &contents.fault {
+            Some(fault) if fault.is_denied && series.no_scan.is_some() => (None, None),
+            Some(fault) if fault.is_denied && !is_alone => (None, Some(fault.cause.clone())),
+            fault => (fault.clone(), None),
+        };
+        let doubt_causes = [doubt, denied].into_iter().flatten();
         let own = if series.files.is_empty() { Vec::new() } else { series.own(files) };
         let source =
             SeriesFolder { path: folder.to_owned(), files: own.into_iter().cloned().collect() };
-        let doubt = doubt.map(|cause| format!("a file of its folder cannot be read: {cause}"));
+        let doubt = |cause| format!("a file of its folder cannot be read: {cause}");
         discovered.push(DiscoveredSeries {
             id: series.series_instance_uid.clone(),
             name: String::new(),
@@ -197,18 +213,21 @@ fn of_folder(
             n_files: series.n_files,
             announced: series.announced,
             problem,
+            fault,
             no_scan: series.no_scan.clone(),
-            warnings: doubt.into_iter().collect(),
+            warnings: doubt_causes.map(doubt).collect(),
         });
     }
-    if !is_alone && let Some(cause) = contents.unreadable.first() {
+    let of_content = contents.unreadable.first().cloned().map(Problem::of_content);
+    if !is_alone && let Some(problem) = contents.fault.clone().or(of_content) {
         let stamp = Stamp::of(stamps);
-        discovered.push(DiscoveredSeries { stamp, ..unreadable(input, folder, cause) });
+        discovered.push(DiscoveredSeries { stamp, ..unreadable(input, folder, &problem) });
     }
     discovered
 }
 
-fn unreadable(input: &Path, path: &Path, cause: &str) -> DiscoveredSeries {
+fn unreadable(input: &Path, path: &Path, problem: &Problem) -> DiscoveredSeries {
+    let is_passing = problem.class.is_passing();
     DiscoveredSeries {
         id: redaction::path_name(input, path),
         name: String::new(),
@@ -216,7 +235,8 @@ fn unreadable(input: &Path, path: &Path, cause: &str) -> DiscoveredSeries {
         stamp: Stamp { text: String::new(), newest: SystemTime::UNIX_EPOCH },
         n_files: 0,
         announced: None,
-        problem: Some(cause.to_owned()),
+        problem: (!is_passing).then(|| problem.cause.clone()),
+        fault: is_passing.then(|| problem.clone()),
         no_scan: None,
         warnings: Vec::new(),
     }

@@ -2,6 +2,7 @@
 
 use super::stamp::FileStamp;
 use fs_err as fs;
+use nodulus_faults::FaultClass;
 use nodulus_formats::cohort::may_be_dicom;
 use nodulus_formats::{archive, image_file};
 use std::io;
@@ -28,8 +29,8 @@ impl FolderEntries {
             }
             if entry.file_type()?.is_dir() {
                 entries.folders.push(path);
-            } else if !path.is_file() || image_file::is_voxel_data(&path) {
-                // Links to folders, pipes, and voxels beside their header.
+            } else if !is_file(&path)? || image_file::is_voxel_data(&path) {
+                // Links to folders or to nothing, pipes, and voxels beside their header.
             } else if image_file::is_image(&path) {
                 entries.images.push(path);
             } else if archive::is_archive(&path) {
@@ -43,6 +44,19 @@ impl FolderEntries {
             paths.sort();
         }
         Ok(entries)
+    }
+}
+
+/// Whether a path leads to a regular file.
+///
+/// # Errors
+///
+/// Fails if the machine is at fault that this cannot be told.
+fn is_file(path: &Path) -> io::Result<bool> {
+    match fs::metadata(path) {
+        Ok(found) => Ok(found.is_file()),
+        Err(error) if FaultClass::of(&error) == FaultClass::Machine => Err(error),
+        Err(_) => Ok(false),
     }
 }
 

@@ -3,6 +3,7 @@
 use super::contents::NoScan;
 use super::folder::{FolderEntries, stamps};
 use super::stamp::Stamp;
+use crate::nightly::problem::Problem;
 use nodulus_formats::cohort::relative;
 use nodulus_formats::image_file;
 use std::io;
@@ -23,6 +24,8 @@ pub(crate) struct DiscoveredSeries {
     pub(crate) announced: Option<usize>,
     /// Why it cannot be read.
     pub(crate) problem: Option<String>,
+    /// The fault of the machine by which it cannot be read now.
+    pub(crate) fault: Option<Problem>,
     /// Why it is no scan, where none of its files is a slice.
     pub(crate) no_scan: Option<NoScan>,
     /// Reasons to doubt it.
@@ -46,6 +49,13 @@ pub(crate) struct SeriesFolder {
     pub(super) path: PathBuf,
     /// The files; empty where every file may belong to the series.
     pub(super) files: Vec<PathBuf>,
+}
+
+impl DiscoveredSeries {
+    /// Whether nothing that is known keeps it from being read.
+    pub(crate) fn is_readable(&self) -> bool {
+        self.problem.is_none() && self.fault.is_none()
+    }
 }
 
 impl SeriesFolder {

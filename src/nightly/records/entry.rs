@@ -1,6 +1,6 @@
 //! What the ledger keeps in memory of a record.
 
-use super::record::{Attempt, AttemptOutcome, SeriesRecord};
+use super::record::{Attempt, AttemptOutcome, SeriesRecord, Undone};
 use crate::nightly::deliver::OutputKind;
 use crate::nightly::scan::result_inputs::ResultInputs;
 use std::collections::{BTreeMap, BTreeSet};
@@ -9,6 +9,10 @@ use std::collections::{BTreeMap, BTreeSet};
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct LedgerEntry {
     pub(crate) state: SeriesState,
+    /// Why the last run left it undone, whatever its state.
+    pub(crate) undone: Option<Undone>,
+    /// Whether it has a result, current or superseded.
+    pub(crate) has_result: bool,
     /// For each day with a result or the exclusion of the series, a hash of what its rows are made of.
     pub(super) hashes_by_day: BTreeMap<String, String>,
     pub(super) compared: Option<ComparedResult>,
@@ -40,6 +44,8 @@ pub(crate) enum SeriesState {
     Failed(ResultInputs, String),
     /// A rule excludes it, for this reason.
     Excluded(ResultInputs, String),
+    /// No attempt came to an end, as the machine or the program was at fault.
+    Undone(Undone),
 }
 
 impl LedgerEntry {
@@ -60,14 +66,21 @@ impl LedgerEntry {
                 }
             },
             (None, Some(since)) => SeriesState::Waiting(since.clone()),
-            (None, None) => return None,
+            (None, None) => SeriesState::Undone(record.undone.clone()?),
         };
         let compared = record.current.as_ref().and_then(|attempt| {
             let patient_id = attempt.follow_up_scan()?.patient_id.clone();
             let Attempt { at, scored_on, .. } = attempt.clone();
             (!patient_id.is_empty()).then_some(ComparedResult { patient_id, at, scored_on })
         });
-        Some(Self { state, hashes_by_day: record.hashes_by_day(), compared })
+        let (undone, has_result) = (record.undone.clone(), record.has_result());
+        Some(Self { state, undone, has_result, hashes_by_day: record.hashes_by_day(), compared })
+    }
+
+    /// Whether it failed or was left undone, and never had a result.
+    pub(crate) fn is_never_scored(&self) -> bool {
+        let is_failed = matches!(self.state, SeriesState::Failed(..));
+        (is_failed || self.undone.is_some()) && !self.has_result
     }
 
     /// The patient whose other results it is compared with.

@@ -108,6 +108,11 @@ impl Ledger {
         self.entries.iter().map(|(id, entry)| (id, &entry.state))
     }
 
+    /// The series with what is known of them, by id.
+    pub(crate) fn entries(&self) -> impl Iterator<Item = (&String, &LedgerEntry)> {
+        self.entries.iter()
+    }
+
     /// The record of a series; an empty one where there is none.
     ///
     /// # Errors

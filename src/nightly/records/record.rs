@@ -5,6 +5,7 @@ use crate::nightly::follow_up::scan::FollowUpScan;
 use crate::nightly::scan::exclusion::SeriesExclusion;
 use crate::nightly::scan::result_inputs::ResultInputs;
 use crate::tables::{Score, ScoreExclusion};
+use nodulus_faults::FaultClass;
 use nodulus_store::hash;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,9 +21,23 @@ pub(crate) struct SeriesRecord {
     /// The last attempt.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) current: Option<Attempt>,
+    /// Why the last run left it undone, where the machine or the program was at fault. That is no result.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) undone: Option<Undone>,
     /// Earlier attempts with a result or an exclusion, oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) superseded: Vec<Attempt>,
+}
+
+/// Why a series was left undone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Undone {
+    /// Time of the last attempt.
+    pub(crate) at: String,
+    /// Whose fault it is: `machine` or `bug`.
+    pub(crate) class: FaultClass,
+    /// The cause.
+    pub(crate) cause: String,
 }
 
 /// An attempt to score a series.
@@ -59,7 +74,7 @@ impl Attempt {
 pub(crate) enum AttemptOutcome {
     /// It has a result.
     Scored(Box<SeriesResult>),
-    /// It failed for this cause.
+    /// It failed for this cause, which is one of its content.
     Failed(String),
     /// A rule excludes it.
     Excluded(SeriesExclusion),
@@ -84,6 +99,7 @@ impl SeriesRecord {
     /// Adds an attempt. The result or exclusion before it, if any, becomes superseded.
     pub(crate) fn supersede(&mut self, attempt: Attempt) {
         self.waiting_since = None;
+        self.undone = None;
         if let Some(previous) = self.current.replace(attempt)
             && matches!(previous.outcome, AttemptOutcome::Scored(_) | AttemptOutcome::Excluded(_))
         {
@@ -97,6 +113,11 @@ impl SeriesRecord {
             AttemptOutcome::Scored(result) => Some(result),
             AttemptOutcome::Failed(_) | AttemptOutcome::Excluded(_) => None,
         }
+    }
+
+    /// Whether it has a result, current or superseded.
+    pub(super) fn has_result(&self) -> bool {
+        self.results().next().is_some()
     }
 
     /// Its attempts, oldest first, each with whether it is superseded.

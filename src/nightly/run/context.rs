@@ -7,7 +7,9 @@ use crate::nightly::records::day_tables::DayTables;
 use crate::nightly::scan::model::LoadedModel;
 use crate::nightly::settings::ScoreSettings;
 use nodulus_nets::Device;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::collections::BTreeSet;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// Options of a run.
@@ -33,8 +35,8 @@ pub(super) struct RunContext<'a> {
     pub(super) model: &'a LoadedModel,
     /// Doubts about every scan.
     pub(super) doubts: Vec<String>,
-    /// Number of series of patients that the model was trained or validated on.
-    pub(super) n_seen: AtomicUsize,
+    /// Series of patients that the model was trained or validated on.
+    pub(super) seen: Mutex<BTreeSet<String>>,
     pub(super) deadline: Option<Instant>,
     pub(super) notify: &'a (dyn Fn(RunEvent) + Sync),
 }

@@ -36,6 +36,14 @@ pub enum Error {
     /// The settings do not fit the model.
     #[error(transparent)]
     Contract(#[from] contract::Error),
+    /// A disk is full.
+    #[error(
+        "a disk is full: {cause}; make room, then run again: the scans that are left are scored then"
+    )]
+    DiskFull {
+        /// The error of the file system and its causes.
+        cause: String,
+    },
     /// The store could not be used.
     #[error(transparent)]
     Store(#[from] nodulus_store::Error),

@@ -40,6 +40,13 @@ pub enum RunEvent {
         /// The cause.
         cause: String,
     },
+    /// A series is left undone, as the machine or the program is at fault. It is tried again.
+    SetBack {
+        /// The series, or the redacted name of its source.
+        series: String,
+        /// The cause.
+        cause: String,
+    },
     /// A rule excludes a series.
     Excluded {
         /// The series.

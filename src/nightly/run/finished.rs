@@ -1,6 +1,7 @@
 //! A series that goes to the writer.
 
 use crate::nightly::input::series::DiscoveredSeries;
+use crate::nightly::problem::Problem;
 use crate::nightly::scan::exclusion::SeriesExclusion;
 use crate::nightly::scan::files::OpenScan;
 use crate::nightly::scan::memory::MemoryLease;
@@ -25,7 +26,7 @@ pub(super) enum SeriesOutcome<'a> {
     Unchanged,
     /// Its files still change.
     Settling,
-    Failed(String),
+    Failed(Problem),
     /// A rule excludes it.
     Excluded(SeriesExclusion),
 }

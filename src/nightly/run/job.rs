@@ -7,11 +7,12 @@ use super::finished::FinishedSeries;
 use super::score::score;
 use super::summary::{RunSummary, StepSeconds};
 use super::triage::Triage;
-use super::write::ResultWriter;
+use super::write::{ResultWriter, Written};
 use crate::nightly::follow_up::drift::{MaskRule, other_rule};
 use crate::nightly::identity::Identity;
 use crate::nightly::input::candidates::CandidateIndex;
 use crate::nightly::input::discover::{ContentsCache, discover};
+use crate::nightly::input::series::DiscoveredSeries;
 use crate::nightly::pages::drift_content::write_drift_page;
 use crate::nightly::records::day_tables::DayTables;
 use crate::nightly::records::ledger::Ledger;
@@ -22,12 +23,15 @@ use crate::nightly::scan::model::LoadedModel;
 use crate::nightly::scan::read::{PendingSeries, ReadSeries, read};
 use crate::nightly::scan::training_range;
 use crate::nightly::settings::ScoreSettings;
+use nodulus_faults::FaultClass;
+use nodulus_faults::retry::WAITS;
 use nodulus_store::{Store, clock, disk, hash, lock};
-use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Mutex, PoisonError};
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 pub use super::context::RunOptions;
 
@@ -59,10 +63,10 @@ pub fn run(
     summary.ended = clock::timestamp(SystemTime::now());
     summary.seconds.total = begun.elapsed().as_secs_f64();
     summary.error = result.as_ref().err().map(|error| redaction::cause(&settings.input, error));
-    summary.exit_status = match (&result, summary.failed) {
+    summary.exit_status = match (&result, summary.has_failures()) {
         (Err(_), _) => 1,
-        (Ok(()), 0) => 0,
-        (Ok(()), _) => 3,
+        (Ok(()), false) => 0,
+        (Ok(()), true) => 3,
     };
     // An error of the run matters more than one of its summary.
     let written = summary.write(store, now);
@@ -100,7 +104,7 @@ fn try_run(
     let mut cache = previous.clone();
     let name =
         |id: &str| if redaction::is_path_name(id) { id.to_owned() } else { identity.uid(id) };
-    let (series, points) = discover(&settings.input, &mut cache, &name).map_err(Error::Input)?;
+    let (series, points) = listed(&settings.input, &mut cache, &name, options)?;
     if settings.points_in_input {
         for file in &points {
             candidates.add_points(&settings.input, file);
@@ -144,6 +148,7 @@ fn try_run(
         summary,
         notify,
     };
+    let names: BTreeSet<String> = series.iter().map(|series| series.name.clone()).collect();
     let pending = triage.sort(series, &recipe, &model.name.id, &mut ledger)?;
     notify(RunEvent::Listed { found: summary.found, to_do: pending.len() });
 
@@ -156,12 +161,15 @@ fn try_run(
         options,
         model: &model,
         doubts,
-        n_seen: AtomicUsize::new(0),
+        seen: Mutex::default(),
         deadline,
         notify,
     };
-    let result = work(&context, pending, &mut ledger, summary);
-    summary.seen_by_model = context.n_seen.load(Ordering::SeqCst);
+    let result = work(&context, &pending, &mut ledger, summary);
+    let never =
+        ledger.entries().filter(|(id, entry)| names.contains(*id) && entry.is_never_scored());
+    summary.never_scored = never.count();
+    summary.seen_by_model = context.seen.lock().map_or(0, |seen| seen.len());
     summary.notices = notices(&context, summary);
     for text in summary.notices.clone() {
         summary.warnings.push(text.clone());
@@ -205,6 +213,26 @@ fn notices(context: &RunContext<'_>, summary: &RunSummary) -> Vec<String> {
     notices
 }
 
+/// Lists the input, several times where the machine is at fault that something cannot be read.
+fn listed(
+    input: &Path,
+    cache: &mut ContentsCache,
+    name: &dyn Fn(&str) -> String,
+    options: &RunOptions<'_>,
+) -> Result<(Vec<DiscoveredSeries>, Vec<PathBuf>), Error> {
+    for wait in WAITS {
+        match discover(input, cache, name) {
+            Ok((series, points)) if series.iter().all(|series| series.fault.is_none()) => {
+                return Ok((series, points));
+            }
+            Err(error) if !FaultClass::of(&error).is_passing() => return Err(Error::Input(error)),
+            Ok(_) | Err(_) if options.stop.load(Ordering::SeqCst) => break,
+            Ok(_) | Err(_) => std::thread::sleep(wait),
+        }
+    }
+    discover(input, cache, name).map_err(Error::Input)
+}
+
 /// Refuses a store or outputs in the input: outputs would be taken for scans.
 fn refuse_nested(settings: &ScoreSettings) -> Result<(), Error> {
     let output = settings.output();
@@ -216,13 +244,57 @@ fn refuse_nested(settings: &ScoreSettings) -> Result<(), Error> {
     Ok(())
 }
 
-/// Reads, scores and writes the pending series, each step in a thread of its own.
+/// Reads, scores and writes the pending series. Those that meet a fault of the machine or of the program are tried again
+/// after a while, a few times; what still fails is left undone.
 fn work(
     context: &RunContext<'_>,
-    pending: Vec<PendingSeries>,
+    pending: &[PendingSeries],
     ledger: &mut Ledger,
     summary: &mut RunSummary,
 ) -> Result<(), Error> {
+    let Written { done, mut set_back } = pass(context, pending.iter().collect(), ledger, summary)?;
+    summary.left = pending.len() - done.len() - set_back.len();
+    for wait in WAITS {
+        // Listing has tried several times what it could not read.
+        let again = pending.iter().filter(|pending| pending.series.fault.is_none());
+        let again = again.filter(|pending| set_back.contains_key(&pending.series.name));
+        let again: Vec<&PendingSeries> = again.collect();
+        if again.is_empty() || !wait_unless_stopped(context, wait) {
+            break;
+        }
+        // A pass that is stopped early leaves the others as they were.
+        let written = pass(context, again, ledger, summary)?;
+        set_back.retain(|name, _| !written.done.contains(name));
+        set_back.extend(written.set_back);
+    }
+    if summary.left > 0
+        && let Some(why) = context.stop_reason()
+    {
+        summary.stopped = Some(why);
+        (context.notify)(RunEvent::Stopped { why, left: summary.left });
+    }
+    ResultWriter::new(context, ledger, summary).leave(set_back)
+}
+
+/// Waits; returns false as soon as the run is to stop.
+fn wait_unless_stopped(context: &RunContext<'_>, wait: Duration) -> bool {
+    let until = Instant::now() + wait;
+    while Instant::now() < until {
+        if context.stop_reason().is_some() {
+            return false;
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    context.stop_reason().is_none()
+}
+
+/// Reads, scores and writes series, each step in a thread of its own.
+fn pass(
+    context: &RunContext<'_>,
+    pending: Vec<&PendingSeries>,
+    ledger: &mut Ledger,
+    summary: &mut RunSummary,
+) -> Result<Written, Error> {
     let half_of_memory = context.options.max_memory / 2;
     let budget = MemoryBudget::new(half_of_memory);
     let batch = context.model.networks.batch_within(half_of_memory);
@@ -232,7 +304,6 @@ fn work(
         let mut seconds = seconds.lock().unwrap_or_else(PoisonError::into_inner);
         *of(&mut seconds) += since.elapsed().as_secs_f64();
     };
-    let total = pending.len();
     let written = std::thread::scope(|scope| {
         let (to_score, from_reader): (SyncSender<ReadSeries<'_>>, Receiver<_>) = sync_channel(0);
         let (to_writer, from_scorer): (SyncSender<FinishedSeries<'_>>, Receiver<_>) =
@@ -245,7 +316,7 @@ fn work(
                     break;
                 }
                 let since = Instant::now();
-                let read = read(context.settings, &budget, pending);
+                let read = read(context.settings, &budget, pending.clone());
                 add(|seconds| &mut seconds.read, since);
                 if to_score.send(read).is_err() {
                     break;
@@ -269,16 +340,11 @@ fn work(
         drop(to_writer);
         writer.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     });
-    let n_written = written?;
+    let written = written?;
     let StepSeconds { read, score, write, .. } =
         seconds.into_inner().unwrap_or_else(PoisonError::into_inner);
-    summary.seconds = StepSeconds { read, score, write, ..summary.seconds };
-    summary.left = total - n_written;
-    if summary.left > 0
-        && let Some(why) = context.stop_reason()
-    {
-        summary.stopped = Some(why);
-        (context.notify)(RunEvent::Stopped { why, left: summary.left });
-    }
-    Ok(())
+    summary.seconds.read += read;
+    summary.seconds.score += score;
+    summary.seconds.write += write;
+    Ok(written)
 }

@@ -2,7 +2,7 @@
 
 use super::context::RunContext;
 use super::finished::{FinishedSeries, ScoredSeries, SeriesOutcome};
-use crate::nightly::redaction;
+use crate::nightly::problem::Problem;
 use crate::nightly::scan::contract::{self, SeenByModel};
 use crate::nightly::scan::files::OpenScan;
 use crate::nightly::scan::nodules::merge_candidates;
@@ -15,7 +15,6 @@ use nodulus_formats::volume::image_sha256;
 use nodulus_metrics::HuCounts;
 use nodulus_store::clock;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::Ordering;
 use std::time::{Instant, SystemTime};
 
 /// Scores a series. An error or a panic is the outcome of this series alone.
@@ -28,16 +27,16 @@ pub(super) fn score<'a>(
     let outcome = match outcome {
         ReadOutcome::Unchanged => SeriesOutcome::Unchanged,
         ReadOutcome::Settling => SeriesOutcome::Settling,
-        ReadOutcome::Failed(cause) => SeriesOutcome::Failed(cause),
+        ReadOutcome::Failed(problem) => SeriesOutcome::Failed(problem),
         ReadOutcome::Excluded(exclusion) => SeriesOutcome::Excluded(exclusion),
         ReadOutcome::Ready(loaded) => {
             let score = || score_scan(context, &series.id, *loaded, batch, completes.clone());
             match catch_unwind(AssertUnwindSafe(score)) {
                 Ok(Ok(scored)) => SeriesOutcome::Scored(Box::new(scored)),
                 Ok(Err(error)) => {
-                    SeriesOutcome::Failed(redaction::cause(&context.settings.input, &error))
+                    SeriesOutcome::Failed(Problem::of(&context.settings.input, &error))
                 }
-                Err(panic) => SeriesOutcome::Failed(redaction::panic_cause(panic.as_ref())),
+                Err(panic) => SeriesOutcome::Failed(Problem::of_panic(panic.as_ref())),
             }
         }
     };
@@ -53,8 +52,10 @@ fn score_scan<'a>(
 ) -> Result<ScoredSeries<'a>, Error> {
     let since = Instant::now();
     let seen = contract::seen(context.model, &identity(id, &loaded));
-    if seen.is_some() {
-        context.n_seen.fetch_add(1, Ordering::SeqCst);
+    if seen.is_some()
+        && let Ok(mut all) = context.seen.lock()
+    {
+        all.insert(id.to_owned());
     }
     let seen = match seen {
         Some(seen) if !context.settings.allow_training_patients => return Err(seen.into()),

@@ -4,6 +4,7 @@ use super::error::Error;
 use super::summary::RunSummary;
 use crate::nightly::records::entry::SeriesState;
 use crate::nightly::records::ledger::Ledger;
+use crate::nightly::records::record::Undone;
 use nodulus_store::{Store, lock};
 use serde::Serialize;
 
@@ -22,6 +23,10 @@ pub struct JobStatus {
     pub waiting: Vec<SeriesStatus>,
     /// Series that failed, and why.
     pub failed: Vec<SeriesStatus>,
+    /// Series that the last run left undone, as the machine or the program was at fault, and why.
+    pub undone: Vec<SeriesStatus>,
+    /// Number of series among the failed and the undone ones that never had a result.
+    pub never_scored: usize,
     /// Series that a rule excludes, and why.
     pub excluded: Vec<SeriesStatus>,
 }
@@ -51,9 +56,15 @@ pub fn status(store: &Store) -> Result<JobStatus, Error> {
         last_run: last_run.clone(),
         ..JobStatus::default()
     };
-    for (id, state) in Ledger::open(store.root())?.states() {
+    for (id, entry) in Ledger::open(store.root())?.entries() {
         let id = id.clone();
-        match state {
+        if let Some(Undone { at, cause, .. }) = &entry.undone {
+            let detail = format!("{at}, {cause}");
+            status.undone.push(SeriesStatus { id: id.clone(), detail });
+        }
+        status.never_scored += usize::from(entry.is_never_scored());
+        match &entry.state {
+            SeriesState::Undone(_) => {}
             SeriesState::Scored { .. } => status.scored += 1,
             SeriesState::Waiting(since) => {
                 status.waiting.push(SeriesStatus { id, detail: format!("since {since}") });

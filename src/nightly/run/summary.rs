@@ -1,5 +1,6 @@
 //! Summary of a run.
 
+use nodulus_faults::FaultClass;
 use nodulus_store::{Store, clock};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
@@ -40,6 +41,10 @@ pub struct RunSummary {
     pub failed: usize,
     /// Series that failed before and have not changed.
     pub failed_before: usize,
+    /// Series that are left undone, as the machine or the program was at fault: the next run reads them.
+    pub undone: usize,
+    /// Series that failed or were left undone, now or before, and never had a result.
+    pub never_scored: usize,
     /// Series that a rule excludes.
     pub excluded: usize,
     /// Series that were excluded before and have not changed.
@@ -60,7 +65,7 @@ pub struct RunSummary {
     pub seconds: StepSeconds,
     /// Series whose files still arrive.
     pub settling_series: Vec<String>,
-    /// Series that failed, and why.
+    /// Series that failed or are left undone, and why.
     pub failures: Vec<SeriesFailure>,
     /// Series that a rule excludes, and why.
     pub exclusions: Vec<ExcludedSeries>,
@@ -106,6 +111,9 @@ pub struct SeriesFailure {
     pub id: String,
     /// The error and its causes.
     pub cause: String,
+    /// Whose fault it is; `content` for a series that failed.
+    #[serde(default)]
+    pub class: FaultClass,
 }
 
 /// A series that a rule excludes.
@@ -122,6 +130,11 @@ pub struct ExcludedSeries {
 }
 
 impl RunSummary {
+    /// Whether series stand without the result that is due.
+    pub fn has_failures(&self) -> bool {
+        self.failed + self.failed_before + self.undone > 0
+    }
+
     /// Writes it to the store, under the time when the run began, to the millisecond.
     ///
     /// # Errors

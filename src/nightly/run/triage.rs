@@ -76,17 +76,18 @@ impl Triage<'_> {
         let names = [series.id.as_str(), stem.as_str()].into_iter().filter(|name| !name.is_empty());
         let candidates = self.candidates.of(names);
         let state = ledger.state(&series.name).cloned();
-        if candidates.is_empty() && series.problem.is_none() && series.no_scan.is_none() {
+        if candidates.is_empty() && series.is_readable() && series.no_scan.is_none() {
             match state {
                 // A result stays, even if its candidates are gone.
                 Some(SeriesState::Scored { .. }) => self.summary.unchanged += 1,
                 Some(SeriesState::Failed(..)) => self.summary.failed_before += 1,
                 Some(SeriesState::Excluded(..)) => self.summary.excluded_before += 1,
                 Some(SeriesState::Waiting(_)) => self.summary.waiting += 1,
-                None => {
+                Some(SeriesState::Undone(_)) | None => {
                     self.summary.waiting += 1;
                     let mut record = ledger.read(&series.name)?;
                     record.waiting_since = Some(clock::timestamp(self.now));
+                    record.undone = None;
                     ledger.write(&record)?;
                     (self.notify)(RunEvent::Waiting { series: series.name });
                 }
@@ -116,7 +117,8 @@ impl Triage<'_> {
                 (Some(inputs), None)
             }
             Some(SeriesState::Failed(inputs, _)) if !self.retry_failed => (Some(inputs), None),
-            Some(SeriesState::Failed(..) | SeriesState::Waiting(_)) | None => (None, None),
+            Some(SeriesState::Failed(..) | SeriesState::Waiting(_) | SeriesState::Undone(_))
+            | None => (None, None),
         };
         let inputs = ResultInputs {
             stamp: series.stamp.text.clone(),

@@ -7,15 +7,21 @@ use super::finished::{FinishedSeries, ScoredSeries, SeriesOutcome};
 use super::summary::{ExcludedSeries, RunSummary, SeriesFailure};
 use crate::nightly::deliver::{DeliveredFile, OutputKind, deliver};
 use crate::nightly::follow_up::drift::MaskRule;
+use crate::nightly::input::series::DiscoveredSeries;
+use crate::nightly::problem::Problem;
 use crate::nightly::records::ledger::Ledger;
-use crate::nightly::records::record::{Attempt, AttemptOutcome, SeriesRecord, SeriesResult};
+use crate::nightly::records::record::{
+    Attempt, AttemptOutcome, SeriesRecord, SeriesResult, Undone,
+};
 use crate::nightly::records::rows;
 use crate::nightly::redaction;
 use crate::nightly::scan::exclusion::SeriesExclusion;
 use crate::nightly::scan::result_inputs::ResultInputs;
 use crate::nightly::scan::scored::ScoredNodule;
+use nodulus_faults::FaultClass;
 use nodulus_store::{clock, hash};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::mpsc::Receiver;
@@ -32,6 +38,17 @@ pub(super) struct ResultWriter<'a> {
     /// Days whose tables are outdated.
     outdated: BTreeSet<String>,
     updated: Instant,
+    /// Series that met a fault of the machine or of the program.
+    set_back: BTreeMap<String, Problem>,
+}
+
+/// The series that came to the writer, by name.
+#[derive(Debug, Default)]
+pub(super) struct Written {
+    /// Those whose attempt came to an end.
+    pub(super) done: BTreeSet<String>,
+    /// Those that met a fault of the machine or of the program.
+    pub(super) set_back: BTreeMap<String, Problem>,
 }
 
 impl<'a> ResultWriter<'a> {
@@ -40,20 +57,27 @@ impl<'a> ResultWriter<'a> {
         ledger: &'a mut Ledger,
         summary: &'a mut RunSummary,
     ) -> Self {
-        Self { context, ledger, summary, outdated: BTreeSet::new(), updated: Instant::now() }
+        Self {
+            context,
+            ledger,
+            summary,
+            outdated: BTreeSet::new(),
+            updated: Instant::now(),
+            set_back: BTreeMap::new(),
+        }
     }
 
-    /// Writes all series that arrive; returns their number.
+    /// Writes all series that arrive.
     pub(super) fn write_all(
         &mut self,
         finished: Receiver<FinishedSeries<'_>>,
         busy: impl Fn(Instant),
-    ) -> Result<usize, Error> {
-        let mut n = 0;
+    ) -> Result<Written, Error> {
+        let mut done = BTreeSet::new();
         for finished in finished {
             let since = Instant::now();
+            done.insert(finished.series.name.clone());
             self.write(finished)?;
-            n += 1;
             if self.updated.elapsed() >= UPDATE_EVERY {
                 self.update_tables()?;
             }
@@ -62,7 +86,9 @@ impl<'a> ResultWriter<'a> {
         let since = Instant::now();
         self.update_tables()?;
         busy(since);
-        Ok(n)
+        let set_back = std::mem::take(&mut self.set_back);
+        done.retain(|name| !set_back.contains_key(name));
+        Ok(Written { done, set_back })
     }
 
     fn update_tables(&mut self) -> Result<(), Error> {
@@ -78,9 +104,7 @@ impl<'a> ResultWriter<'a> {
         let mut record = self.ledger.read(name)?;
         match outcome {
             SeriesOutcome::Settling => {
-                self.summary.settling += 1;
-                self.summary.settling_series.push(name.clone());
-                (self.context.notify)(RunEvent::Settling { series: name.clone() });
+                self.settling(name);
                 return Ok(());
             }
             SeriesOutcome::Unchanged => {
@@ -93,33 +117,119 @@ impl<'a> ResultWriter<'a> {
                     }
                 }
             }
-            SeriesOutcome::Failed(cause) => {
-                let failed = self.failed(name, &cause);
-                // The result that was to be completed stays.
-                if completes.is_some() {
-                    return Ok(());
+            SeriesOutcome::Failed(problem) => {
+                return self.fail(&series, record, inputs, completes.is_some(), problem);
+            }
+            SeriesOutcome::Scored(scored) => {
+                let is_completed = completes.is_some();
+                let written = match record.result().filter(|_| is_completed) {
+                    Some(result) => self.complete(name, result, &scored, &inputs),
+                    None => self.supersede(&mut record, &scored, inputs.clone()),
+                };
+                if let Err(problem) = written {
+                    return self.fail(&series, record, inputs, is_completed, problem);
                 }
-                let now = clock::timestamp(SystemTime::now());
-                record.supersede(Attempt::new(inputs, now, failed));
             }
             SeriesOutcome::Excluded(exclusion) => {
+                // As with a failure, what the rules say of files that are not as they were listed is no result.
+                if series.no_scan.is_none() {
+                    match self.is_as_listed(&series) {
+                        Ok(true) => {}
+                        Ok(false) => {
+                            self.settling(name);
+                            return Ok(());
+                        }
+                        Err(error) => {
+                            let problem = Problem::of(&self.context.settings.input, &error);
+                            return self.set_back(name, &problem.of_machine());
+                        }
+                    }
+                }
                 let excluded = self.excluded(name, exclusion);
                 let now = clock::timestamp(SystemTime::now());
                 record.supersede(Attempt::new(inputs, now, excluded));
             }
-            SeriesOutcome::Scored(scored) => match (record.result(), completes) {
-                (Some(result), Some(_)) => self.complete(name, result, &scored, &inputs),
-                _ => self.supersede(&mut record, &scored, inputs),
-            },
         }
+        record.undone = None;
         self.outdated.extend(self.ledger.write(&record)?);
         Ok(())
+    }
+
+    /// Records the failure of a series, if its content is at fault: that is so only where its files are still as they were
+    /// listed. A result that was to be completed stays.
+    fn fail(
+        &mut self,
+        series: &DiscoveredSeries,
+        mut record: SeriesRecord,
+        inputs: ResultInputs,
+        is_completed: bool,
+        problem: Problem,
+    ) -> Result<(), Error> {
+        if problem.class.is_passing() {
+            return self.set_back(&series.name, &problem);
+        }
+        if series.problem.is_none() {
+            match self.is_as_listed(series) {
+                Ok(true) => {}
+                Ok(false) => {
+                    self.settling(&series.name);
+                    return Ok(());
+                }
+                Err(_) => return self.set_back(&series.name, &problem.of_machine()),
+            }
+        }
+        let failed = self.failed(&series.name, &problem.cause);
+        if is_completed {
+            return Ok(());
+        }
+        record.supersede(Attempt::new(inputs, clock::timestamp(SystemTime::now()), failed));
+        self.outdated.extend(self.ledger.write(&record)?);
+        Ok(())
+    }
+
+    /// Whether the files of a series are still as they were listed.
+    fn is_as_listed(&self, series: &DiscoveredSeries) -> io::Result<bool> {
+        let stamp = series.source.stamp(&self.context.settings.input)?;
+        Ok(stamp.text == series.stamp.text)
+    }
+
+    fn settling(&mut self, name: &str) {
+        self.summary.settling += 1;
+        self.summary.settling_series.push(name.to_owned());
+        (self.context.notify)(RunEvent::Settling { series: name.to_owned() });
+    }
+
+    /// Keeps a series that met a fault of the machine or of the program for another attempt; its record stays as it is.
+    fn set_back(&mut self, name: &str, problem: &Problem) -> Result<(), Error> {
+        let cause = self.named(&problem.cause);
+        if problem.is_disk_full {
+            return Err(Error::DiskFull { cause });
+        }
+        (self.context.notify)(RunEvent::SetBack { series: name.to_owned(), cause: cause.clone() });
+        self.set_back.insert(name.to_owned(), Problem { cause, ..*problem });
+        Ok(())
+    }
+
+    /// Records series that stay undone in this run.
+    pub(super) fn leave(&mut self, set_back: BTreeMap<String, Problem>) -> Result<(), Error> {
+        for (name, Problem { class, cause, .. }) in set_back {
+            self.summary.undone += 1;
+            let failure = SeriesFailure { id: name.clone(), cause: cause.clone(), class };
+            self.summary.failures.push(failure);
+            let mut record = self.ledger.read(&name)?;
+            let at = clock::timestamp(SystemTime::now());
+            record.undone = Some(Undone { at, class, cause });
+            self.outdated.extend(self.ledger.write(&record)?);
+        }
+        self.update_tables()
     }
 
     fn failed(&mut self, name: &str, cause: &str) -> AttemptOutcome {
         let cause = self.named(cause);
         self.summary.failed += 1;
-        self.summary.failures.push(SeriesFailure { id: name.to_owned(), cause: cause.clone() });
+        let class = FaultClass::Content;
+        let failure = SeriesFailure { id: name.to_owned(), cause: cause.clone(), class };
+        self.summary.failures.push(failure);
         (self.context.notify)(RunEvent::Failed { series: name.to_owned(), cause: cause.clone() });
         AttemptOutcome::Failed(cause)
     }
@@ -158,23 +268,20 @@ impl<'a> ResultWriter<'a> {
         record: &mut SeriesRecord,
         scored: &ScoredSeries<'_>,
         inputs: ResultInputs,
-    ) {
+    ) -> Result<(), Problem> {
         let requested = self.context.settings.outputs.clone();
         let (at, name) = (scored.scan.scored_at.clone(), record.id.clone());
-        let outcome = match self.result(&name, scored, requested, &inputs) {
-            Err(cause) => self.failed(&name, &cause),
-            Ok(result) => {
-                let (nodules, seconds) = (scored.scan.nodules.len(), scored.seconds);
-                self.summary.superseded += usize::from(record.result().is_some());
-                self.summary.scored += 1;
-                self.summary.nodules += nodules;
-                let is_empty = |nodule: &&ScoredNodule| nodule.mask.is_none();
-                self.summary.empty_masks += scored.scan.nodules.iter().filter(is_empty).count();
-                (self.context.notify)(RunEvent::Scored { series: name, nodules, seconds });
-                AttemptOutcome::Scored(Box::new(result))
-            }
-        };
+        let result = self.result(&name, scored, requested, &inputs)?;
+        let (nodules, seconds) = (scored.scan.nodules.len(), scored.seconds);
+        self.summary.superseded += usize::from(record.result().is_some());
+        self.summary.scored += 1;
+        self.summary.nodules += nodules;
+        let is_empty = |nodule: &&ScoredNodule| nodule.mask.is_none();
+        self.summary.empty_masks += scored.scan.nodules.iter().filter(is_empty).count();
+        (self.context.notify)(RunEvent::Scored { series: name, nodules, seconds });
+        let outcome = AttemptOutcome::Scored(Box::new(result));
         record.supersede(Attempt::new(inputs, at, outcome));
+        Ok(())
     }
 
     /// Adds the files to a result that were not requested when it was made.
@@ -184,32 +291,27 @@ impl<'a> ResultWriter<'a> {
         result: &mut SeriesResult,
         scored: &ScoredSeries<'_>,
         inputs: &ResultInputs,
-    ) {
+    ) -> Result<(), Problem> {
         let requested = &self.context.settings.outputs | &result.requested;
-        match self.result(name, scored, requested, inputs) {
-            Err(cause) => {
-                self.failed(name, &cause);
-            }
-            Ok(completed) => {
-                if completed.rows != result.rows {
-                    self.warn(name, "its files come from a second pass, which gave other figures");
-                }
-                let SeriesResult { requested, outputs, warnings, .. } = completed;
-                *result = SeriesResult { requested, outputs, warnings, ..std::mem::take(result) };
-                self.summary.completed += 1;
-                (self.context.notify)(RunEvent::Completed { series: name.to_owned() });
-            }
+        let completed = self.result(name, scored, requested, inputs)?;
+        if completed.rows != result.rows {
+            self.warn(name, "its files come from a second pass, which gave other figures");
         }
+        let SeriesResult { requested, outputs, warnings, .. } = completed;
+        *result = SeriesResult { requested, outputs, warnings, ..std::mem::take(result) };
+        self.summary.completed += 1;
+        (self.context.notify)(RunEvent::Completed { series: name.to_owned() });
+        Ok(())
     }
 
-    /// Writes the files of a result and returns it. An error with them is a failure of the scan.
+    /// Writes the files of a result and returns it.
     fn result(
         &mut self,
         name: &str,
         scored: &ScoredSeries<'_>,
         requested: BTreeSet<OutputKind>,
         inputs: &ResultInputs,
-    ) -> Result<SeriesResult, String> {
+    ) -> Result<SeriesResult, Problem> {
         let delivered = self.write_files(scored, &requested, inputs)?;
         let of_files = delivered.iter().filter_map(DeliveredFile::warning);
         let warnings: Vec<String> = scored.scan.warnings.iter().cloned().chain(of_files).collect();
@@ -242,7 +344,7 @@ impl<'a> ResultWriter<'a> {
         scored: &ScoredSeries<'_>,
         requested: &BTreeSet<OutputKind>,
         inputs: &ResultInputs,
-    ) -> Result<Vec<DeliveredFile>, String> {
+    ) -> Result<Vec<DeliveredFile>, Problem> {
         let RunContext { settings, identity, .. } = self.context;
         if requested.is_empty() {
             return Ok(Vec::new());
@@ -255,8 +357,8 @@ impl<'a> ResultWriter<'a> {
         let write = || deliver(scan, &scored.slices, requested, identity, &folder);
         match catch_unwind(AssertUnwindSafe(write)) {
             Ok(Ok(delivered)) => Ok(delivered),
-            Ok(Err(error)) => Err(redaction::cause(&settings.input, &error)),
-            Err(panic) => Err(redaction::panic_cause(panic.as_ref())),
+            Ok(Err(error)) => Err(Problem::of(&settings.input, &error)),
+            Err(panic) => Err(Problem::of_panic(panic.as_ref())),
         }
     }
 }

@@ -50,7 +50,7 @@ impl ScanFiles {
                 (files.concat(), None)
             }
         };
-        let own = dicom::files_of_series(&files, series_instance_uid);
+        let own = dicom::files_of_series(&files, series_instance_uid)?;
         if own.is_empty() { Err(Error::Gone) } else { Ok(Self::Dicom(own, unpacked)) }
     }
 

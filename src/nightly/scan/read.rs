@@ -9,7 +9,7 @@ use super::segment;
 use crate::nightly::input::candidates::{NoduleCandidate, ScanCandidates};
 use crate::nightly::input::contents::NoScan;
 use crate::nightly::input::series::DiscoveredSeries;
-use crate::nightly::redaction;
+use crate::nightly::problem::Problem;
 use crate::nightly::settings::ScoreSettings;
 use nodulus_formats::volume::{LoadedSlices, SliceRanges, identifying_slices};
 use nodulus_imaging::lungs::{self, LungBox};
@@ -50,7 +50,7 @@ pub(crate) enum ReadOutcome<'a> {
     /// Its files still change.
     Settling,
     /// It cannot be read.
-    Failed(String),
+    Failed(Problem),
     /// A rule excludes it.
     Excluded(SeriesExclusion),
 }
@@ -107,11 +107,14 @@ pub(crate) fn read<'a>(
     let read = || try_read(settings, budget, &pending, &mut inputs);
     let outcome = match catch_unwind(AssertUnwindSafe(read)) {
         Ok(Ok(outcome)) => outcome,
-        Ok(Err(error)) => match error.exclusion(settings) {
-            Some(no_scan) => ReadOutcome::excluded(no_scan, pending.candidates.len()),
-            None => ReadOutcome::Failed(redaction::cause(&settings.input, &error)),
-        },
-        Err(panic) => ReadOutcome::Failed(redaction::panic_cause(panic.as_ref())),
+        Ok(Err(error)) => {
+            let problem = Problem::of(&settings.input, &error);
+            match error.exclusion(settings).filter(|_| !problem.class.is_passing()) {
+                Some(no_scan) => ReadOutcome::excluded(no_scan, pending.candidates.len()),
+                None => ReadOutcome::Failed(problem),
+            }
+        }
+        Err(panic) => ReadOutcome::Failed(Problem::of_panic(panic.as_ref())),
     };
     let PendingSeries { series, completes, .. } = pending;
     ReadSeries { series, inputs, completes, outcome }
@@ -124,6 +127,9 @@ fn try_read<'a>(
     inputs: &mut ResultInputs,
 ) -> Result<ReadOutcome<'a>, Error> {
     let PendingSeries { series, candidates, previous, .. } = pending;
+    if let Some(fault) = &series.fault {
+        return Ok(ReadOutcome::Failed(fault.clone()));
+    }
     if let Some(problem) = &series.problem {
         return Err(Error::Problem(problem.clone()));
     }

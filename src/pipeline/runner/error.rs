@@ -6,6 +6,7 @@ use crate::phantom;
 use crate::pipeline::{outside_weights, preprocessing, sources};
 use crate::stages::{Stage, StageError};
 use crate::tables::Output;
+use nodulus_store::{FaultClass, Setback};
 use std::io;
 use std::path::PathBuf;
 
@@ -93,6 +94,25 @@ pub enum Error {
         /// Bytes that are free.
         free: u64,
     },
+    /// A stage left shards undone.
+    #[error(
+        "{stage} left {n_shards} of {n_all} shards undone, as no result of theirs can be trusted{}: {}; run it again to go on, \
+         only these are made then",
+        bug_text(*is_bug),
+        causes.join("; ")
+    )]
+    SetBack {
+        /// The stage.
+        stage: Stage,
+        /// Number of shards that are left.
+        n_shards: usize,
+        /// Number of all shards.
+        n_all: usize,
+        /// The cases and their causes, the first few.
+        causes: Vec<String>,
+        /// Whether the program itself is at fault in one of them.
+        is_bug: bool,
+    },
     /// A stage did not commit all shards.
     #[error("{stage} ended before all of its shards were made; run it again to go on")]
     Undone {
@@ -107,6 +127,30 @@ pub enum Error {
         /// Why.
         source: StageError,
     },
+}
+
+impl Error {
+    /// The error of a stage that left shards undone.
+    pub(super) fn set_back(stage: Stage, n_all: usize, left: &[Setback]) -> Self {
+        let cases = || left.iter().flat_map(|setback| &setback.cases);
+        let is_bug = cases().any(|case| case.class == FaultClass::Bug);
+        let mut causes: Vec<String> = cases()
+            .take(MOST_CAUSES)
+            .map(|case| format!("`{}`: {}", case.case_id, case.cause))
+            .collect();
+        let n_more = cases().count().saturating_sub(MOST_CAUSES);
+        if n_more > 0 {
+            causes.push(format!("and {n_more} more"));
+        }
+        Self::SetBack { stage, n_shards: left.len(), n_all, causes, is_bug }
+    }
+}
+
+/// Most cases that a message names.
+const MOST_CAUSES: usize = 3;
+
+fn bug_text(is_bug: bool) -> &'static str {
+    if is_bug { " (the program itself failed: please report it)" } else { "" }
 }
 
 /// How to go on with older outputs of a stage, where that is possible.

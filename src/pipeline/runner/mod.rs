@@ -85,7 +85,7 @@ pub enum RunEvent {
 /// # Errors
 ///
 /// Fails at the first stage that stops; the commits of earlier stages and shards stay. Cases that fail do not stop a
-/// stage: they become rows of `failures`.
+/// stage: they become rows of `failures`. A stage whose shards met a fault of the machine makes the others and stops.
 pub fn run(
     config: &Config,
     store: &Store,
@@ -180,6 +180,10 @@ impl Run<'_> {
             }
             step.run(stage)(self.config, &task, &job)
                 .map_err(|source| Error::Stage { stage, source })?;
+        }
+        let left = job.set_back();
+        if !left.is_empty() {
+            return Err(Error::set_back(stage, job.n_shards(), &left));
         }
         let versions = job.finish().map_err(|error| match error {
             nodulus_store::Error::ShardMissing { .. } => Error::Undone { stage },

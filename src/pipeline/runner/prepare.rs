@@ -23,6 +23,10 @@ pub(super) fn places<'a>(
         Some(sources) => Cow::Borrowed(sources),
         None => Cow::Owned(sources::look(&config.ingest, store)?),
     };
+    if let Some(fault) = sources.faults().next() {
+        let cause = format!("`{}`: {}", fault.case_id, fault.cause);
+        return Err(sources::Error::Fault { cause }.into());
+    }
     Ok(Places::of(sources))
 }
 

@@ -48,7 +48,7 @@ pub const SPEC: StageSpec = StageSpec {
 /// # Errors
 ///
 /// Fails if the cohorts cannot be listed, or the store cannot be read or written to; a scan or nodule that fails becomes
-/// a row of `failures`.
+/// a row of `failures`, and the shard of one that met a fault of the machine is left undone.
 pub fn run(config: &Config, task: &Task<'_>, job: &Job) -> Result<(), StageError> {
     let (scans, nodules) = (task.table(Table::Scans)?, task.table(Table::Nodules)?);
     let work = job.work()?;
@@ -83,9 +83,7 @@ pub fn run(config: &Config, task: &Task<'_>, job: &Job) -> Result<(), StageError
             |(scan, _), cropped| {
                 let cropped = cropped.unwrap_or_else(|error| {
                     let (case, path) = (&scan.series_instance_uid, scan.path.clone());
-                    let failed =
-                        FailedCase::new("crop", case, &error, path).of_cohort(&scan.cohort);
-                    Cropped::failed(failed.needing(error.needed_bytes()))
+                    Cropped::failed(error.failed("crop", case, path).of_cohort(&scan.cohort))
                 });
                 rois.write(cropped.rois)?;
                 digests.extend(cropped.digests);
@@ -95,7 +93,7 @@ pub fn run(config: &Config, task: &Task<'_>, job: &Job) -> Result<(), StageError
         )?;
         writer.set_digests(digests);
         writer.commit(vec![rois.finish()?], failures)?;
-        task.cases(n + 1, total);
+        task.cases((n + 1).min(total), total);
     }
     Ok(())
 }
@@ -128,7 +126,12 @@ fn crop_scan(
     let root = task.roots.get(&scan.cohort).ok_or_else(|| CropError::Cohort(scan.cohort.clone()));
     let volume = match root.and_then(|root| read_slices(root, task, places, scan, &wanted)) {
         Ok(volume) => volume,
-        Err(error) => return Cropped::failed(fail(&scan.series_instance_uid, &error)),
+        Err(error) => {
+            let mut cropped = Cropped::failed(fail(&scan.series_instance_uid, &error));
+            let case = places.find(&scan.cohort, &scan.content_sha256);
+            cropped.failures.extend(case.and_then(|case| case.gone("crop")));
+            return cropped;
+        }
     };
     let mut cropped = Cropped::default();
     for nodule in nodules {

@@ -2,7 +2,7 @@
 
 use super::cohort_settings::Cohort;
 use super::sources::SourceCase;
-use crate::stages::memory::TooLarge;
+use crate::stages::memory::NotWorked;
 use crate::tables::exclusions::{Exclusion, ExclusionRule};
 use crate::tables::{Mark, PassedOverFile, Scan};
 use nodulus_formats::cohort;
@@ -21,18 +21,17 @@ pub struct CaseRows {
 
 impl CaseRows {
     /// The row of a case that could not be read.
-    pub(super) fn failed(source: &SourceCase, error: &dyn std::error::Error) -> Self {
+    pub(super) fn failed(source: &SourceCase, error: &(dyn std::error::Error + 'static)) -> Self {
         let case = &source.case.case_id;
         let failure = FailedCase::new("ingest", case, error, Some(case.clone()));
         Self { failures: vec![failure], ..Self::default() }
     }
 
-    /// The row of a case that needs more memory than there is.
-    pub(super) fn too_large(source: &SourceCase, error: &TooLarge) -> Self {
-        let mut rows = Self::failed(source, error);
-        rows.failures =
-            rows.failures.into_iter().map(|failed| failed.needing(error.needed_bytes())).collect();
-        rows
+    /// The row of a case that needs more memory than there is, or at which the program panicked.
+    pub(super) fn not_worked(source: &SourceCase, error: &NotWorked) -> Self {
+        let case = &source.case.case_id;
+        let failed = error.failed("ingest", case, Some(case.clone()));
+        Self { failures: vec![failed], ..Self::default() }
     }
 
     pub(super) fn extend(&mut self, other: Self) {

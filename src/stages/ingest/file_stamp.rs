@@ -1,6 +1,6 @@
 //! Size and times of files, by which a change is found without reading them.
 
-use fs_err as fs;
+use nodulus_faults::fs;
 use nodulus_formats::cohort::Case;
 use nodulus_store::hash;
 use std::path::{Path, PathBuf};

@@ -40,7 +40,7 @@ pub(super) fn rows(
     for files in readers.into_values() {
         let (mut own, mut done) = (CaseRows::default(), Vec::new());
         for (file, (path, reading)) in files.into_iter().enumerate() {
-            let failure = |error: &dyn std::error::Error| {
+            let failure = |error: &(dyn std::error::Error + 'static)| {
                 FailedCase::new("ingest", &scan.series_instance_uid, error, Some(path.to_owned()))
             };
             match &reading.mask {

@@ -69,8 +69,8 @@ pub const SPEC: StageSpec = StageSpec {
 ///
 /// # Errors
 ///
-/// Fails if a table of scan geometry cannot be read, or the store cannot be read or written to; a case that fails becomes
-/// a row of `failures`.
+/// Fails if a table of scan geometry cannot be read, the store cannot be read or written to, or a disk is full; a case that
+/// fails becomes a row of `failures`, and the shard of one that met a fault of the machine is left undone.
 pub fn run(config: &Config, task: &Task<'_>, job: &Job) -> Result<(), Error> {
     let sources = task.sources;
     let work = job.work()?;
@@ -87,6 +87,11 @@ pub fn run(config: &Config, task: &Task<'_>, job: &Job) -> Result<(), Error> {
     for writer in work {
         let writer = writer?;
         let cases = cases(writer.number());
+        let unread: Vec<FailedCase> = cases.iter().filter_map(|case| case.fault.clone()).collect();
+        if !unread.is_empty() {
+            writer.leave(unread)?;
+            continue;
+        }
         let (mut scans, mut marks) = (writer.part::<Scan>()?, writer.part::<Mark>()?);
         let mut exclusions = writer.part::<Exclusion>()?;
         let mut passed_over = writer.part::<PassedOverFile>()?;
@@ -102,15 +107,18 @@ pub fn run(config: &Config, task: &Task<'_>, job: &Job) -> Result<(), Error> {
             |source| cohort::estimate_bytes(&source.case),
             |source| case_rows(reader.read(source, &thicker)),
             |source, rows| {
-                let case = rows.unwrap_or_else(|error| CaseRows::too_large(source, &error));
+                let mut case = rows.unwrap_or_else(|error| CaseRows::not_worked(source, &error));
                 scans.write(case.scans)?;
                 marks.write(case.marks)?;
                 exclusions.write(case.exclusions)?;
                 passed_over.write(case.passed_over)?;
+                if !case.failures.is_empty() {
+                    case.failures.extend(source.gone("ingest"));
+                }
                 let of_cohort = |failed: FailedCase| failed.of_cohort(&source.cohort);
                 failures.extend(case.failures.into_iter().map(of_cohort));
                 done += 1;
-                task.cases(done, total);
+                task.cases(done.min(total), total);
                 Ok::<_, Error>(())
             },
         )?;
@@ -290,6 +298,7 @@ pub(in crate::stages) mod tests {
             cohort: "c".to_owned(),
             case,
             content_sha256: "0".to_owned(),
+            fault: None,
             stamp: String::new(),
         }
     }

@@ -2,6 +2,7 @@
 
 use super::file_stamp;
 use nodulus_formats::cohort;
+use nodulus_store::FailedCase;
 use std::collections::BTreeSet;
 
 /// A case of the list of sources.
@@ -14,6 +15,8 @@ pub struct SourceCase {
     /// SHA-256 of its content: the files' bytes, and what their names say of the scan. Where the files lie is no part
     /// of it.
     pub content_sha256: String,
+    /// Why its content is not known, where the machine is at fault.
+    pub fault: Option<FailedCase>,
     /// Sizes and times that its files had before they were hashed.
     pub stamp: String,
 }
@@ -22,6 +25,15 @@ impl SourceCase {
     /// Whether its files are still those whose content was hashed.
     pub fn is_unchanged(&self) -> bool {
         file_stamp::is_unchanged(&self.case, &self.stamp)
+    }
+
+    /// Why the case failed in a stage, where a file of it is gone since it was listed, as where a disk was taken away: the
+    /// machine is at fault then, and the file's content may be sound.
+    pub fn gone(&self, stage: &str) -> Option<FailedCase> {
+        let gone = file_stamp::files(&self.case).find(|file| !file.exists())?;
+        let cause = format!("`{}` is gone since it was listed", gone.display());
+        let failed = FailedCase::by_machine(stage, &self.case.case_id, cause);
+        Some(failed.of_cohort(&self.cohort))
     }
 }
 
@@ -35,6 +47,11 @@ pub struct Sources {
 }
 
 impl Sources {
+    /// The cases whose content is not known, as the machine is at fault.
+    pub fn faults(&self) -> impl Iterator<Item = &FailedCase> {
+        self.shards.iter().flatten().filter_map(|source| source.fault.as_ref())
+    }
+
     /// Number of cases.
     pub fn n_cases(&self) -> usize {
         self.shards.iter().map(Vec::len).sum()

@@ -7,8 +7,9 @@ mod temporary;
 pub use temporary::{remove_temporary_folders, sweep_temporary_folders};
 
 use flate2::read::MultiGzDecoder;
-use fs_err::{self as fs, File};
+use fs_err as fs;
 use lzma_rust2::XzReader;
+use nodulus_faults::fs::File;
 use std::borrow::Cow;
 use std::cell::Cell;
 use std::io::{self, BufReader, Read, Write};
@@ -296,7 +297,7 @@ impl Unpacker<'_> {
                 ));
             }
             fs::create_dir_all(target_path.parent().unwrap_or(self.folder)).map_err(temporary)?;
-            Some(File::create_new(&target_path).map_err(temporary)?)
+            Some(fs::File::create_new(&target_path).map_err(temporary)?)
         };
         let mut buffer = [0; 1 << 13];
         loop {
@@ -346,7 +347,8 @@ impl Unpacker<'_> {
 
 /// The error does not name the temporary path, which differs each time.
 fn temporary_error(archive: &Path, error: &io::Error) -> Error {
-    Error::Temporary { archive: archive.to_owned(), source: error.kind().into() }
+    let source = nodulus_faults::os_error(error).unwrap_or_else(|| error.kind().into());
+    Error::Temporary { archive: archive.to_owned(), source }
 }
 
 /// How much was read from a tar archive, and how much may be: a header must not fill the memory.

@@ -46,7 +46,8 @@ impl TemporaryFolder {
                 other => return other,
             }
         }
-        Err(io::Error::other("another process removes temporary folders as they are made"))
+        let text = "another process removes temporary folders as they are made";
+        Err(io::Error::new(io::ErrorKind::ResourceBusy, text))
     }
 
     /// Locks a new folder; fails with `NotFound` if another process took it for an abandoned one.

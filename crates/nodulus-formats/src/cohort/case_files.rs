@@ -4,6 +4,7 @@ use super::case::Case;
 use super::error::Error;
 use crate::folder::{files_below, has_extension, relative};
 use crate::{archive, dicom};
+use nodulus_faults::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -32,7 +33,7 @@ impl CaseFiles {
             dicom: Vec::new(),
             annotations: Vec::new(),
             unpacked: None,
-            is_folder: path.is_dir(),
+            is_folder: fs::is_dir(path),
         };
         if files.is_folder {
             files.dicom = files_below(path)?;

@@ -2,10 +2,10 @@
 
 use super::case_files::CaseFiles;
 use super::read::ScanFacts;
-use crate::causes::with_causes;
 use crate::repair::Repairs;
 use crate::volume::{Geometry, ImageFacts, SliceRanges};
 use crate::{dicom, image_file, mask_file};
+use nodulus_faults::in_words;
 use std::path::Path;
 
 /// What the headers of a case show.
@@ -39,8 +39,8 @@ impl Refusal {
     pub fn of(error: &dicom::Error) -> Self {
         let (cause, setting) = error.cause();
         let message = match error {
-            dicom::Error::Refused { reason, .. } => with_causes(reason),
-            other => with_causes(other),
+            dicom::Error::Refused { reason, .. } => in_words(reason),
+            other => in_words(other),
         };
         Self { cause, setting, message }
     }
@@ -52,13 +52,13 @@ impl Refusal {
         setting: Option<&'static str>,
         error: &dyn std::error::Error,
     ) -> Self {
-        Self { cause, setting, message: format!("`{}`: {}", path.display(), with_causes(error)) }
+        Self { cause, setting, message: format!("`{}`: {}", path.display(), in_words(error)) }
     }
 
     /// Names the cause of a mask's error.
     pub fn of_mask(error: &mask_file::Error) -> Self {
         let (cause, setting) = error.cause();
-        Self { cause, setting, message: with_causes(error) }
+        Self { cause, setting, message: in_words(error) }
     }
 }
 
@@ -72,7 +72,7 @@ pub fn refused_case(problem: &str) -> HeaderCheck {
 /// Why a case's files cannot be listed.
 pub fn unreadable_case(error: &dyn std::error::Error) -> HeaderCheck {
     let cause = "a folder or archive that cannot be read";
-    let refusals = vec![Refusal { cause, setting: None, message: with_causes(error) }];
+    let refusals = vec![Refusal { cause, setting: None, message: in_words(error) }];
     HeaderCheck { refusals, ..HeaderCheck::default() }
 }
 
@@ -98,7 +98,7 @@ pub fn check_headers(files: &CaseFiles, tolerances: &dicom::Tolerances) -> Heade
             }
             Err(error) => {
                 let (cause, setting) = error.cause();
-                check.refusals.push(Refusal { cause, setting, message: with_causes(&error) });
+                check.refusals.push(Refusal { cause, setting, message: in_words(&error) });
             }
         }
         return check;

@@ -2,7 +2,7 @@
 
 use super::case::Case;
 use crate::{archive, dicom, image_file};
-use fs_err as fs;
+use nodulus_faults::fs;
 use std::path::{Path, PathBuf};
 
 /// Greatest ratio between the slices of a compressed archive and its own bytes.

@@ -5,6 +5,7 @@ use super::error::Error;
 use super::{lidc_folders, marks, volumes};
 use crate::lidc_xml;
 use crate::scan_geometry::ScanGeometries;
+use nodulus_faults::fs;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
@@ -30,7 +31,7 @@ pub fn series_of_reads(file: &Path) -> Option<String> {
 /// Fails if a folder is missing or cannot be read, or a pattern is invalid.
 pub fn cases(location: &Location<'_>, series_in: &SeriesIn<'_>) -> Result<Vec<Case>, Error> {
     for folder in [Some(location.root), location.annotations].into_iter().flatten() {
-        if !folder.is_dir() {
+        if !fs::is_dir(folder) {
             return Err(Error::NotAFolder(folder.to_owned()));
         }
     }

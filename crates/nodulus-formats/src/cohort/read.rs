@@ -124,6 +124,7 @@ pub fn read_slices(
         return Ok(Some(image_file::read_slices(&files.path, wanted, &tolerances.image_files)?));
     }
     let slices = dicom::files_of_series(&files.dicom, series_instance_uid);
+    let slices = slices.map_err(|error| files.named(error))?;
     if slices.is_empty() {
         return Ok(None);
     }

@@ -6,7 +6,7 @@ use super::error::Error;
 use super::pairing::{self, PairedFiles, PathPattern, PatientKey};
 use crate::folder::{Entries, entries_below, files_below, relative};
 use crate::{archive, image_file};
-use fs_err as fs;
+use nodulus_faults::fs;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
@@ -156,10 +156,10 @@ fn images(root: &Path, paths: &BTreeSet<String>) -> BTreeSet<String> {
     let (mut found, mut empty) = (BTreeSet::new(), BTreeSet::new());
     for path in paths {
         let full = root.join(path);
-        if full.is_dir() {
-            let entries = fs::read_dir(&full).into_iter().flatten();
-            let mut files = entries.filter_map(|entry| Some(entry.ok()?.path()));
-            let holds_slices = files.any(|file| is_slice(&file) && file.is_file());
+        if fs::is_dir(&full) {
+            let entries = fs::read_dir(&full).unwrap_or_default();
+            let mut files = entries.iter().map(fs_err::DirEntry::path);
+            let holds_slices = files.any(|file| is_slice(&file) && fs::is_file(&file));
             if holds_slices { &mut found } else { &mut empty }.insert(path.clone());
         } else if image_file::is_image(&full) || archive::is_archive(&full) {
             found.insert(path.clone());
@@ -176,7 +176,7 @@ fn is_slice(file: &Path) -> bool {
 }
 
 fn image_files(image: &Path) -> Result<Vec<PathBuf>, Error> {
-    if !image.is_dir() {
+    if !fs::is_dir(image) {
         return Ok(image_file::files(image));
     }
     let files = files_below(image)?;
@@ -186,6 +186,7 @@ fn image_files(image: &Path) -> Result<Vec<PathBuf>, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use fs_err as fs;
 
     fn folder(names: &[&str]) -> tempfile::TempDir {
         let root = tempfile::tempdir().unwrap();

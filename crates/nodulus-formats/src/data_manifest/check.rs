@@ -2,6 +2,7 @@
 
 use super::manifest::{Error, ExpectedCount, ExpectedFile, Manifest, sha256_of};
 use fs_err as fs;
+use nodulus_faults::in_words;
 use rayon::prelude::*;
 use serde::Serialize;
 use std::fmt;
@@ -136,7 +137,7 @@ fn check_file(root: &Path, file: &ExpectedFile) -> Option<ManifestProblem> {
     let full = root.join(&path);
     let unreadable = |error: io::Error| ManifestProblem::Unreadable {
         path: file.path.clone(),
-        cause: error.to_string(),
+        cause: in_words(&error),
     };
     let found = match fs::metadata(&full) {
         Ok(found) if found.is_file() => found.len(),

@@ -3,10 +3,10 @@
 use super::error_text::{groups_text, tilt_text};
 use super::passed_over::PassedOver;
 use super::series_info::RefusedSeries;
-use crate::causes::with_causes;
 use dicom_core::Tag;
 use dicom_core::dictionary::{DataDictionary, DataDictionaryEntry};
 use dicom_dictionary_std::StandardDataDictionary;
+use nodulus_faults::{FaultClass, in_words};
 use std::fmt::Display;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -256,15 +256,30 @@ impl Error {
         }
     }
 
+    /// A problem of a file. A fault of the machine stays the error that it is, with its cause.
     pub(crate) fn file(file: &Path, problem: impl Into<Problem>) -> Self {
-        Self::File { file: file.to_owned(), problem: Box::new(problem.into()) }
+        match problem.into().of_machine() {
+            Ok(error) => Self::Io(error),
+            Err(problem) => Self::File { file: file.to_owned(), problem: Box::new(problem) },
+        }
     }
 }
 
 /// An error of the file system whose message names a file, with paths below `from` replaced by paths below `to`.
 pub(crate) fn moved_io(error: &io::Error, from: &Path, to: &Path) -> io::Error {
     let message = error.to_string().replace(&from.display().to_string(), &to.display().to_string());
-    io::Error::new(error.kind(), message)
+    match nodulus_faults::os_error(error) {
+        Some(source) => io::Error::new(error.kind(), Moved { message, source }),
+        None => io::Error::new(error.kind(), message),
+    }
+}
+
+/// An error of the file system that names another path than its own.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+struct Moved {
+    message: String,
+    source: io::Error,
 }
 
 /// A problem of one DICOM file.
@@ -361,9 +376,23 @@ pub enum Problem {
 }
 
 impl Problem {
+    /// The fault of the machine that it is, or the problem as it was.
+    fn of_machine(self) -> Result<io::Error, Self> {
+        match self {
+            Self::Io(error) if FaultClass::of(&error) == FaultClass::Machine => Ok(error),
+            Self::Inflated(problem) => {
+                problem.of_machine().map_err(|problem| Self::Inflated(Box::new(problem)))
+            }
+            Self::Frame(n, problem) => {
+                problem.of_machine().map_err(|problem| Self::Frame(n, Box::new(problem)))
+            }
+            other => Err(other),
+        }
+    }
+
     /// Makes a problem of an error of the DICOM library and all its causes, as the first message says little.
     pub(crate) fn elements(error: &dyn std::error::Error) -> Self {
-        Self::Elements(with_causes(error))
+        Self::Elements(in_words(error))
     }
 
     pub(crate) fn value(tag: Tag, found: impl Display, expected: impl Display) -> Self {

@@ -5,7 +5,7 @@ use super::encoding;
 use super::error::Error;
 use super::reads::{Annotations, Contour, NonNodule, Ratings, ReadNodule, Session};
 use crate::limits::{MOST_VOXELS_ALONG, POSITION_MM};
-use fs_err::File;
+use nodulus_faults::fs::File;
 use roxmltree::{Document, Node, ParsingOptions};
 use std::io::Read as _;
 use std::ops::RangeInclusive;

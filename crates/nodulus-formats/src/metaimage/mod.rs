@@ -19,8 +19,8 @@ use crate::volume::{LoadedSlices, SliceRanges, Volume};
 use crate::voxel_encoding::Voxel;
 use crate::voxel_stream::room;
 use data::DataLocation;
-use fs_err as fs;
 use header::MetaImageHeader;
+use nodulus_faults::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use voxel_file::{n_values, voxel_files};
@@ -101,7 +101,7 @@ pub fn data_files(path: &Path) -> Vec<PathBuf> {
     // Reading the voxels reports what is wrong.
     let Ok((header, _)) = read_header(path, &ReadRules::default()) else { return Vec::new() };
     let paths = header.data.names().map(|name| path.with_file_name(name));
-    paths.take_while(|path| path.exists()).collect()
+    paths.take_while(|path| fs::exists(path)).collect()
 }
 
 /// The header, and the offset of the first byte after it.
@@ -122,6 +122,7 @@ mod tests {
     use super::*;
     use crate::volume::Geometry;
     use flate2::write::ZlibEncoder;
+    use fs_err as fs;
     use ndarray::Array3;
     use std::io::Write;
 

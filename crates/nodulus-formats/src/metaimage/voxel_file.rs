@@ -9,7 +9,7 @@ use crate::volume::SliceRanges;
 use crate::voxel_encoding::{Voxel, VoxelEncoding};
 use crate::voxel_stream::{StreamError, StreamLayout, VoxelStream};
 use flate2::read::ZlibDecoder;
-use fs_err as fs;
+use nodulus_faults::fs;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 

@@ -9,7 +9,7 @@ use crate::repair::{Repair, Repairs};
 use crate::volume::SliceRanges;
 use crate::voxel_encoding::{Voxel, VoxelEncoding};
 use crate::voxel_stream::{StreamError, StreamLayout, VoxelStream};
-use fs_err::File;
+use nodulus_faults::fs::{self, File};
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
@@ -134,6 +134,6 @@ fn image_of(path: &Path) -> Result<PathBuf, Error> {
         found: "`ni1` or `ni2`, a header without voxels".to_owned(),
         expected: "`n+1` or `n+2`, or a name that ends with .hdr or .hdr.gz",
     })?;
-    let found = names.iter().find(|name| name.exists()).cloned();
+    let found = names.iter().find(|name| fs::exists(name)).cloned();
     found.ok_or_else(|| Error::NoImage { path: path.to_owned(), images: names })
 }

@@ -22,9 +22,9 @@ use crate::repair::Repairs;
 use crate::volume::{SliceRanges, Volume};
 use crate::voxel_encoding::{Voxel, VoxelEncoding};
 use crate::voxel_stream::{StreamError, StreamLayout, VoxelStream, room};
-use fs_err::File;
 use header::{Layers, ParsedHeader};
 use ndarray::{Array3, Array4, Axis};
+use nodulus_faults::fs::{self, File};
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
@@ -104,7 +104,7 @@ pub(crate) fn label_grid(path: &Path, rules: &ReadRules) -> Result<LabelGrid, Er
 pub fn estimate_bytes(path: &Path) -> Result<u64, Error> {
     let rules = ReadRules { unplaced: true, ..ReadRules::default() };
     let (header, voxel_path) = open(path, &rules)?;
-    let length = fs_err::metadata(&voxel_path)?.len();
+    let length = fs::metadata(&voxel_path)?.len();
     let n = layout(&header, &rules).n_values(&SliceRanges::all(), length, header.is_gzip) as u64;
     // Layers are in memory once together and once apart.
     let times = if header.layers == Layers::One { 1 } else { 2 };
@@ -116,7 +116,7 @@ pub fn data_file(path: &Path) -> Option<PathBuf> {
     // Reading the voxels reports what is wrong.
     let rules = ReadRules { unplaced: true, ..ReadRules::default() };
     let (_, voxel_path) = open(path, &rules).ok()?;
-    Some(voxel_path).filter(|file| file != path && file.exists())
+    Some(voxel_path).filter(|file| file != path && fs::exists(file))
 }
 
 /// The header, and the file with its voxels.

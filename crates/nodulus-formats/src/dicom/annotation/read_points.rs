@@ -7,6 +7,7 @@ use crate::dicom::element::data_set::{DicomFile, required};
 use crate::dicom::element::{elements, values};
 use crate::dicom::error::{Error, Problem};
 use dicom_dictionary_std::{tags, uids};
+use nodulus_faults::FaultClass;
 use std::path::Path;
 
 /// SOP classes of structure sets, and of the reports whose points are read.
@@ -35,11 +36,18 @@ pub fn read_points(file: &Path) -> Result<PointSet, Error> {
     parse(&whole).map_err(|problem| Error::file(file, problem))
 }
 
-/// Whether [`read_points`] reads a file, by its SOP class; false if it cannot be read.
-pub fn may_hold_points(file: &Path) -> bool {
-    let elements = elements::read(file, &[tags::SOP_CLASS_UID]).ok().flatten();
+/// Whether [`read_points`] reads a file, by its SOP class; false if it is damaged.
+///
+/// # Errors
+///
+/// Fails if the machine is at fault that the file cannot be read.
+pub fn may_hold_points(file: &Path) -> Result<bool, Error> {
+    let elements = match elements::read(file, &[tags::SOP_CLASS_UID]) {
+        Err(error) if FaultClass::of(&error) == FaultClass::Machine => return Err(error),
+        read => read.ok().flatten(),
+    };
     let class = elements.and_then(|e| values::text(&e.values, tags::SOP_CLASS_UID).ok().flatten());
-    class.is_some_and(|class| CLASSES.contains(&class.as_str()))
+    Ok(class.is_some_and(|class| CLASSES.contains(&class.as_str())))
 }
 
 pub(crate) fn parse(whole: &DicomFile) -> Result<PointSet, Problem> {

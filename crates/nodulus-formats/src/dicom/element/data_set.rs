@@ -12,7 +12,7 @@ use crate::dicom::error::{Error, Problem, attribute_name};
 use dicom_core::dictionary::{DataDictionary, DataDictionaryEntry};
 use dicom_core::{Tag, VR};
 use dicom_dictionary_std::{StandardDataDictionary, tags};
-use fs_err as fs;
+use nodulus_faults::fs;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::io::Cursor;

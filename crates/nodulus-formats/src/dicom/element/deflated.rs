@@ -3,6 +3,7 @@
 use crate::archive::MAX_RATIO;
 use crate::dicom::error::Problem;
 use flate2::bufread::DeflateDecoder;
+use nodulus_faults::FaultClass;
 use std::io::{self, BufRead, Read, Seek, SeekFrom};
 
 /// Most bytes of an inflated data set: a slice of 4096 × 4096 voxels, and as much for the other elements.
@@ -41,6 +42,9 @@ fn each_block(
             Ok(0) => return Ok(length),
             Ok(n) => n,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) if FaultClass::of(&error) == FaultClass::Machine => {
+                return Err(Problem::Io(error));
+            }
             Err(error) => {
                 return Err(problem(error.to_string(), "a whole deflate stream".to_owned()));
             }

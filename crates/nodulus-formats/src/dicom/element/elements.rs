@@ -11,7 +11,7 @@ use crate::dicom::irregularities::Irregularity;
 use dicom_core::Tag;
 use dicom_dictionary_std::tags;
 use dicom_object::InMemDicomObject;
-use fs_err::File;
+use nodulus_faults::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 

@@ -3,7 +3,7 @@
 use crate::dicom::element::elements::{self, Elements};
 use dicom_core::Tag;
 use dicom_dictionary_std::tags;
-use fs_err as fs;
+use nodulus_faults::fs;
 use std::path::{Path, PathBuf};
 
 /// In the order of the tags, as reading ends after the last one.
@@ -48,6 +48,7 @@ mod tests {
     use super::*;
     use crate::dicom::tests::samples;
     use dicom_core::{DataElement, PrimitiveValue, VR};
+    use fs_err as fs;
 
     #[test]
     fn a_series_needs_the_bytes_of_its_files() {

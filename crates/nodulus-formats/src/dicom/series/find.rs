@@ -7,6 +7,7 @@ use crate::dicom::error::{Error, Problem, attribute_name};
 use crate::dicom::passed_over::{PassedOver, PassedOverRule};
 use dicom_core::Tag;
 use dicom_dictionary_std::tags;
+use nodulus_faults::FaultClass;
 use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -73,11 +74,24 @@ pub fn find_series(files: &[PathBuf]) -> Result<Vec<SeriesFiles>, Error> {
 }
 
 /// The files of one CT series, as [`list_series`] lists them.
-pub fn files_of_series(files: &[PathBuf], series_instance_uid: &str) -> Vec<PathBuf> {
-    let found = files.iter().zip(contents_of_each(files));
-    let is_own = |content: &Result<FileContent, Error>| matches!(content, Ok(FileContent::Slice(uid)) if uid == series_instance_uid);
-    let own = found.filter(|(_, content)| is_own(content));
-    own.map(|(file, _)| file.clone()).collect()
+///
+/// # Errors
+///
+/// Fails if the machine is at fault that a file cannot be read, as it may be a slice of the series; a damaged file is left
+/// out.
+pub fn files_of_series(
+    files: &[PathBuf],
+    series_instance_uid: &str,
+) -> Result<Vec<PathBuf>, Error> {
+    let mut own = Vec::new();
+    for (file, content) in files.iter().zip(contents_of_each(files)) {
+        match content {
+            Ok(FileContent::Slice(uid)) if uid == series_instance_uid => own.push(file.clone()),
+            Err(error) if FaultClass::of(&error) == FaultClass::Machine => return Err(error),
+            Ok(_) | Err(_) => {}
+        }
+    }
+    Ok(own)
 }
 
 /// The UIDs of the CT series among files, as [`list_series`] lists them.
@@ -119,7 +133,7 @@ fn is_misnamed(other: &PassedOver) -> bool {
 fn content_of(file: &Path) -> Result<FileContent, Error> {
     let other = |rule, what: String| Ok(FileContent::Other(PassedOver::new(file, rule, what)));
     let Some(header) = SeriesHeader::read(file)? else {
-        let is_empty = fs_err::metadata(file)?.len() == 0;
+        let is_empty = nodulus_faults::fs::metadata(file)?.len() == 0;
         return if is_empty {
             other(PassedOverRule::Empty, "an empty file".to_owned())
         } else {

@@ -6,7 +6,7 @@ use crate::dicom::element::deflated::Inflated;
 use crate::dicom::element::fragments;
 use crate::dicom::element::syntax::Packing;
 use crate::dicom::error::{Error, Problem};
-use fs_err::File;
+use nodulus_faults::fs::File;
 use std::borrow::Cow;
 use std::io::{BufReader, Read, Seek, SeekFrom};
 

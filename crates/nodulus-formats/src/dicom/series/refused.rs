@@ -4,10 +4,12 @@ use super::slice::SliceHeader;
 use crate::dicom::error::Error;
 use crate::dicom::series_info::{RefusedSeries, SeriesInfo};
 
-/// The refusal of a series, with what is known about it. A problem of one file is passed on as it is.
+/// The refusal of a series, with what is known about it. A problem of one file, or of the
+/// machine, is passed on as it is.
 pub(crate) fn refused(slices: &[SliceHeader], reason: Error) -> Error {
     match (reason, slices.first()) {
         (Error::File { file, problem }, _) => Error::File { file, problem },
+        (Error::Io(error), _) => Error::Io(error),
         (reason, Some(first)) => {
             let series = Box::new(measured(slices, first, &reason));
             Error::Refused { series, reason: Box::new(reason) }

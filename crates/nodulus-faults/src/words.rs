@@ -1,7 +1,7 @@
 //! An error in words, with all its causes.
 
 /// An error with its causes, outermost first.
-pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
+pub fn in_words(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(Some(error), |error| error.source());
     causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }

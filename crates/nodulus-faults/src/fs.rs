@@ -1,0 +1,129 @@
+//! Functions that read files as `fs_err`'s do, and count faults of the machine for [`Watch`](crate::Watch).
+
+use crate::watch::note;
+use fs_err as fs;
+use std::fs::Metadata;
+use std::io::{self, Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+
+/// A file that is read.
+#[derive(Debug)]
+pub struct File(fs::File);
+
+impl File {
+    /// Opens a file.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the file cannot be opened.
+    pub fn open(path: &Path) -> io::Result<Self> {
+        fs::File::open(path).map(Self).map_err(note)
+    }
+
+    /// Its length and times.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the file system fails.
+    pub fn metadata(&self) -> io::Result<Metadata> {
+        self.0.metadata().map_err(note)
+    }
+}
+
+impl Read for File {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.0.read(buffer).map_err(note_unless_interrupted)
+    }
+}
+
+impl Seek for File {
+    fn seek(&mut self, position: SeekFrom) -> io::Result<u64> {
+        self.0.seek(position).map_err(note)
+    }
+}
+
+/// An interrupted read is tried again by its caller.
+fn note_unless_interrupted(error: io::Error) -> io::Error {
+    if error.kind() == io::ErrorKind::Interrupted { error } else { note(error) }
+}
+
+/// The bytes of a file.
+///
+/// # Errors
+///
+/// Fails if the file cannot be read.
+pub fn read(path: &Path) -> io::Result<Vec<u8>> {
+    fs::read(path).map_err(note)
+}
+
+/// The text of a file.
+///
+/// # Errors
+///
+/// Fails if the file cannot be read, or is not UTF-8.
+pub fn read_to_string(path: &Path) -> io::Result<String> {
+    fs::read_to_string(path).map_err(note)
+}
+
+/// The entries of a folder.
+///
+/// # Errors
+///
+/// Fails if the folder cannot be read.
+pub fn read_dir(folder: &Path) -> io::Result<Vec<fs::DirEntry>> {
+    fs::read_dir(folder).and_then(Iterator::collect).map_err(note)
+}
+
+/// Length and times of a file or folder; links are followed.
+///
+/// # Errors
+///
+/// Fails if there is none, or the file system fails.
+pub fn metadata(path: &Path) -> io::Result<Metadata> {
+    fs::metadata(path).map_err(note)
+}
+
+/// A path without links.
+///
+/// # Errors
+///
+/// Fails if there is nothing, or the file system fails.
+pub fn canonicalize(path: &Path) -> io::Result<PathBuf> {
+    fs::canonicalize(path).map_err(note)
+}
+
+/// Whether there is a file or folder; a fault of the machine counts as none.
+pub fn exists(path: &Path) -> bool {
+    metadata(path).is_ok()
+}
+
+/// Whether there is a folder; a fault of the machine counts as none.
+pub fn is_dir(path: &Path) -> bool {
+    metadata(path).is_ok_and(|found| found.is_dir())
+}
+
+/// Whether there is a regular file; a fault of the machine counts as none.
+pub fn is_file(path: &Path) -> bool {
+    metadata(path).is_ok_and(|found| found.is_file())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Watch;
+
+    #[test]
+    fn what_is_not_there_or_no_folder_is_no_fault() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("a");
+        fs::write(&file, "x").unwrap();
+        let watch = Watch::begin();
+        assert!(exists(&file) && is_file(&file) && !is_dir(&file));
+        assert!(!exists(&folder.path().join("b")) && !exists(&file.join("c")));
+        assert!(read_dir(&file).is_err() && read(folder.path()).is_err());
+        assert_eq!(read_to_string(&file).unwrap(), "x");
+        // Other tests of this process note faults of their own.
+        let cause = watch.fault().map_or(String::new(), |fault| fault.cause);
+        assert!(!cause.contains(&folder.path().display().to_string()), "{cause}");
+    }
+}
