@@ -191,8 +191,7 @@ fn assert_same(
     expected: &BTreeMap<String, Vec<u8>>,
     what: &str,
 ) {
-    let names = |outputs: &BTreeMap<String, Vec<u8>>| outputs.keys().cloned().collect::<Vec<_>>();
-    assert_eq!(names(found), names(expected), "{what}");
+    assert!(found.keys().eq(expected.keys()), "{:?}: {what}", found.keys());
     for (name, bytes) in expected {
         assert!(found.get(name) == Some(bytes), "`{name}` differs: {what}");
     }
