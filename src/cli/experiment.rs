@@ -213,8 +213,8 @@ fn with_interval(cell: &Cell) -> String {
 
 /// The table as Markdown: the best of each column in bold, the paper's figures in italics, the warnings below.
 fn markdown(experiment: &Experiment, lines: &[Line], warnings: &[String]) -> String {
-    let mut text =
-        vec![head().join(" | "), format!("---|---|{}---:", "---:|".repeat(METRICS.len() + 2))];
+    let rule = format!("--- | ---{}", " | ---:".repeat(METRICS.len() + 3));
+    let mut text = vec![head().join(" | "), rule];
     for line in lines {
         let cell = |cell: &Cell| {
             let value = with_interval(cell);
