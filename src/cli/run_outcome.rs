@@ -66,7 +66,7 @@ fn write_text(
     warnings: &[String],
     out: &mut dyn Write,
 ) -> Result<(), Error> {
-    if done.iter().all(|stage| stage.ran.is_none() && !stage.kept) {
+    if done.iter().all(|stage| stage.ran.is_none() && !stage.kept && !stage.switched) {
         writeln!(out, "nothing to do: everything is up to date")?;
     } else {
         let head = ["stage", "time", "shards made", "rows", "failed"];
@@ -119,6 +119,7 @@ fn row(stage: &Done) -> Vec<String> {
     let time = match stage.ran {
         Some(time) => format!("{:.1} s", time.as_secs_f64()),
         None if stage.kept => "kept".to_owned(),
+        None if stage.switched => "made before, now current".to_owned(),
         None => "up to date".to_owned(),
     };
     vec![
@@ -148,6 +149,7 @@ fn write_json(
                 "n_made": stage.n_made,
                 "n_shards": stage.n_shards,
                 "kept": stage.kept,
+                "switched": stage.ran.is_none() && stage.switched,
                 "rows": stage.rows,
                 "n_failures": stage.n_failures,
             })

@@ -5,14 +5,15 @@ use crate::pipeline::config::Config;
 use crate::pipeline::outside_weights::outside_weights;
 use crate::pipeline::plan::{self, Step};
 use crate::pipeline::runner::{self, Error, Options};
-use crate::pipeline::sources::{Change, Changes};
+use crate::pipeline::sources::{Change, Survey};
 use crate::stages::ingest::{SourceCase, Sources};
-use crate::stages::{Places, Stage, Task};
-use crate::tables::{Output, SOURCES};
+use crate::stages::{Places, Stage, Task, balance};
+use crate::tables::{Output, SOURCES, Sample, Table};
 use nodulus_nets::Device;
 use nodulus_store::{Job, JobSpec, Manifest, OutputSpec, ShardInput, Store, Version};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 /// What becomes of a shard's content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -69,18 +70,12 @@ pub(super) struct StepForecast {
     pub(super) waits_for: Vec<Stage>,
 }
 
-/// The sources, and how they differ from what earlier runs listed.
-pub(super) struct Listed {
-    pub(super) sources: Sources,
-    pub(super) changes: Changes,
-}
-
 /// What is foreseen of the steps so far.
 pub(super) struct Foresight<'a> {
     config: &'a Config,
     store: &'a Store,
     options: &'a Options<'a>,
-    pub(super) listed: Option<Listed>,
+    pub(super) listed: Option<Survey>,
     /// Whether some source files are still to be written.
     pub(super) is_estimate: bool,
     /// Whether stages are asked if the settings allow what their inputs are.
@@ -192,6 +187,68 @@ impl<'a> Foresight<'a> {
         Ok(found)
     }
 
+    /// The version that an output will have, where its rows exist already.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the store's records cannot be read.
+    pub(super) fn known(&self, output: Output) -> Result<Option<Version>, Error> {
+        let of_output = |version: &&Version| version.output() == output.into();
+        match self.made.iter().rev().find(of_output) {
+            None => Ok(self.store.current(output)?),
+            Some(version) => {
+                let fates = self.fates.get(output.name()).into_iter().flatten();
+                Ok(fates.into_iter().all(|fate| *fate == Fate::Stays).then(|| version.clone()))
+            }
+        }
+    }
+
+    /// A sample of each nodule, with the split that it will have; `None` where the regions of some are still to be made.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the patients cannot be split, or a table cannot be read.
+    pub(super) fn samples(&self, scans: &Version) -> Result<Option<Vec<Sample>>, Error> {
+        if !self.options.stages.contains(&Stage::Balance) {
+            let samples = self.known(Output::Table(Table::Samples))?;
+            return Ok(samples.as_ref().map(balance::of_each_nodule).transpose()?);
+        }
+        let Some(rois) = self.known(Output::Table(Table::Rois))? else { return Ok(None) };
+        let inputs = [scans.clone(), rois];
+        let found = self.with_task(&inputs, None, false, &|task| {
+            balance::foreseen(&self.config.balance, task)
+        });
+        let stage = Stage::Balance;
+        found.map(Some).map_err(|error| Error::Stage { stage, source: error.into() })
+    }
+
+    /// Works with a task of a plan.
+    fn with_task<T>(
+        &self,
+        inputs: &[Version],
+        weights: Option<&Path>,
+        is_incomplete: bool,
+        work: &dyn Fn(&Task<'_>) -> T,
+    ) -> T {
+        let none = Sources::default();
+        let roots = runner::roots(self.config);
+        work(&Task {
+            store: self.store,
+            inputs,
+            sources: self.sources().unwrap_or(&none),
+            places: &|| Ok(Places::default()),
+            roots: &roots,
+            tolerances: self.config.ingest.reading(),
+            weights,
+            device: &Device::Cpu,
+            max_memory: self.options.max_memory,
+            plans_only: true,
+            is_incomplete,
+            is_growth: self.listed.as_ref().is_some_and(|listed| listed.is_growth),
+            progress: &|_| {},
+        })
+    }
+
     /// The sources; none where ingest does not run.
     pub(super) fn sources(&self) -> Option<&Sources> {
         self.listed.as_ref().map(|listed| &listed.sources)
@@ -218,28 +275,15 @@ impl<'a> Foresight<'a> {
         is_incomplete: bool,
     ) -> Result<(JobSpec, bool), Error> {
         let config = self.config;
-        let none = Sources::default();
-        let roots = runner::roots(config);
         let weights = outside_weights(config, stage)?;
-        let task = Task {
-            store: self.store,
-            inputs,
-            sources: self.sources().unwrap_or(&none),
-            places: &|| Ok(Places::default()),
-            roots: &roots,
-            tolerances: config.ingest.reading(),
-            weights: weights.as_ref().map(|(path, _)| path.as_path()),
-            device: &Device::Cpu,
-            max_memory: self.options.max_memory,
-            plans_only: true,
-            is_incomplete,
-            progress: &|_| {},
-        };
-        if self.is_checked && !is_incomplete {
-            runner::check(config, stage, step, &task)?;
-        }
-        let weights = weights.as_ref().map(|(_, input)| input.clone());
-        if let Some(spec) = runner::job_spec(config, stage, step, &task, weights.clone())? {
+        let (path, weights) = weights.unzip();
+        let spec = self.with_task(inputs, path.as_deref(), is_incomplete, &|task| {
+            if self.is_checked && !is_incomplete {
+                runner::check(config, stage, step, task)?;
+            }
+            runner::job_spec(config, stage, step, task, weights.clone())
+        });
+        if let Some(spec) = spec? {
             return Ok((spec, true));
         }
         let settings = |source| Error::Settings { stage, source };

@@ -6,11 +6,12 @@ mod assign;
 mod digests;
 mod nnunet_splits;
 mod reached;
+mod same_image;
 mod units;
 
 pub use assign::{Assignment, FrozenTests, assign};
 pub use config::{AssignmentRule, Config, FoldsFrom, Shares};
-pub(in crate::stages) use digests::{Group, digests};
+pub(in crate::stages) use digests::{Group, digests, digests_of};
 pub use error::Error;
 pub use nnunet_splits::{FoldCases, TwoFolds, nnunet_splits};
 pub use units::{Lesion, ScanSubset, Subsets, Unit, UnitError, Units, luna16_subset, units};
@@ -132,6 +133,7 @@ fn splits(config: &Config, task: &Task<'_>) -> Result<(Splits, Lesions), Error> 
             }
         }
     }
+    same_image::check(task.table(Table::Scans)?, lesions.values().map(|(_, lesion)| lesion))?;
     let units = units(config, lesions.iter().map(|(id, (_, lesion))| (id, lesion)), &subsets);
     let path = frozen_path(config)?;
     let before: FrozenTests = task.store.read_record(&path)?.unwrap_or_default();
@@ -236,6 +238,47 @@ pub fn run(config: &Config, task: &Task<'_>, job: &Job) -> Result<(), Error> {
         (task.progress)(Event::Note(line));
     }
     Ok(())
+}
+
+/// A sample of each nodule with regions, with its split and fold, as [`run`] would make them; for a plan.
+///
+/// # Errors
+///
+/// As [`run`].
+pub fn foreseen(config: &Config, task: &Task<'_>) -> Result<Vec<Sample>, Error> {
+    let (splits, lesions) = splits(config, task)?;
+    let sample = |(nodule_id, (_, lesion)): (String, (usize, Lesion))| {
+        let assignment = splits.of(&nodule_id)?;
+        Some(Sample {
+            roi_id: nodule_id.clone(),
+            nodule_id,
+            cohort: lesion.cohort,
+            series_instance_uid: lesion.series_instance_uid,
+            patient_id: lesion.patient_id,
+            role: Role::Nodule.name().to_owned(),
+            split_by: config.split_by.name().to_owned(),
+            split: assignment.split.name().to_owned(),
+            fold: assignment.fold,
+        })
+    };
+    Ok(lesions.into_iter().filter_map(sample).collect())
+}
+
+/// The first sample of each nodule.
+///
+/// # Errors
+///
+/// Fails if `samples` cannot be read.
+pub fn of_each_nodule(samples: &Version) -> Result<Vec<Sample>, nodulus_store::Error> {
+    let mut first: Vec<Sample> = Vec::new();
+    for batch in samples.rows::<Sample>() {
+        for sample in batch? {
+            if first.last().is_none_or(|last| last.nodule_id != sample.nodule_id) {
+                first.push(sample);
+            }
+        }
+    }
+    Ok(first)
 }
 
 fn slices(rois: &Version, shard: usize) -> Result<Vec<Slice>, nodulus_store::Error> {

@@ -110,7 +110,7 @@ impl Units {
 ///
 /// METHOD: the UID of a series stands for a patient whom the files do not name. Where they name the person elsewhere, the UID
 /// is no name of theirs, so that a cohort that adds it changes no split.
-fn persons<'a>(
+pub(super) fn persons<'a>(
     lesions: impl Iterator<Item = &'a Lesion> + Clone,
 ) -> BTreeMap<&'a str, BTreeSet<&'a str>> {
     let mut patients: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();

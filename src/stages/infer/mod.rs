@@ -8,6 +8,7 @@ mod selection;
 mod network;
 mod region_growing;
 mod nodules;
+mod kept;
 mod thresholds;
 
 use crate::stages::config::Config as Settings;
@@ -16,16 +17,19 @@ use crate::stages::nodule_region::masks;
 use crate::stages::nodule_slices::{NoduleSlices, each_nodule};
 use crate::stages::spec::{OutsideWeights, StageError, StageSpec};
 use crate::stages::task::{Event, Task};
+use crate::stages::train;
 use crate::tables::{Doubt, Output, Prediction, Roi, Sample, Table, leak};
 pub use config::{Batch, BatchName, Config, ProbabilityThreshold, ThresholdName, Weights};
 use doubts::ScanSlices;
+pub use doubts::check_patients;
 pub use error::Error;
+use kept::Kept;
 use network::Network;
 use nodules::Nodules;
 pub use nodules::is_of_a_fold;
 use nodulus_imaging::components::ComponentRule;
-use nodulus_nets::{self as model, Device, Ensemble};
-use nodulus_store::{FailedCase, Job};
+use nodulus_nets::{self as model, Device, Ensemble, TrainedOn};
+use nodulus_store::{FailedCase, Job, Version};
 use rayon::prelude::*;
 pub use region_growing::REGION_GROWING;
 use std::path::{Path, PathBuf};
@@ -45,7 +49,7 @@ pub const SPEC: StageSpec = StageSpec {
         Output::Checkpoint,
     ],
     writes: &[Output::Table(Table::Predictions)],
-    version: 6,
+    version: 7,
     needs_images: true,
     is_sharded: true,
     is_on: |_| true,
@@ -93,12 +97,15 @@ pub fn run(settings: &Settings, task: &Task<'_>, job: &Job) -> Result<(), Error>
     let architecture = network.predictor.config().architecture.name();
     let model_id = config.model_id.clone().unwrap_or_else(|| architecture.to_owned());
     let thresholds = Thresholds::decide(config, task)?;
+    let kept = Kept::of(config, task, task.table(Table::Scans)?)?;
     for (n, writer) in work.enumerate() {
         let writer = writer?;
         let shard = writer.number();
         let mut nodules = Nodules::default();
         for batch in samples.shard_rows::<Sample>(shard) {
-            batch?.into_iter().for_each(|sample| nodules.add(config, sample));
+            for sample in batch? {
+                nodules.add(kept::uses(config, kept.as_ref(), &sample), sample);
+            }
         }
         let chosen = &nodules.chosen;
         let mut predictions = writer.part::<Prediction>()?;
@@ -142,14 +149,80 @@ pub fn run(settings: &Settings, task: &Task<'_>, job: &Job) -> Result<(), Error>
     Ok(())
 }
 
-/// Fails if weights from outside the store cannot predict.
+/// Fails if weights that exist cannot predict.
 ///
 /// # Errors
 ///
-/// Fails if the file holds no network, or one that was not trained without the fold to predict.
+/// Fails if the file holds no network, or one that was not trained without the fold to predict, or the list of those whom it
+/// was trained on is missing beside it.
 pub fn check_weights(config: &Config, weights: &Path) -> Result<(), StageError> {
     let predictor = Ensemble::load(&[weights.to_owned()], &Device::Cpu)?;
-    Ok(check_fold(config, &predictor)?)
+    check_fold(config, &predictor)?;
+    TrainedOn::of_weights(weights)?;
+    Ok(())
+}
+
+/// Fails if the settings and the training to come exclude each other. `train` are the settings of the training whose weights
+/// predict, where one is to come, and `has_validation` is whether any patient can be in the validation split.
+///
+/// # Errors
+///
+/// Fails if a threshold or an epoch would be chosen on patients that there are none of, or a fold is predicted that the weights
+/// learn from.
+pub fn check_settings(
+    config: &Config,
+    train: Option<&train::Config>,
+    has_validation: bool,
+) -> Result<(), Error> {
+    if matches!(config.probability_threshold, ProbabilityThreshold::Named(_)) {
+        if config.fold.is_some() {
+            return Err(Error::FoldThreshold);
+        }
+        if !has_validation {
+            return Err(Error::NoValidation);
+        }
+    }
+    let Some(train) = train else { return Ok(()) };
+    if let Some(expected) = config.fold.filter(|fold| train.fold != Some(*fold)) {
+        return Err(Error::fold(train.fold, expected));
+    }
+    if config.weights == Weights::Best && train.fold.is_none() && !has_validation {
+        return Err(Error::NoValidationForBest);
+    }
+    Ok(())
+}
+
+/// Fails if no nodule is there to choose the threshold on, or no patient to choose the epoch by. `samples` have at least one
+/// sample of each nodule; `train` as in [`check_settings`].
+///
+/// # Errors
+///
+/// Fails if there is none.
+pub fn check_validation(
+    config: &Config,
+    train: Option<&train::Config>,
+    samples: &[Sample],
+) -> Result<(), Error> {
+    let is_named = matches!(config.probability_threshold, ProbabilityThreshold::Named(_));
+    if is_named && !samples.iter().any(|sample| nodules::is_validation(config, sample)) {
+        return Err(Error::NoValidation);
+    }
+    match train {
+        Some(train) if config.weights == Weights::Best && !train.has_best(samples) => {
+            Err(Error::NoValidationForBest)
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The weights file of a checkpoint of the store.
+///
+/// # Errors
+///
+/// Fails if the settings ask for those of the best epoch, and it has none.
+pub fn stored_file(config: &Config, checkpoint: &Version) -> Result<PathBuf, Error> {
+    let missing = || Error::NoBest(checkpoint.manifest.key.clone());
+    checkpoint.file(config.weights.file()).ok_or_else(missing)
 }
 
 /// Loads the network.
@@ -178,14 +251,8 @@ fn weights(config: &Config, task: &Task<'_>) -> Result<Vec<PathBuf>, Error> {
 
 /// The weights files of the store's checkpoints.
 fn stored_weights(config: &Config, task: &Task<'_>) -> Result<Vec<PathBuf>, Error> {
-    let mut paths = Vec::new();
-    for version in task.inputs(Output::Checkpoint)? {
-        match version.file(config.weights.file()) {
-            Some(path) => paths.push(path),
-            None => return Err(Error::NoBest(version.manifest.key.clone())),
-        }
-    }
-    Ok(paths)
+    let versions = task.inputs(Output::Checkpoint)?;
+    versions.into_iter().map(|version| stored_file(config, version)).collect()
 }
 
 /// Fails unless all weights were trained without the fold that they predict.
@@ -197,8 +264,7 @@ fn check_fold(config: &Config, predictor: &Ensemble) -> Result<(), Error> {
     for metadata in predictor.metadata() {
         let found = metadata["fold"].as_i64();
         if found != Some(expected) {
-            let found = found.map_or("no fold".to_owned(), |fold| format!("fold {fold}"));
-            return Err(Error::Fold { found, expected });
+            return Err(Error::fold(found, expected));
         }
     }
     Ok(())
