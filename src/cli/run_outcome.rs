@@ -5,7 +5,7 @@ use super::format;
 use crate::pipeline::config::Config;
 use crate::pipeline::outdated::{Outdated, outdated};
 use crate::pipeline::runner::{self, Done};
-use crate::stages::{Stage, evaluate};
+use crate::stages::{Stage, balance, evaluate};
 use crate::tables::{Output, Summary, Table};
 use nodulus_metrics::Metric;
 use nodulus_pages::text::counted;
@@ -25,7 +25,8 @@ pub(super) fn write(
     let n_failures = runner::n_failures(store)?;
     let outdated = outdated(store)?;
     let changed = changed_settings(config, store, done)?;
-    let warnings = warnings(store)?;
+    let mut warnings = warnings(store)?;
+    warnings.extend(balance::warnings(&config.balance, store)?);
     if json {
         write_json(store, done, n_failures, &outdated, &changed, &warnings, out)?;
     } else {

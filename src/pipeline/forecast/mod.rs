@@ -3,6 +3,7 @@
 mod cohorts;
 mod needs;
 mod patients;
+mod reasons;
 mod state;
 mod step;
 mod training;

@@ -1,5 +1,6 @@
 //! Foresees one step of a stage: which shards are to be made, given what the steps before it would make.
 
+use super::reasons::reasons;
 use super::training;
 use crate::pipeline::config::Config;
 use crate::pipeline::outside_weights::outside_weights;
@@ -8,16 +9,16 @@ use crate::pipeline::runner::{self, Error, Options};
 use crate::pipeline::sources::{Change, Survey};
 use crate::stages::ingest::{SourceCase, Sources};
 use crate::stages::{Places, Stage, Task, balance};
-use crate::tables::{Output, SOURCES, Sample, Table};
+use crate::tables::{Output, Sample, Table};
 use nodulus_nets::Device;
-use nodulus_store::{Job, JobSpec, Manifest, OutputSpec, ShardInput, Store, Version};
+use nodulus_store::{Job, JobSpec, OutputSpec, Store, Version};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 /// What becomes of a shard's content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Fate {
+pub(super) enum Fate {
     /// It exists and stays.
     Stays,
     /// The shard may be made, or is made and may get the content that it has.
@@ -215,9 +216,8 @@ impl<'a> Foresight<'a> {
         }
         let Some(rois) = self.known(Output::Table(Table::Rois))? else { return Ok(None) };
         let inputs = [scans.clone(), rois];
-        let found = self.with_task(&inputs, None, false, &|task| {
-            balance::foreseen(&self.config.balance, task)
-        });
+        let found = self
+            .with_task(&inputs, None, false, &|task| balance::foreseen(&self.config.balance, task));
         let stage = Stage::Balance;
         found.map(Some).map_err(|error| Error::Stage { stage, source: error.into() })
     }
@@ -400,46 +400,6 @@ impl Work {
             Self::Pending | Self::New => Fate::Changes,
         }
     }
-}
-
-/// How an output differs from what would be made, and which inputs will differ. `contents` is what it was made from, where
-/// that is some rows of its inputs alone.
-fn reasons(
-    made: &Manifest,
-    wanted: &JobSpec,
-    fates: &BTreeMap<&str, Fate>,
-    contents: Option<&[ShardInput]>,
-) -> Vec<String> {
-    let mut reasons = plan::changed_work(made, wanted);
-    let changed = plan::changed_inputs(made, wanted);
-    for input in &wanted.inputs {
-        let name = plan::in_words(&input.name);
-        let plural = if input.name == SOURCES || name.ends_with('s') { "" } else { "s" };
-        let reason = match fates.get(&*input.name) {
-            Some(Fate::Changes) => format!("{name} change{plural}"),
-            Some(Fate::MayChange) => format!("{name} may change"),
-            _ if contents.is_some() && !input.is_from_outside() => continue,
-            _ if changed.contains(&input.name) => format!("{name} changed"),
-            _ => continue,
-        };
-        if !reasons.contains(&reason) {
-            reasons.push(reason);
-        }
-    }
-    // What is still to be made has no rows to compare.
-    let is_known = fates.values().all(|fate| *fate == Fate::Stays);
-    for made in contents.into_iter().flatten().filter(|_| is_known) {
-        let of_shard = wanted.shards.iter().flat_map(|shard| &shard.inputs);
-        let differs = |input: &ShardInput| {
-            input.name == made.name && input.content_sha256 != made.content_sha256
-        };
-        let reason = format!("{} changed", made.name);
-        if of_shard.into_iter().any(differs) && !reasons.contains(&reason) {
-            reasons.push(reason);
-        }
-    }
-    reasons.extend(plan::other_inputs(made, wanted));
-    reasons
 }
 
 /// Bytes of a number of shards of these outputs, by the mean of the shards there are.

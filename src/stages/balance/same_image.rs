@@ -81,7 +81,8 @@ mod tests {
     use super::*;
 
     fn scan(cohort: &str, patient: &str, series: &str, image: Option<&str>) -> (ScanImage, Lesion) {
-        let [cohort, patient_id, series_instance_uid] = [cohort, patient, series].map(str::to_owned);
+        let [cohort, patient_id, series_instance_uid] =
+            [cohort, patient, series].map(str::to_owned);
         let lesion = Lesion {
             cohort: cohort.clone(),
             patient_id: patient_id.clone(),

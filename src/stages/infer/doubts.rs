@@ -192,7 +192,9 @@ fn refuse_seen(
     if !config.allow_training_patients {
         return Err(Error::TrainingPatients { n, n_patients, patients });
     }
-    Ok(Some(format!("{n} of {n_patients} patients to predict, as `--allow-training-patients` allows: {patients}")))
+    Ok(Some(format!(
+        "{n} of {n_patients} patients to predict, as `--allow-training-patients` allows: {patients}"
+    )))
 }
 
 /// Notes or refuses patients that the weights were trained or validated on.

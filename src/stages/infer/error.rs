@@ -51,6 +51,12 @@ pub enum Error {
         /// The fold to predict.
         expected: i64,
     },
+    /// The weights to come learn from the split that is to be predicted.
+    #[error(
+        "`infer.splits` has \"train\", whose patients the weights will have learnt from: leave it out, or allow it with \
+         `--allow-training-patients` (`infer.allow_training_patients = true`): tables, report and messages then say so"
+    )]
+    TrainingSplit,
     /// The weights saw patients that are to be predicted.
     #[error(
         "the weights were trained or validated on {n} of {n_patients} patients to predict: {patients}; leave them out, as by \

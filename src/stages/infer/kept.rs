@@ -33,7 +33,11 @@ impl Kept {
     /// # Errors
     ///
     /// Fails if the weights' description, the list beside them or `scans` cannot be read.
-    pub(super) fn of(config: &Config, task: &Task<'_>, scans: &Version) -> Result<Option<Self>, Error> {
+    pub(super) fn of(
+        config: &Config,
+        task: &Task<'_>,
+        scans: &Version,
+    ) -> Result<Option<Self>, Error> {
         let is_kept = |version: &Version| !version.manifest.newer_inputs().is_empty();
         if task.weights.is_some() || !checkpoints(task).any(is_kept) {
             return Ok(None);

@@ -9,16 +9,18 @@ mod network;
 mod region_growing;
 mod nodules;
 mod kept;
+mod check;
 mod thresholds;
 
 use crate::stages::config::Config as Settings;
 pub use crate::stages::nodule_region::RegionError;
 use crate::stages::nodule_region::masks;
 use crate::stages::nodule_slices::{NoduleSlices, each_nodule};
-use crate::stages::spec::{OutsideWeights, StageError, StageSpec};
+use crate::stages::spec::{OutsideWeights, StageSpec};
 use crate::stages::task::{Event, Task};
-use crate::stages::train;
 use crate::tables::{Doubt, Output, Prediction, Roi, Sample, Table, leak};
+use check::check_fold;
+pub use check::{check_settings, check_validation, check_weights};
 pub use config::{Batch, BatchName, Config, ProbabilityThreshold, ThresholdName, Weights};
 use doubts::ScanSlices;
 pub use doubts::check_patients;
@@ -28,11 +30,11 @@ use network::Network;
 use nodules::Nodules;
 pub use nodules::is_of_a_fold;
 use nodulus_imaging::components::ComponentRule;
-use nodulus_nets::{self as model, Device, Ensemble, TrainedOn};
+use nodulus_nets::{self as model, Ensemble};
 use nodulus_store::{FailedCase, Job, Version};
 use rayon::prelude::*;
 pub use region_growing::REGION_GROWING;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use thresholds::Thresholds;
 pub use thresholds::{Threshold, ThresholdSource};
@@ -149,72 +151,6 @@ pub fn run(settings: &Settings, task: &Task<'_>, job: &Job) -> Result<(), Error>
     Ok(())
 }
 
-/// Fails if weights that exist cannot predict.
-///
-/// # Errors
-///
-/// Fails if the file holds no network, or one that was not trained without the fold to predict, or the list of those whom it
-/// was trained on is missing beside it.
-pub fn check_weights(config: &Config, weights: &Path) -> Result<(), StageError> {
-    let predictor = Ensemble::load(&[weights.to_owned()], &Device::Cpu)?;
-    check_fold(config, &predictor)?;
-    TrainedOn::of_weights(weights)?;
-    Ok(())
-}
-
-/// Fails if the settings and the training to come exclude each other. `train` are the settings of the training whose weights
-/// predict, where one is to come, and `has_validation` is whether any patient can be in the validation split.
-///
-/// # Errors
-///
-/// Fails if a threshold or an epoch would be chosen on patients that there are none of, or a fold is predicted that the weights
-/// learn from.
-pub fn check_settings(
-    config: &Config,
-    train: Option<&train::Config>,
-    has_validation: bool,
-) -> Result<(), Error> {
-    if matches!(config.probability_threshold, ProbabilityThreshold::Named(_)) {
-        if config.fold.is_some() {
-            return Err(Error::FoldThreshold);
-        }
-        if !has_validation {
-            return Err(Error::NoValidation);
-        }
-    }
-    let Some(train) = train else { return Ok(()) };
-    if let Some(expected) = config.fold.filter(|fold| train.fold != Some(*fold)) {
-        return Err(Error::fold(train.fold, expected));
-    }
-    if config.weights == Weights::Best && train.fold.is_none() && !has_validation {
-        return Err(Error::NoValidationForBest);
-    }
-    Ok(())
-}
-
-/// Fails if no nodule is there to choose the threshold on, or no patient to choose the epoch by. `samples` have at least one
-/// sample of each nodule; `train` as in [`check_settings`].
-///
-/// # Errors
-///
-/// Fails if there is none.
-pub fn check_validation(
-    config: &Config,
-    train: Option<&train::Config>,
-    samples: &[Sample],
-) -> Result<(), Error> {
-    let is_named = matches!(config.probability_threshold, ProbabilityThreshold::Named(_));
-    if is_named && !samples.iter().any(|sample| nodules::is_validation(config, sample)) {
-        return Err(Error::NoValidation);
-    }
-    match train {
-        Some(train) if config.weights == Weights::Best && !train.has_best(samples) => {
-            Err(Error::NoValidationForBest)
-        }
-        _ => Ok(()),
-    }
-}
-
 /// The weights file of a checkpoint of the store.
 ///
 /// # Errors
@@ -253,21 +189,6 @@ fn weights(config: &Config, task: &Task<'_>) -> Result<Vec<PathBuf>, Error> {
 fn stored_weights(config: &Config, task: &Task<'_>) -> Result<Vec<PathBuf>, Error> {
     let versions = task.inputs(Output::Checkpoint)?;
     versions.into_iter().map(|version| stored_file(config, version)).collect()
-}
-
-/// Fails unless all weights were trained without the fold that they predict.
-fn check_fold(config: &Config, predictor: &Ensemble) -> Result<(), Error> {
-    let Some(expected) = config.fold else { return Ok(()) };
-    if matches!(config.probability_threshold, ProbabilityThreshold::Named(_)) {
-        return Err(Error::FoldThreshold);
-    }
-    for metadata in predictor.metadata() {
-        let found = metadata["fold"].as_i64();
-        if found != Some(expected) {
-            return Err(Error::fold(found, expected));
-        }
-    }
-    Ok(())
 }
 
 /// The rows of a nodule's slices: those of the network, then those of the baseline.

@@ -34,4 +34,6 @@ pub struct BeforeAfter {
     pub ci_missing_reason: Option<String>,
     /// Two-sided test of the mean difference, by patient; none for too few patients.
     pub p: Option<f64>,
+    /// Why there is no test.
+    pub p_missing_reason: Option<String>,
 }

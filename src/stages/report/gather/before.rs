@@ -5,6 +5,7 @@ use crate::stages::report::content::{Before, BeforeAfter};
 use crate::stages::report::error::Error;
 use crate::tables::{NoduleMetrics, Output, Table};
 use nodulus_metrics::Metric;
+use nodulus_metrics::interval::{MIN_PATIENTS_OF_TEST, too_few_patients};
 use nodulus_metrics::paired::paired;
 use nodulus_store::{Store, Version};
 use std::collections::{BTreeMap, BTreeSet};
@@ -74,6 +75,7 @@ pub(super) fn before(
             ci_high: found.interval.high(),
             ci_missing_reason: found.interval.missing_reason(),
             p: found.test.map(|test| test.p),
+            p_missing_reason: found.test.is_none().then(|| too_few_patients(MIN_PATIENTS_OF_TEST)),
         }
     };
     Ok(Before {
