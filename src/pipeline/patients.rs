@@ -33,17 +33,24 @@ pub(super) fn check_settings(config: &Config, stages: &[Stage], trains: bool) ->
 }
 
 /// The patients of a run, before it trains.
-pub(super) struct Patients<'a> {
+pub(super) struct Patients {
     /// The scans.
-    pub(super) scans: &'a Version,
+    pub(super) scans: Version,
     /// At least one sample of each nodule.
     pub(super) samples: Vec<Sample>,
+    /// Whether these are all of them; in a plan, others may come from scans that are still to be read.
+    pub(super) is_all: bool,
 }
 
-impl<'a> Patients<'a> {
+impl Patients {
     /// Those of the inputs of a training.
-    pub(super) fn of(scans: &'a Version, samples: &Version) -> Result<Self, Error> {
-        Ok(Self { scans, samples: balance::of_each_nodule(samples)? })
+    ///
+    /// # Errors
+    ///
+    /// Fails if `samples` cannot be read.
+    pub(super) fn of(scans: &Version, samples: &Version) -> Result<Self, Error> {
+        let samples = balance::of_each_nodule(samples)?;
+        Ok(Self { scans: scans.clone(), samples, is_all: true })
     }
 
     /// Fails if a training lacks patients, or its weights could not predict those whom `infer` is to predict with them
@@ -55,14 +62,19 @@ impl<'a> Patients<'a> {
     pub(super) fn check_training(&self, config: &Config, stages: &[Stage]) -> Result<(), Error> {
         let Some(train) = &config.train else { return Ok(()) };
         let of_train = |error| of(Stage::Train, error);
-        train::check_samples(train, &self.samples).map_err(of_train)?;
+        if self.is_all {
+            train::check_samples(train, &self.samples).map_err(of_train)?;
+        }
         if !stages.contains(&Stage::Infer) || config.infer.checkpoint.is_some() {
             return Ok(());
         }
         let of_infer = |error| of(Stage::Infer, error);
-        infer::check_validation(&config.infer, Some(train), &self.samples).map_err(of_infer)?;
-        let list = train::foreseen_list(train, self.scans, &self.samples).map_err(of_train)?;
-        infer::check_patients(&config.infer, &[list], self.scans, &self.samples).map_err(of_infer)
+        if self.is_all {
+            let samples = &self.samples;
+            infer::check_validation(&config.infer, Some(train), samples).map_err(of_infer)?;
+        }
+        let list = train::foreseen_list(train, &self.scans, &self.samples).map_err(of_train)?;
+        infer::check_patients(&config.infer, &[list], &self.scans, &self.samples).map_err(of_infer)
     }
 
     /// Fails if initial weights saw a patient of the test split.
@@ -75,7 +87,7 @@ impl<'a> Patients<'a> {
             return Ok(());
         }
         let samples = std::iter::once(Ok(self.samples.clone()));
-        train::check_initial(initial, self.scans, samples, None)
+        train::check_initial(initial, &self.scans, samples, None)
             .map_err(|error| of(Stage::Train, error))
     }
 
@@ -86,12 +98,14 @@ impl<'a> Patients<'a> {
     /// Fails as `infer` would.
     pub(super) fn check_weights(&self, config: &Config, weights: &[PathBuf]) -> Result<(), Error> {
         let of_infer = |error| of(Stage::Infer, error);
-        infer::check_validation(&config.infer, None, &self.samples).map_err(of_infer)?;
+        if self.is_all {
+            infer::check_validation(&config.infer, None, &self.samples).map_err(of_infer)?;
+        }
         let mut lists = Vec::new();
         for path in weights {
             lists.extend(TrainedOn::of_weights(path).map_err(|error| of_infer(error.into()))?);
         }
-        infer::check_patients(&config.infer, &lists, self.scans, &self.samples).map_err(of_infer)
+        infer::check_patients(&config.infer, &lists, &self.scans, &self.samples).map_err(of_infer)
     }
 }
 

@@ -40,6 +40,13 @@ fn a_dry_run_foresees_what_infer_would_refuse_of_its_patients() {
     let error = cohort.foreseen_error(&[&seed[..], &["--keep", "train"]].concat());
     assert!(error.contains("error: infer stopped: the weights were trained or"), "{error}");
     cohort.json("run", &[&seed[..], &["--dry-run"]].concat());
+    // The known ones are told before new ones are read.
+    cohort.add_to("clinical", of_split("test")[0], "NEW");
+    let pipeline = cohort.path("grown.toml");
+    let keep = ["--keep", "train", "--dry-run", "--progress", "none"];
+    let arguments = [&["run", pipeline.to_str().unwrap()], &seed[..], &keep].concat();
+    assert_eq!(fixture::run_badly(&arguments).0, error);
+    assert_eq!(unchecked(&[]), 1);
     // The same of weights to start from.
     let initial = format!("train.initial.checkpoint={:?}", cohort.store());
     let copy = Cohort::without(&[]);

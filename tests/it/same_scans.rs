@@ -98,3 +98,19 @@ fn a_series_in_two_cohorts_has_marks_and_nodules_of_its_own_in_each() {
     }
     assert!(cohorts.values().all(|of_nodule| of_nodule.len() == 1));
 }
+
+#[test]
+fn a_folder_of_volumes_with_another_name_is_another_patient() {
+    let patient = of_split("train")[0];
+    let cohort = Cohort::without(&[]);
+    let ids = || -> BTreeSet<String> {
+        cohort.json("run", &["--to", "ingest"]);
+        let scans: Vec<Scan> = fixture::rows(&cohort.store());
+        scans.into_iter().map(|scan| scan.patient_id).collect()
+    };
+    let mut expected = ids();
+    fs_err::rename(cohort.path("clinical").join(patient), cohort.path("clinical/renamed")).unwrap();
+    expected.remove(patient);
+    expected.insert("renamed".to_owned());
+    assert_eq!(ids(), expected);
+}

@@ -4,12 +4,13 @@ use super::reasons::reasons;
 use super::training;
 use crate::pipeline::config::Config;
 use crate::pipeline::outside_weights::outside_weights;
+use crate::pipeline::patients::Patients;
 use crate::pipeline::plan::{self, Step};
 use crate::pipeline::runner::{self, Error, Options};
 use crate::pipeline::sources::{Change, Survey};
 use crate::stages::ingest::{SourceCase, Sources};
 use crate::stages::{Places, Stage, Task, balance};
-use crate::tables::{Output, Sample, Table};
+use crate::tables::{Output, Table};
 use nodulus_nets::Device;
 use nodulus_store::{Job, JobSpec, OutputSpec, Store, Version};
 use serde::Serialize;
@@ -204,22 +205,40 @@ impl<'a> Foresight<'a> {
         }
     }
 
-    /// A sample of each nodule, with the split that it will have; `None` where the regions of some are still to be made.
+    /// The patients of the run, each in the split that it will have. Where a cohort only grows and nobody moves, those of
+    /// earlier runs are known before the new ones; `None` where nobody is.
     ///
     /// # Errors
     ///
     /// Fails if the patients cannot be split, or a table cannot be read.
-    pub(super) fn samples(&self, scans: &Version) -> Result<Option<Vec<Sample>>, Error> {
+    pub(super) fn patients(&self) -> Result<Option<Patients>, Error> {
+        let [scans_table, rois_table, samples_table] =
+            [Table::Scans, Table::Rois, Table::Samples].map(Output::Table);
+        let scans = self.known(scans_table)?;
         if !self.options.stages.contains(&Stage::Balance) {
-            let samples = self.known(Output::Table(Table::Samples))?;
-            return Ok(samples.as_ref().map(balance::of_each_nodule).transpose()?);
+            let tables = scans.zip(self.known(samples_table)?);
+            return tables.map(|(scans, samples)| Patients::of(&scans, &samples)).transpose();
         }
-        let Some(rois) = self.known(Output::Table(Table::Rois))? else { return Ok(None) };
+        let config = &self.config.balance;
+        let all = scans.zip(self.known(rois_table)?);
+        let is_all = all.is_some();
+        let tables = match all {
+            None if self.is_growth() && balance::follows_from_ids(config) => {
+                self.store.current(scans_table)?.zip(self.store.current(rois_table)?)
+            }
+            all => all,
+        };
+        let Some((scans, rois)) = tables else { return Ok(None) };
         let inputs = [scans.clone(), rois];
-        let found = self
-            .with_task(&inputs, None, false, &|task| balance::foreseen(&self.config.balance, task));
+        let samples = self.with_task(&inputs, None, false, &|task| balance::foreseen(config, task));
         let stage = Stage::Balance;
-        found.map(Some).map_err(|error| Error::Stage { stage, source: error.into() })
+        let samples = samples.map_err(|error| Error::Stage { stage, source: error.into() })?;
+        Ok(Some(Patients { scans, samples, is_all }))
+    }
+
+    /// Whether the sources differ from those of earlier runs by new cases alone.
+    fn is_growth(&self) -> bool {
+        self.listed.as_ref().is_some_and(|listed| listed.is_growth)
     }
 
     /// Works with a task of a plan.
@@ -244,7 +263,7 @@ impl<'a> Foresight<'a> {
             max_memory: self.options.max_memory,
             plans_only: true,
             is_incomplete,
-            is_growth: self.listed.as_ref().is_some_and(|listed| listed.is_growth),
+            is_growth: self.is_growth(),
             progress: &|_| {},
         })
     }

@@ -119,7 +119,7 @@ fn decide(config: &Config, task: &Task<'_>) -> Result<Option<Vec<Value>>, Error>
 }
 
 /// Whether each unit's split follows from its id alone, whichever other units there are.
-fn follows_from_ids(config: &Config) -> bool {
+pub fn follows_from_ids(config: &Config) -> bool {
     let mut shares = config.splits.values().chain([&config.split]);
     config.assignment == AssignmentRule::Stable && shares.all(|s| s.test_lesions.is_none())
 }

@@ -136,6 +136,9 @@ fn rows_path(config: &Config, task: &Task<'_>) -> Result<Option<PathBuf>, Error>
     let [validation, learning, wanted] = rows.map(|sum| sum.to_string());
     // The baseline is chosen on the predicted nodules where there are no others.
     let has_learning = learning != RowSum::default().to_string();
+    if task.is_incomplete && !has_learning {
+        return Ok(None);
+    }
     let growing = if has_learning { learning } else { wanted };
     let is_fixed = matches!(config.probability_threshold, ProbabilityThreshold::Fixed(_));
     let weights = if is_fixed { Vec::new() } else { weights(task)? };
