@@ -9,7 +9,7 @@ pub struct Before {
     pub key: String,
     /// Models that both versions have, by id.
     pub models: Vec<BeforeAfter>,
-    /// Models that only one of them has.
+    /// Models without a nodule that both versions measured.
     pub without_pair: Vec<String>,
 }
 

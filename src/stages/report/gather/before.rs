@@ -78,9 +78,9 @@ pub(super) fn before(
             p_missing_reason: found.test.is_none().then(|| too_few_patients(MIN_PATIENTS_OF_TEST)),
         }
     };
-    Ok(Before {
-        key: key.to_owned(),
-        models: pairs.into_iter().map(of_model).collect(),
-        without_pair: models_before.symmetric_difference(&models_now).cloned().collect(),
-    })
+    let models: Vec<BeforeAfter> = pairs.into_iter().map(of_model).collect();
+    let has_pair = |id: &&String| models.iter().any(|model| model.model_id == **id);
+    let without_pair =
+        models_before.union(&models_now).filter(|id| !has_pair(id)).cloned().collect();
+    Ok(Before { key: key.to_owned(), models, without_pair })
 }

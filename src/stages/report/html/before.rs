@@ -29,7 +29,7 @@ impl ReportPage<'_> {
             ". 95% interval (resampled patients) and p (two-sided test of the mean difference, which flips the signs of whole \
              patients). The two are computed apart, and near 0.05 they may disagree: p is the test."
             @if !before.without_pair.is_empty() {
-                " Evaluated only once: " (before.without_pair.join(", ")) "."
+                " Without a nodule in both: " (before.without_pair.join(", ")) "."
             }
         };
         self.page.table(
