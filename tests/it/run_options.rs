@@ -130,6 +130,15 @@ fn a_kept_checkpoint_goes_on_and_says_so_until_it_is_trained_again() {
     // Before and after are about the same test patients.
     assert!(!before.is_empty());
     assert_eq!(scored(&growing), before);
+    // Nodules of other patients have no before.
+    let others = ["--set", "infer.splits=[\"train\"]", "--allow-training-patients"];
+    growing.json("run", &[&others[..], &["--set", &beside]].concat());
+    let report = fs_err::read(growing.store().join("report/current/report.json")).unwrap();
+    let report: Value = serde_json::from_slice(&report).unwrap();
+    assert_eq!(report["before"]["models"], json!([]));
+    assert_eq!(report["before"]["without_pair"].as_array().unwrap().len(), 2);
+    let html = fs_err::read_to_string(growing.store().join("report/current/report.html")).unwrap();
+    assert!(html.contains("Without a nodule in both: "), "no such line");
 }
 
 /// The nodules that the store's models are measured on.
