@@ -39,6 +39,9 @@ pub(super) fn write(
         writeln!(out, "training: {}", training_text(training))?;
     }
     writeln!(out, "to write: {}", writes_text(&forecast.writes))?;
+    for unchecked in &forecast.unchecked {
+        writeln!(out, "not checked: {unchecked}")?;
+    }
     for outdated in forecast.stages.iter().flat_map(|stage| &stage.outdated) {
         writeln!(out, "{outdated}")?;
     }

@@ -5,7 +5,7 @@ use super::format;
 use crate::pipeline::config::Config;
 use crate::pipeline::outdated::{Outdated, outdated};
 use crate::pipeline::runner::{self, Done};
-use crate::stages::{Stage, evaluate};
+use crate::stages::{Stage, balance, evaluate};
 use crate::tables::{Output, Summary, Table};
 use nodulus_metrics::Metric;
 use nodulus_pages::text::counted;
@@ -25,7 +25,8 @@ pub(super) fn write(
     let n_failures = runner::n_failures(store)?;
     let outdated = outdated(store)?;
     let changed = changed_settings(config, store, done)?;
-    let warnings = warnings(store)?;
+    let mut warnings = warnings(store)?;
+    warnings.extend(balance::warnings(&config.balance, store)?);
     if json {
         write_json(store, done, n_failures, &outdated, &changed, &warnings, out)?;
     } else {
@@ -66,7 +67,7 @@ fn write_text(
     warnings: &[String],
     out: &mut dyn Write,
 ) -> Result<(), Error> {
-    if done.iter().all(|stage| stage.ran.is_none() && !stage.kept) {
+    if done.iter().all(|stage| stage.ran.is_none() && !stage.kept && !stage.switched) {
         writeln!(out, "nothing to do: everything is up to date")?;
     } else {
         let head = ["stage", "time", "shards made", "rows", "failed"];
@@ -119,6 +120,7 @@ fn row(stage: &Done) -> Vec<String> {
     let time = match stage.ran {
         Some(time) => format!("{:.1} s", time.as_secs_f64()),
         None if stage.kept => "kept".to_owned(),
+        None if stage.switched => "made before, now current".to_owned(),
         None => "up to date".to_owned(),
     };
     vec![
@@ -148,6 +150,7 @@ fn write_json(
                 "n_made": stage.n_made,
                 "n_shards": stage.n_shards,
                 "kept": stage.kept,
+                "switched": stage.ran.is_none() && stage.switched,
                 "rows": stage.rows,
                 "n_failures": stage.n_failures,
             })

@@ -8,10 +8,11 @@ use super::resources;
 use crate::pipeline::Config;
 use crate::pipeline::forecast::forecast as forecast_of;
 use crate::pipeline::runner::{ChosenVersions, Options};
-use crate::stages::Stage;
+use crate::stages::{Stage, balance};
 use clap::Args;
 use nodulus_nets::Device;
 use nodulus_store::Store;
+use serde_json::json;
 use std::collections::BTreeSet;
 use std::io::Write;
 
@@ -46,11 +47,17 @@ pub(super) fn status(arguments: &StatusArguments, out: &mut dyn Write) -> Result
     let listing = |done, total| progress.count("sources", done as u64, total as u64, "");
     let forecast = forecast_of(&config, &store, &options, true, &listing)?;
     progress.clear();
+    let warnings = balance::warnings(&config.balance, &store)?;
     if arguments.json {
-        serde_json::to_writer_pretty(&mut *out, &forecast)?;
+        let mut value = serde_json::to_value(&forecast)?;
+        value["warnings"] = json!(warnings);
+        serde_json::to_writer_pretty(&mut *out, &value)?;
         writeln!(out)?;
     } else {
         forecast::write(&forecast, Columns::Outputs, out)?;
+        for warning in warnings {
+            writeln!(out, "warning: {warning}")?;
+        }
     }
     Ok(Outcome::Success)
 }

@@ -11,6 +11,7 @@ pub mod header_check;
 pub mod plan;
 pub mod outside_weights;
 pub mod preprocessing;
+mod patients;
 pub mod runner;
 pub mod experiment;
 pub mod forecast;

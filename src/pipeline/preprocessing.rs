@@ -3,10 +3,12 @@
 use super::config::Config;
 use super::outside_weights::{self, weights_file};
 use crate::stages::Stage;
+use crate::stages::crop::Window;
 use crate::stages::infer::preprocessing::{Contradiction, Preprocessing};
 use crate::stages::infer::{self, Error as InferError};
 use nodulus_nets::{self as model, Contract};
 use std::borrow::Cow;
+use std::path::Path;
 
 /// The settings of the regions cannot be settled.
 #[derive(Debug, thiserror::Error)]
@@ -68,11 +70,8 @@ pub(super) fn settled<'a>(config: &'a Config, stages: &[Stage]) -> Result<Cow<'a
         take(&mut settled, contract);
     }
     if is_predicting {
-        for cohort in config.ingest.cohorts.iter().filter(|cohort| cohort.source.has_images()) {
-            let cohorts = &config.infer.cohorts;
-            if cohorts.is_empty() || cohorts.contains(&cohort.name) {
-                check(&settled, &cohort.name, contract.as_ref())?;
-            }
+        for cohort in predicted(config) {
+            check(&settled, cohort, contract.as_ref())?;
         }
     }
     Ok(Cow::Owned(settled))
@@ -92,6 +91,27 @@ fn take(config: &mut Config, contract: &Contract) {
     }
 }
 
+/// Fails if the settings contradict the weights of a checkpoint that is kept, whatever it was kept beside.
+///
+/// # Errors
+///
+/// Fails if the settings contradict the weights and do not allow it, or the weights' description cannot be read.
+pub(super) fn check_kept(config: &Config, weights: &Path) -> Result<(), Error> {
+    let Some(contract) = model::described_contract(weights)? else { return Ok(()) };
+    for cohort in predicted(config) {
+        refuse_contradiction(config, cohort, config.crop.window(cohort), &contract)?;
+    }
+    Ok(())
+}
+
+/// The cohorts that `infer` predicts.
+fn predicted(config: &Config) -> impl Iterator<Item = &str> {
+    let chosen = &config.infer.cohorts;
+    let cohorts = config.ingest.cohorts.iter().filter(|cohort| cohort.source.has_images());
+    let names = cohorts.map(|cohort| cohort.name.as_str());
+    names.filter(|name| chosen.is_empty() || chosen.iter().any(|other| other == name))
+}
+
 fn check(config: &Config, cohort: &str, contract: Option<&Contract>) -> Result<(), Error> {
     let stated = config.crop.stated_window(cohort);
     let Some(contract) = contract else {
@@ -104,6 +124,15 @@ fn check(config: &Config, cohort: &str, contract: Option<&Contract>) -> Result<(
         let (windows, example) = (contract.windows_text(), contract.window_example());
         return Err(Error::WhichWindow { windows, example, cohort: cohort.to_owned() });
     };
+    refuse_contradiction(config, cohort, window, contract)
+}
+
+fn refuse_contradiction(
+    config: &Config,
+    cohort: &str,
+    window: Window,
+    contract: &Contract,
+) -> Result<(), Error> {
     let made = Preprocessing {
         cohort: Some(cohort),
         size: config.crop.size(),

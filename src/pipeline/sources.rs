@@ -127,10 +127,22 @@ pub fn survey(
     store: &Store,
     expected: &(dyn Fn(&ingest::Cohort) -> Option<usize> + Sync),
     progress: &dyn Fn(usize, usize),
-) -> Result<(Sources, Changes), Error> {
+) -> Result<Survey, Error> {
     let mut lists = Lists { is_survey: true, expected, ..Lists::of(store) };
     let sources = lists.hash_all(config, progress, &|_| Ok(()))?;
-    Ok((sources, lists.changes))
+    let is_new = |change: &Change| *change == Change::New;
+    let is_growth = !lists.is_any_gone && lists.changes.values().all(is_new);
+    Ok(Survey { sources, changes: lists.changes, is_growth })
+}
+
+/// The sources as a plan sees them.
+pub struct Survey {
+    /// The sources.
+    pub sources: Sources,
+    /// How they differ from what earlier runs read.
+    pub changes: Changes,
+    /// Whether they differ by new cases alone.
+    pub is_growth: bool,
 }
 
 /// A listing in progress.
@@ -139,13 +151,15 @@ struct Lists<'a> {
     is_survey: bool,
     expected: &'a (dyn Fn(&ingest::Cohort) -> Option<usize> + Sync),
     changes: Changes,
+    /// Whether a case that an earlier run read is there no longer.
+    is_any_gone: bool,
 }
 
 impl Lists<'_> {
     /// A listing of files that are all there, from what the store knows of them.
     fn of(store: &Store) -> Self {
         let (known, changes) = (Known::read(store), Changes::new());
-        Self { known, is_survey: false, expected: &|_| None, changes }
+        Self { known, is_survey: false, expected: &|_| None, changes, is_any_gone: false }
     }
 
     /// [`hash_all`](Self::hash_all), several times where the machine is at fault that something cannot be read.
@@ -244,6 +258,7 @@ impl Lists<'_> {
                 shards.extend(sharded(first.cohort.source, cases, config.shard_size));
             }
         }
+        self.is_any_gone = self.known.cases.keys().any(|id| !seen.contains(id));
         if unsaved {
             self.known.cases.retain(|id, _| seen.contains(id));
             save(&self.known)?;

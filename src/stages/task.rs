@@ -79,6 +79,8 @@ pub struct Task<'a> {
     pub plans_only: bool,
     /// Whether shards of the inputs are still to be made, and have no rows yet or old ones; only in a plan.
     pub is_incomplete: bool,
+    /// Whether new cases are all that makes the inputs incomplete: those that the store has are read and none has changed.
+    pub is_growth: bool,
     /// Receives the progress.
     pub progress: &'a (dyn Fn(Event) + Sync),
 }

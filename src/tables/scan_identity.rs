@@ -83,6 +83,15 @@ impl ScanIdentity {
     }
 }
 
+impl ScanIdentity {
+    /// What a training itself used the scan for, found by its series or image; `None` where it did not, even if it used
+    /// another scan of the patient.
+    pub fn used_by(&self, list: &TrainedOn) -> Option<TrainingUse> {
+        let of_scan = self.names().filter(|(kind, _)| *kind != IdentityKind::Patient);
+        of_scan.filter_map(|(kind, text)| list.find_own(kind, text)).min()
+    }
+}
+
 /// The identity of every scan, by cohort and series.
 ///
 /// # Errors
@@ -152,6 +161,20 @@ mod tests {
         next.inherit(&list);
         let seen = scan("v", "1.3", "j").seen_by([&next], true).unwrap().seen;
         assert!(seen.is_inherited && seen.used_for == TrainingUse::Validation);
+    }
+
+    #[test]
+    fn a_training_used_its_own_scans_and_no_later_ones_of_their_patients() {
+        let mut list = TrainedOn::new("run");
+        scan("p", "1.2", "i").add_to(&mut list, TrainingUse::Training);
+        scan("v", "1.3", "j").add_to(&mut list, TrainingUse::Validation);
+        let used = |scan: &ScanIdentity| scan.used_by(&list);
+        assert_eq!(used(&scan("renamed", "1.9", "i")), Some(TrainingUse::Training));
+        assert_eq!(used(&scan("v", "1.3", "changed")), Some(TrainingUse::Validation));
+        assert_eq!(used(&scan("p", "1.9", "x")), None);
+        let mut next = TrainedOn::new("next");
+        next.inherit(&list);
+        assert_eq!(scan("p", "1.2", "i").used_by(&next), None);
     }
 
     #[test]

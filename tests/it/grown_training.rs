@@ -71,7 +71,7 @@ fn all() -> &'static (PathBuf, BTreeMap<String, String>) {
 }
 
 /// The patients of a split.
-fn of_split(split: &str) -> Vec<&'static str> {
+pub(crate) fn of_split(split: &str) -> Vec<&'static str> {
     let found = all().1.iter().filter(|(_, of)| *of == split);
     let patients: Vec<&str> = found.map(|(patient, _)| patient.as_str()).collect();
     assert!(!patients.is_empty(), "{split}: {:?}", all().1);
@@ -79,12 +79,12 @@ fn of_split(split: &str) -> Vec<&'static str> {
 }
 
 /// A folder with some of the patients, a pipeline file and a store.
-struct Cohort {
+pub(crate) struct Cohort {
     folder: tempfile::TempDir,
 }
 
 impl Cohort {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let text = PIPELINE.replace("{{FOLDER}}", folder.path().to_str().unwrap());
         fs_err::write(folder.path().join("grown.toml"), text).unwrap();
@@ -92,32 +92,71 @@ impl Cohort {
     }
 
     /// With all patients but these.
-    fn without(held: &[&str]) -> Self {
+    pub(crate) fn without(held: &[&str]) -> Self {
         let cohort = Self::new();
         let patients = all().1.keys().filter(|patient| !held.contains(&patient.as_str()));
         patients.for_each(|patient| cohort.add(patient));
         cohort
     }
 
-    fn add(&self, patient: &str) {
-        let to = self.folder.path().join("clinical").join(patient);
-        fixture::copy(&all().0.join(patient), &to);
+    pub(crate) fn add(&self, patient: &str) {
+        self.add_to("clinical", patient, patient);
     }
 
-    fn store(&self) -> PathBuf {
+    /// Adds the files of a patient to the folder of a cohort under a name.
+    pub(crate) fn add_to(&self, cohort: &str, patient: &str, name: &str) {
+        fixture::copy(&all().0.join(patient), &self.path(cohort).join(name));
+    }
+
+    /// Adds a cohort to the pipeline file, with a folder of its name.
+    pub(crate) fn with_cohort(&self, name: &str) {
+        let path = self.path("grown.toml");
+        let root = self.path(name);
+        let cohort = format!(
+            "[[ingest.cohorts]]\nname = {name:?}\nsource = \"volumes\"\nroot = {root:?}\n\n[crop]"
+        );
+        let text = fs_err::read_to_string(&path).unwrap().replacen("[crop]", &cohort, 1);
+        fs_err::write(&path, text).unwrap();
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    pub(crate) fn store(&self) -> PathBuf {
         self.folder.path().join("store")
     }
 
-    fn json(&self, command: &str, more: &[&str]) -> Value {
+    pub(crate) fn json(&self, command: &str, more: &[&str]) -> Value {
         serde_json::from_str(
             &self.text(command, &[&["--json", "--progress", "none"], more].concat()),
         )
         .unwrap()
     }
 
-    fn text(&self, command: &str, more: &[&str]) -> String {
-        let pipeline = self.folder.path().join("grown.toml");
+    pub(crate) fn text(&self, command: &str, more: &[&str]) -> String {
+        let pipeline = self.path("grown.toml");
         fixture::run_well(&[&[command, pipeline.to_str().unwrap()], more].concat())
+    }
+
+    /// Standard output and error of a command that succeeds, with its progress in lines.
+    pub(crate) fn told(&self, command: &str, more: &[&str]) -> [String; 2] {
+        let pipeline = self.path("grown.toml");
+        let ended = fixture::run(&[&[command, pipeline.to_str().unwrap()], more].concat());
+        let told = [ended.stdout, ended.stderr].map(|text| String::from_utf8(text).unwrap());
+        assert!(ended.status.success(), "{}", told[1]);
+        told
+    }
+
+    /// The error with which a run stops, the same as that of its dry run.
+    pub(crate) fn foreseen_error(&self, more: &[&str]) -> String {
+        let pipeline = self.path("grown.toml");
+        let arguments = [&["run", pipeline.to_str().unwrap(), "--progress", "none"], more].concat();
+        let (told, _) = fixture::run_badly(&[&arguments[..], &["--dry-run"]].concat());
+        let (error, status) = fixture::run_badly(&arguments);
+        assert_eq!(status, Some(1), "{more:?}: {error}");
+        assert_eq!(told, error, "{more:?}");
+        error
     }
 
     /// The keys of the current shards of an output.
@@ -135,12 +174,12 @@ fn of_stage(json: &Value, stage: &str, pointer: &str) -> u64 {
     found.pointer(pointer).unwrap().as_u64().unwrap()
 }
 
-fn made(run: &Value, stage: &str) -> u64 {
+pub(crate) fn made(run: &Value, stage: &str) -> u64 {
     of_stage(run, stage, "/n_made")
 }
 
 /// The files and the record of each output's current version, but not of the log, which has seconds.
-fn current(store: &Path) -> BTreeMap<String, Vec<u8>> {
+pub(crate) fn current(store: &Path) -> BTreeMap<String, Vec<u8>> {
     let mut found = BTreeMap::new();
     for (name, bytes) in fixture::outputs(store) {
         let Some((output, rest)) = name.split_once('/') else { continue };

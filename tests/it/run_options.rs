@@ -115,6 +115,14 @@ fn a_kept_checkpoint_goes_on_and_says_so_until_it_is_trained_again() {
     assert_eq!(compared["key"], metrics_before.as_str());
     assert_eq!(compared["models"][0]["n_nodules"].as_u64().unwrap() as usize, before.len());
     assert_eq!(compared["without_pair"], json!([]));
+    for model in compared["models"].as_array().unwrap() {
+        // Two test patients are too few for an interval and for a test, and both say so.
+        assert_eq!(model["ci_missing_reason"], "fewer than 8 patients");
+        assert_eq!(
+            (&model["p"], &model["p_missing_reason"]),
+            (&Value::Null, &json!("fewer than 6 patients"))
+        );
+    }
     let html = fs_err::read_to_string(growing.store().join("report/current/report.html")).unwrap();
     assert!(html.contains("Mean Dice before and after, on the nodules of both"));
     assert_eq!(run["outdated"], json!([]));
@@ -122,6 +130,15 @@ fn a_kept_checkpoint_goes_on_and_says_so_until_it_is_trained_again() {
     // Before and after are about the same test patients.
     assert!(!before.is_empty());
     assert_eq!(scored(&growing), before);
+    // Nodules of other patients have no before.
+    let others = ["--set", "infer.splits=[\"train\"]", "--allow-training-patients"];
+    growing.json("run", &[&others[..], &["--set", &beside]].concat());
+    let report = fs_err::read(growing.store().join("report/current/report.json")).unwrap();
+    let report: Value = serde_json::from_slice(&report).unwrap();
+    assert_eq!(report["before"]["models"], json!([]));
+    assert_eq!(report["before"]["without_pair"].as_array().unwrap().len(), 2);
+    let html = fs_err::read_to_string(growing.store().join("report/current/report.html")).unwrap();
+    assert!(html.contains("Without a nodule in both: "), "no such line");
 }
 
 /// The nodules that the store's models are measured on.

@@ -97,6 +97,12 @@ impl KeyedSet {
         let digest: [u8; 32] = mac.finalize().into_bytes().into();
         std::array::from_fn(|n| digest[n])
     }
+
+    fn find(&self, kind: IdentityKind, text: &str) -> Option<TrainingUse> {
+        let hash = self.hash(kind, text);
+        let uses = [TrainingUse::Training, TrainingUse::Validation];
+        uses.into_iter().find(|used_for| self.groups[group(*used_for, kind)].contains(&hash))
+    }
 }
 
 fn with_key(key: &[u8]) -> Hmac<Sha256> {
@@ -136,13 +142,15 @@ impl TrainedOn {
     /// What a patient, series or image was used for; `None` where it is not in the list.
     pub fn find(&self, kind: IdentityKind, text: &str) -> Option<SeenIdentity> {
         let of_set = |(n, set): (usize, &KeyedSet)| {
-            let hash = set.hash(kind, text);
-            let uses = [TrainingUse::Training, TrainingUse::Validation];
-            let used_for =
-                uses.into_iter().find(|u| set.groups[group(*u, kind)].contains(&hash))?;
-            Some(SeenIdentity { used_for, is_inherited: n > 0 })
+            Some(SeenIdentity { used_for: set.find(kind, text)?, is_inherited: n > 0 })
         };
         self.sets.iter().enumerate().filter_map(of_set).min()
+    }
+
+    /// What the training itself used a patient, series or image for; `None` where only weights that it started from did, or
+    /// none.
+    pub fn find_own(&self, kind: IdentityKind, text: &str) -> Option<TrainingUse> {
+        self.sets.first()?.find(kind, text)
     }
 
     /// The file's bytes.
@@ -281,6 +289,8 @@ mod tests {
         assert_eq!(next.find(Patient, "p1"), Some(seen(Training, true)));
         assert_eq!(next.find(Patient, "p2"), Some(seen(Validation, true)));
         assert_eq!(next.n_own(Validation, Patient), 1);
+        assert_eq!(next.find_own(Patient, "p1"), Some(Validation));
+        assert_eq!(next.find_own(Patient, "p2"), None);
         assert_ne!(next.sets[0].hash(Patient, "p1"), next.sets[1].hash(Patient, "p1"));
     }
 

@@ -170,7 +170,7 @@ fn check_initial(
     let is_of_a_fold = |sample: &Sample| infer::is_of_a_fold(&config.infer, sample);
     let is_of_a_fold: Option<&dyn Fn(&Sample) -> bool> =
         if has_folds { Some(&is_of_a_fold) } else { None };
-    train::check_initial(&file, &scans, &samples, is_of_a_fold)
+    train::check_initial(&file, &scans, samples.rows(), is_of_a_fold)
         .map_err(|source| Error::Initial { row: row.name.clone(), source })
 }
 

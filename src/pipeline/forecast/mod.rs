@@ -2,6 +2,8 @@
 
 mod cohorts;
 mod needs;
+mod patients;
+mod reasons;
 mod state;
 mod step;
 mod training;
@@ -36,6 +38,8 @@ pub struct Forecast {
     pub training: Option<Training>,
     /// What would be written.
     pub writes: Writes,
+    /// What the plan cannot tell, and the run may fail for.
+    pub unchecked: Vec<String>,
 }
 
 /// What a run would do in a stage, and the stage's current outputs.
@@ -79,16 +83,16 @@ pub fn forecast(
     let (mut cohorts, mut found) = (Vec::new(), None);
     if options.stages.contains(&Stage::Ingest) {
         let expected = expected_cases(config, store)?;
-        let (listed, changes) = sources::survey(&config.ingest, store, &expected, progress)?;
+        let listed = sources::survey(&config.ingest, store, &expected, progress)?;
         let is_expected = |name: &str| {
             let cohort = config.ingest.cohorts.iter().find(|cohort| cohort.name == name);
             cohort.is_some_and(|cohort| expected(cohort).is_some())
         };
-        cohorts = cohorts::counted(&listed, &changes, &is_expected);
-        found = Some(step::Listed { sources: listed, changes });
+        cohorts = cohorts::counted(&listed.sources, &listed.changes, &is_expected);
+        found = Some(listed);
     }
     let config = &*settled(config, options.stages)?;
-    runner::check_weights(config, options.stages)?;
+    runner::check_weights(config, store, options)?;
     let mut foresight = Foresight::new(config, store, options, !is_every_stage);
     foresight.listed = found;
     foresight.is_estimate = cohorts.iter().any(|cohort| cohort.is_to_be_written);
@@ -135,8 +139,13 @@ pub fn forecast(
         }
         stages.push(found);
     }
+    let unchecked = if is_every_stage {
+        Vec::new()
+    } else {
+        patients::check(config, options.stages, &foresight, training.as_ref())?
+    };
     let writes = Writes::of(store, &stages, working_bytes);
-    Ok(Forecast { cohorts, stages, training, writes })
+    Ok(Forecast { cohorts, stages, training, writes, unchecked })
 }
 
 /// The number of cases of a cohort that is part of the pipeline file's synthetic one, as long as that is not written yet.

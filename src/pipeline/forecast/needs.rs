@@ -41,10 +41,10 @@ impl Writes {
 pub fn check_room(store: &Store, writes: &Writes) -> Result<(), Error> {
     let Writes { bytes, working_bytes, unknown, free_bytes } = writes;
     let needed = bytes.saturating_add(*working_bytes);
+    let store = || store.root().to_owned();
     match *free_bytes {
-        Some(free) if needed > free || (free == 0 && !unknown.is_empty()) => {
-            Err(Error::NoRoom { store: store.root().to_owned(), needed, free })
-        }
+        Some(free) if needed > free => Err(Error::NoRoom { store: store(), needed, free }),
+        Some(0) if !unknown.is_empty() => Err(Error::DiskFull { store: store() }),
         _ => Ok(()),
     }
 }
@@ -102,6 +102,14 @@ mod tests {
         let error = check(5 << 20, &[], Some(3 << 20)).unwrap_err().to_string();
         assert!(error.contains("about 5.5 MiB are to be written and 3.0 MiB are free"), "{error}");
         assert!(error.contains("`nodulus gc --store "), "{error}");
-        check(0, &[Stage::Ingest], Some(0)).unwrap_err();
+        // No size is told where none is known.
+        let nothing = |unknown: &[Stage]| {
+            let unknown = unknown.to_vec();
+            check_room(&store, &Writes { bytes: 0, working_bytes: 0, unknown, free_bytes: Some(0) })
+        };
+        nothing(&[]).unwrap();
+        let error = nothing(&[Stage::Ingest]).unwrap_err().to_string();
+        assert!(error.contains(" is full: nothing can be written"), "{error}");
+        assert!(!error.contains("0 B"), "{error}");
     }
 }

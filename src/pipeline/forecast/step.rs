@@ -1,22 +1,25 @@
 //! Foresees one step of a stage: which shards are to be made, given what the steps before it would make.
 
+use super::reasons::reasons;
 use super::training;
 use crate::pipeline::config::Config;
 use crate::pipeline::outside_weights::outside_weights;
+use crate::pipeline::patients::Patients;
 use crate::pipeline::plan::{self, Step};
 use crate::pipeline::runner::{self, Error, Options};
-use crate::pipeline::sources::{Change, Changes};
+use crate::pipeline::sources::{Change, Survey};
 use crate::stages::ingest::{SourceCase, Sources};
-use crate::stages::{Places, Stage, Task};
-use crate::tables::{Output, SOURCES};
+use crate::stages::{Places, Stage, Task, balance};
+use crate::tables::{Output, Table};
 use nodulus_nets::Device;
-use nodulus_store::{Job, JobSpec, Manifest, OutputSpec, ShardInput, Store, Version};
+use nodulus_store::{Job, JobSpec, OutputSpec, Store, Version};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 /// What becomes of a shard's content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Fate {
+pub(super) enum Fate {
     /// It exists and stays.
     Stays,
     /// The shard may be made, or is made and may get the content that it has.
@@ -69,18 +72,12 @@ pub(super) struct StepForecast {
     pub(super) waits_for: Vec<Stage>,
 }
 
-/// The sources, and how they differ from what earlier runs listed.
-pub(super) struct Listed {
-    pub(super) sources: Sources,
-    pub(super) changes: Changes,
-}
-
 /// What is foreseen of the steps so far.
 pub(super) struct Foresight<'a> {
     config: &'a Config,
     store: &'a Store,
     options: &'a Options<'a>,
-    pub(super) listed: Option<Listed>,
+    pub(super) listed: Option<Survey>,
     /// Whether some source files are still to be written.
     pub(super) is_estimate: bool,
     /// Whether stages are asked if the settings allow what their inputs are.
@@ -192,6 +189,85 @@ impl<'a> Foresight<'a> {
         Ok(found)
     }
 
+    /// The version that an output will have, where its rows exist already.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the store's records cannot be read.
+    pub(super) fn known(&self, output: Output) -> Result<Option<Version>, Error> {
+        let of_output = |version: &&Version| version.output() == output.into();
+        match self.made.iter().rev().find(of_output) {
+            None => Ok(self.store.current(output)?),
+            Some(version) => {
+                let fates = self.fates.get(output.name()).into_iter().flatten();
+                Ok(fates.into_iter().all(|fate| *fate == Fate::Stays).then(|| version.clone()))
+            }
+        }
+    }
+
+    /// The patients of the run, each in the split that it will have. Where a cohort only grows and nobody moves, those of
+    /// earlier runs are known before the new ones; `None` where nobody is.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the patients cannot be split, or a table cannot be read.
+    pub(super) fn patients(&self) -> Result<Option<Patients>, Error> {
+        let [scans_table, rois_table, samples_table] =
+            [Table::Scans, Table::Rois, Table::Samples].map(Output::Table);
+        let scans = self.known(scans_table)?;
+        if !self.options.stages.contains(&Stage::Balance) {
+            let tables = scans.zip(self.known(samples_table)?);
+            return tables.map(|(scans, samples)| Patients::of(&scans, &samples)).transpose();
+        }
+        let config = &self.config.balance;
+        let all = scans.zip(self.known(rois_table)?);
+        let is_all = all.is_some();
+        let tables = match all {
+            None if self.is_growth() && balance::follows_from_ids(config) => {
+                self.store.current(scans_table)?.zip(self.store.current(rois_table)?)
+            }
+            all => all,
+        };
+        let Some((scans, rois)) = tables else { return Ok(None) };
+        let inputs = [scans.clone(), rois];
+        let samples = self.with_task(&inputs, None, false, &|task| balance::foreseen(config, task));
+        let stage = Stage::Balance;
+        let samples = samples.map_err(|error| Error::Stage { stage, source: error.into() })?;
+        Ok(Some(Patients { scans, samples, is_all }))
+    }
+
+    /// Whether the sources differ from those of earlier runs by new cases alone.
+    fn is_growth(&self) -> bool {
+        self.listed.as_ref().is_some_and(|listed| listed.is_growth)
+    }
+
+    /// Works with a task of a plan.
+    fn with_task<T>(
+        &self,
+        inputs: &[Version],
+        weights: Option<&Path>,
+        is_incomplete: bool,
+        work: &dyn Fn(&Task<'_>) -> T,
+    ) -> T {
+        let none = Sources::default();
+        let roots = runner::roots(self.config);
+        work(&Task {
+            store: self.store,
+            inputs,
+            sources: self.sources().unwrap_or(&none),
+            places: &|| Ok(Places::default()),
+            roots: &roots,
+            tolerances: self.config.ingest.reading(),
+            weights,
+            device: &Device::Cpu,
+            max_memory: self.options.max_memory,
+            plans_only: true,
+            is_incomplete,
+            is_growth: self.is_growth(),
+            progress: &|_| {},
+        })
+    }
+
     /// The sources; none where ingest does not run.
     pub(super) fn sources(&self) -> Option<&Sources> {
         self.listed.as_ref().map(|listed| &listed.sources)
@@ -218,28 +294,15 @@ impl<'a> Foresight<'a> {
         is_incomplete: bool,
     ) -> Result<(JobSpec, bool), Error> {
         let config = self.config;
-        let none = Sources::default();
-        let roots = runner::roots(config);
         let weights = outside_weights(config, stage)?;
-        let task = Task {
-            store: self.store,
-            inputs,
-            sources: self.sources().unwrap_or(&none),
-            places: &|| Ok(Places::default()),
-            roots: &roots,
-            tolerances: config.ingest.reading(),
-            weights: weights.as_ref().map(|(path, _)| path.as_path()),
-            device: &Device::Cpu,
-            max_memory: self.options.max_memory,
-            plans_only: true,
-            is_incomplete,
-            progress: &|_| {},
-        };
-        if self.is_checked && !is_incomplete {
-            runner::check(config, stage, step, &task)?;
-        }
-        let weights = weights.as_ref().map(|(_, input)| input.clone());
-        if let Some(spec) = runner::job_spec(config, stage, step, &task, weights.clone())? {
+        let (path, weights) = weights.unzip();
+        let spec = self.with_task(inputs, path.as_deref(), is_incomplete, &|task| {
+            if self.is_checked && !is_incomplete {
+                runner::check(config, stage, step, task)?;
+            }
+            runner::job_spec(config, stage, step, task, weights.clone())
+        });
+        if let Some(spec) = spec? {
             return Ok((spec, true));
         }
         let settings = |source| Error::Settings { stage, source };
@@ -356,46 +419,6 @@ impl Work {
             Self::Pending | Self::New => Fate::Changes,
         }
     }
-}
-
-/// How an output differs from what would be made, and which inputs will differ. `contents` is what it was made from, where
-/// that is some rows of its inputs alone.
-fn reasons(
-    made: &Manifest,
-    wanted: &JobSpec,
-    fates: &BTreeMap<&str, Fate>,
-    contents: Option<&[ShardInput]>,
-) -> Vec<String> {
-    let mut reasons = plan::changed_work(made, wanted);
-    let changed = plan::changed_inputs(made, wanted);
-    for input in &wanted.inputs {
-        let name = plan::in_words(&input.name);
-        let plural = if input.name == SOURCES || name.ends_with('s') { "" } else { "s" };
-        let reason = match fates.get(&*input.name) {
-            Some(Fate::Changes) => format!("{name} change{plural}"),
-            Some(Fate::MayChange) => format!("{name} may change"),
-            _ if contents.is_some() && !input.is_from_outside() => continue,
-            _ if changed.contains(&input.name) => format!("{name} changed"),
-            _ => continue,
-        };
-        if !reasons.contains(&reason) {
-            reasons.push(reason);
-        }
-    }
-    // What is still to be made has no rows to compare.
-    let is_known = fates.values().all(|fate| *fate == Fate::Stays);
-    for made in contents.into_iter().flatten().filter(|_| is_known) {
-        let of_shard = wanted.shards.iter().flat_map(|shard| &shard.inputs);
-        let differs = |input: &ShardInput| {
-            input.name == made.name && input.content_sha256 != made.content_sha256
-        };
-        let reason = format!("{} changed", made.name);
-        if of_shard.into_iter().any(differs) && !reasons.contains(&reason) {
-            reasons.push(reason);
-        }
-    }
-    reasons.extend(plan::other_inputs(made, wanted));
-    reasons
 }
 
 /// Bytes of a number of shards of these outputs, by the mean of the shards there are.

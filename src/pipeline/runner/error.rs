@@ -113,6 +113,15 @@ pub enum Error {
         /// Whether the program itself is at fault in one of them.
         is_bug: bool,
     },
+    /// The disk is full, and nothing is known of what a run would write.
+    #[error(
+        "the disk of store `{store}` is full: nothing can be written to it; free some space, as with `nodulus gc --store {store}`, \
+         or choose another disk with `--store`"
+    )]
+    DiskFull {
+        /// The store.
+        store: PathBuf,
+    },
     /// A stage did not commit all shards.
     #[error("{stage} ended before all of its shards were made; run it again to go on")]
     Undone {

@@ -5,6 +5,7 @@ mod prepare;
 
 use super::config::Config;
 use super::outside_weights::outside_weights;
+use super::patients::Patients;
 use super::plan::{self, Step};
 use super::preprocessing::settled;
 use super::sources;
@@ -53,6 +54,8 @@ pub struct Done {
     pub n_shards: usize,
     /// Whether the outputs stayed because the user wanted so, although they would be made anew.
     pub kept: bool,
+    /// Whether outputs that existed already became the current ones in place of others.
+    pub switched: bool,
     /// Rows of its first output.
     pub rows: u64,
     /// Number of cases that failed.
@@ -93,7 +96,7 @@ pub fn run(
     progress: &(dyn Fn(RunEvent) + Sync),
 ) -> Result<Vec<Done>, Error> {
     let config = &*settled(config, options.stages)?;
-    check_weights(config, options.stages)?;
+    check_weights(config, store, options)?;
     let mut run = Run { config, store, options, progress, made: Vec::new(), sources: None };
     let mut done = Vec::new();
     for &stage in options.stages {
@@ -102,8 +105,16 @@ pub fn run(
             run.sources = Some(sources::list(&config.ingest, store, &listing)?);
         }
         let begun = Instant::now();
-        let mut end =
-            Done { stage, ran: None, n_made: 0, n_shards: 0, kept: false, rows: 0, n_failures: 0 };
+        let mut end = Done {
+            stage,
+            ran: None,
+            n_made: 0,
+            n_shards: 0,
+            kept: false,
+            switched: false,
+            rows: 0,
+            n_failures: 0,
+        };
         for step in Step::of(stage) {
             run.step(stage, step, &mut end)?;
         }
@@ -146,6 +157,7 @@ impl Run<'_> {
             max_memory: self.options.max_memory,
             plans_only: self.options.keep.contains(&stage),
             is_incomplete: false,
+            is_growth: false,
             progress: &report,
         };
         check(self.config, stage, step, &task)?;
@@ -178,6 +190,9 @@ impl Run<'_> {
             if step == Step::Shards {
                 (self.progress)(RunEvent::Begin(stage));
             }
+            if stage == Stage::Train {
+                self.check_training(&task)?;
+            }
             step.run(stage)(self.config, &task, &job)
                 .map_err(|source| Error::Stage { stage, source })?;
         }
@@ -194,11 +209,23 @@ impl Run<'_> {
         if let (Step::Shards, Some(first)) = (step, versions.first()) {
             end.rows = first.manifest.rows;
         }
+        let current = before.iter().flatten().map(|version| &version.manifest.key);
+        end.switched |= !current.eq(versions.iter().map(|version| &version.manifest.key));
         for version in versions {
             end.n_failures += version.manifest.n_failures();
             self.made.push(version);
         }
         Ok(())
+    }
+
+    /// Fails if a training would be in vain, for the patients that it has or those that are predicted afterwards.
+    fn check_training(&self, task: &Task<'_>) -> Result<(), Error> {
+        let read = |table| {
+            let source = |error: crate::tables::Error| error.into();
+            task.table(table).map_err(|e| Error::Stage { stage: Stage::Train, source: source(e) })
+        };
+        let (scans, samples) = (read(Table::Scans)?, read(Table::Samples)?);
+        Patients::of(scans, samples)?.check_training(self.config, self.options.stages)
     }
 
     /// Goes on with the current outputs of a step as they are.

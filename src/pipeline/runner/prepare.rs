@@ -1,10 +1,10 @@
 //! What a step starts from: its inputs, weights and job.
 
-use super::{ChosenVersions, Error};
+use super::{ChosenVersions, Error, Options};
 use crate::pipeline::config::Config;
 use crate::pipeline::outside_weights::outside_weights;
 use crate::pipeline::plan::{self, Step};
-use crate::pipeline::sources;
+use crate::pipeline::{patients, preprocessing, sources};
 use crate::stages::ingest::Sources;
 use crate::stages::{Places, Stage, StageError, Task, infer, train};
 use crate::tables::Output;
@@ -125,17 +125,25 @@ pub(in crate::pipeline) fn check(
     }
 }
 
-/// Fails if `infer` has no weights, or weights from outside the store that stages read cannot be loaded, before any stage works
-/// for hours.
+/// Fails if `infer` has no weights, the settings exclude what a stage needs, or weights that stages read cannot be loaded or were
+/// trained on other regions, before any stage works for hours.
 ///
 /// # Errors
 ///
-/// Fails if nothing gives `infer` its weights, a file cannot be read, or its network cannot be loaded.
-pub(in crate::pipeline) fn check_weights(config: &Config, stages: &[Stage]) -> Result<(), Error> {
+/// Fails if nothing gives `infer` its weights, a file cannot be read, its network cannot be loaded, or the settings contradict
+/// each other or a checkpoint that is kept.
+pub(in crate::pipeline) fn check_weights(
+    config: &Config,
+    store: &Store,
+    options: &Options<'_>,
+) -> Result<(), Error> {
+    let stages = options.stages;
     if stages.contains(&Stage::Infer) && config.train.is_none() && config.infer.checkpoint.is_none()
     {
         return Err(Error::NoWeights);
     }
+    let is_kept = options.keep.contains(&Stage::Train);
+    patients::check_settings(config, stages, stages.contains(&Stage::Train) && !is_kept)?;
     for &stage in stages {
         let Some((file, _)) = outside_weights(config, stage)? else { continue };
         let checked = match (stage, &config.train) {
@@ -145,7 +153,21 @@ pub(in crate::pipeline) fn check_weights(config: &Config, stages: &[Stage]) -> R
         };
         checked.map_err(|source| Error::Stage { stage, source })?;
     }
+    if is_kept && stages.contains(&Stage::Infer) && config.infer.checkpoint.is_none() {
+        check_kept(config, store)?;
+    }
     Ok(())
+}
+
+/// Fails if the checkpoint that is kept cannot predict, or was trained on regions that are made otherwise. Without one, the
+/// run says so where it would keep it.
+fn check_kept(config: &Config, store: &Store) -> Result<(), Error> {
+    let Some(checkpoint) = store.current(Output::Checkpoint)? else { return Ok(()) };
+    let stage = Stage::Infer;
+    let file = infer::stored_file(&config.infer, &checkpoint)
+        .map_err(|error| Error::Stage { stage, source: error.into() })?;
+    infer::check_weights(&config.infer, &file).map_err(|source| Error::Stage { stage, source })?;
+    Ok(preprocessing::check_kept(config, &file)?)
 }
 
 /// The stage that writes an output; `failures` come from every stage.

@@ -43,8 +43,9 @@ pub fn assign(
         let seed = config.seed.to_string();
         let order = lowest_hash(id, unit, |name| hash::sha256_parts([&seed, name]));
         for (cohort, n_lesions) in &unit.n_lesions {
-            let names = &unit.names;
-            let candidate = Candidate { order: order.clone(), id, names, n_lesions: *n_lesions };
+            let (names, series) = (&unit.names, &unit.series);
+            let candidate =
+                Candidate { order: order.clone(), id, names, n_lesions: *n_lesions, series };
             cohorts.entry(cohort).or_default().push(candidate);
         }
     }
@@ -134,11 +135,13 @@ struct Candidate<'a> {
     id: &'a str,
     names: &'a BTreeSet<String>,
     n_lesions: usize,
+    series: &'a BTreeSet<String>,
 }
 
 impl Candidate<'_> {
     fn is_on(&self, list: &BTreeSet<String>) -> bool {
-        list.contains(self.id) || self.names.iter().any(|name| list.contains(name))
+        let mut names = self.names.iter().chain(self.series);
+        list.contains(self.id) || names.any(|name| list.contains(name))
     }
 }
 
@@ -337,6 +340,23 @@ mod tests {
         assert_eq!(frozen["c"], before);
         let after = tests(assign(&config, &lesions(0..90), &mut frozen).unwrap());
         assert_eq!(after, before);
+    }
+
+    #[test]
+    fn who_gets_a_name_stays_on_a_frozen_list() {
+        let config = test_lesions(1);
+        let unit = |name: &str| Unit {
+            names: BTreeSet::from([name.to_owned()]),
+            series: BTreeSet::from(["1.1".to_owned()]),
+            n_lesions: BTreeMap::from([("c".to_owned(), 1)]),
+            ..Unit::default()
+        };
+        let mut frozen = FrozenTests::new();
+        for name in ["1.1", "LIDC-1"] {
+            let units = BTreeMap::from([(name.to_owned(), unit(name))]);
+            assert_eq!(assign(&config, &units, &mut frozen).unwrap()[name].split, Split::Test);
+        }
+        assert!(frozen["c"].contains("1.1"));
     }
 
     proptest! {

@@ -1,6 +1,6 @@
 //! Digests of samples by cohort, split and fold, so that what is made from some patients alone depends on no others.
 
-use super::Error;
+use super::{Error, scans_of};
 use crate::stages::Task;
 use crate::tables::{Sample, Scan, Table};
 use nodulus_store::{RowSum, Version, hash};
@@ -49,6 +49,15 @@ pub(super) fn of_shard(
     samples: &[Sample],
     nodules: &BTreeMap<String, String>,
 ) -> Result<BTreeMap<String, String>, Error> {
+    let sums = of_groups(scans, samples, nodules)?.into_iter();
+    sums.map(|(group, sum)| Ok((group.name()?, sum.to_string()))).collect()
+}
+
+fn of_groups(
+    scans: &[Scan],
+    samples: &[Sample],
+    nodules: &BTreeMap<String, String>,
+) -> Result<BTreeMap<Group, RowSum>, Error> {
     let mut rows: BTreeMap<(&str, &str), String> = BTreeMap::new();
     for scan in scans {
         let row = Scan { path: None, annotation_paths: Vec::new(), ..scan.clone() };
@@ -70,7 +79,7 @@ pub(super) fn of_shard(
         let scan = hash::sha256_parts(parts.iter().map(String::as_str));
         sums.entry(group).or_default().add(&scan);
     }
-    sums.into_iter().map(|(group, sum)| Ok((group.name()?, sum.to_string()))).collect()
+    Ok(sums)
 }
 
 /// The digest of each group of all samples, as the shards' records have them.
@@ -102,6 +111,41 @@ pub(in crate::stages) fn digests(task: &Task<'_>) -> Result<BTreeMap<Group, RowS
                 return Err(Error::Digest { name, digest });
             };
             sums.entry(group).or_default().merge(sum);
+        }
+    }
+    Ok(sums)
+}
+
+/// The digests of chosen scans, each as a sum over those of which some samples are chosen: one sum for each choice.
+///
+/// METHOD: where all scans of a group are chosen, the sum is the group's own.
+///
+/// # Errors
+///
+/// Fails if a table cannot be read, or `rois` has no digests of its nodules.
+pub(in crate::stages) fn digests_of<const N: usize>(
+    scans: &Version,
+    rois: &Version,
+    samples: &Version,
+    is_chosen: &dyn Fn(&Sample) -> [bool; N],
+) -> Result<[RowSum; N], Error> {
+    let mut sums = [RowSum::default(); N];
+    for shard in 0..samples.manifest.n_shards() {
+        let mut chosen: [Vec<Sample>; N] = std::array::from_fn(|_| Vec::new());
+        for batch in samples.shard_rows::<Sample>(shard) {
+            for sample in batch? {
+                for (chosen, is_chosen) in chosen.iter_mut().zip(is_chosen(&sample)) {
+                    chosen.extend(is_chosen.then(|| sample.clone()));
+                }
+            }
+        }
+        if chosen.iter().all(Vec::is_empty) {
+            continue;
+        }
+        let scans = scans_of(scans, shard)?;
+        let nodules = rois.shard_record(shard)?.digests;
+        for (sum, chosen) in sums.iter_mut().zip(chosen) {
+            of_groups(&scans, &chosen, &nodules)?.into_values().for_each(|rows| sum.merge(rows));
         }
     }
     Ok(sums)

@@ -16,6 +16,19 @@ pub enum Error {
         /// Number of lesions of the cohort.
         found: usize,
     },
+    /// One image lies under the names of two patients.
+    #[error(
+        "{one} and {other} have the same image{more}: one person under two names could be learnt from and tested; leave one of \
+         them out, or give both the same patient id"
+    )]
+    SharedImage {
+        /// The first scan.
+        one: String,
+        /// The other scan.
+        other: String,
+        /// How many more there are; often empty.
+        more: String,
+    },
     /// A row has no JSON form, which its digest is made from.
     #[error("a row cannot be written as JSON")]
     Json(#[from] serde_json::Error),

@@ -4,26 +4,31 @@ pub(super) mod config;
 mod error;
 mod assign;
 mod digests;
+mod frozen;
+mod nodule_samples;
 mod nnunet_splits;
 mod reached;
+mod same_image;
 mod units;
 
 pub use assign::{Assignment, FrozenTests, assign};
 pub use config::{AssignmentRule, Config, FoldsFrom, Shares};
-pub(in crate::stages) use digests::{Group, digests};
+pub(in crate::stages) use digests::{Group, digests, digests_of};
 pub use error::Error;
+pub use frozen::warnings;
 pub use nnunet_splits::{FoldCases, TwoFolds, nnunet_splits};
+pub use nodule_samples::of_each_nodule;
+use nodule_samples::samples_of_nodules;
 pub use units::{Lesion, ScanSubset, Subsets, Unit, UnitError, Units, luna16_subset, units};
 
 use crate::stages::spec::StageSpec;
 use crate::stages::task::{Event, Task};
 use crate::tables::{Output, Role, Sample, Scan, Split, Table};
-use nodulus_store::{FailedCase, Job, Version, hash};
+use nodulus_store::{FailedCase, Job, Version};
 use reached::{Reached, wanted};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
 
 /// The stage.
 pub const SPEC: StageSpec = StageSpec {
@@ -87,6 +92,13 @@ fn decide(config: &Config, task: &Task<'_>) -> Result<Option<Vec<Value>>, Error>
         return Ok(None);
     }
     let (splits, lesions) = splits(config, task)?;
+    let frozen =
+        if task.plans_only { FrozenTests::new() } else { frozen::read(config, task.store)? };
+    if !frozen.is_empty() {
+        for line in frozen::gone(config, &frozen, &samples_of_nodules(config, &splits, &lesions)) {
+            (task.progress)(Event::Note(format!("warning: {line}")));
+        }
+    }
     let n_shards = task.table(Table::Rois)?.manifest.n_shards();
     let mut units: Vec<BTreeMap<&str, Value>> = vec![BTreeMap::new(); n_shards];
     for (nodule_id, (shard, _)) in &lesions {
@@ -107,7 +119,7 @@ fn decide(config: &Config, task: &Task<'_>) -> Result<Option<Vec<Value>>, Error>
 }
 
 /// Whether each unit's split follows from its id alone, whichever other units there are.
-fn follows_from_ids(config: &Config) -> bool {
+pub fn follows_from_ids(config: &Config) -> bool {
     let mut shares = config.splits.values().chain([&config.split]);
     config.assignment == AssignmentRule::Stable && shares.all(|s| s.test_lesions.is_none())
 }
@@ -132,29 +144,15 @@ fn splits(config: &Config, task: &Task<'_>) -> Result<(Splits, Lesions), Error> 
             }
         }
     }
+    same_image::check(task.table(Table::Scans)?, lesions.values().map(|(_, lesion)| lesion))?;
     let units = units(config, lesions.iter().map(|(id, (_, lesion))| (id, lesion)), &subsets);
-    let path = frozen_path(config)?;
-    let before: FrozenTests = task.store.read_record(&path)?.unwrap_or_default();
+    let before = frozen::read(config, task.store)?;
     let mut frozen = before.clone();
     let assigned = assign(config, &units.units, &mut frozen)?;
     if frozen != before && !task.plans_only {
-        task.store.write_record(&path, &frozen)?;
+        frozen::write(config, task.store, &frozen)?;
     }
     Ok((Splits { units, assigned }, lesions))
-}
-
-/// Path of the frozen lists of test units, in the store: one for each way to choose them.
-fn frozen_path(config: &Config) -> Result<PathBuf, Error> {
-    let how: BTreeMap<&str, Option<usize>> = config
-        .splits
-        .iter()
-        .map(|(cohort, shares)| (cohort.as_str(), shares.test_lesions))
-        .chain([("", config.split.test_lesions)])
-        .collect();
-    let key = hash::key(&json!([config.seed, config.split_by, how])).map_err(|source| {
-        nodulus_store::Error::Record { path: PathBuf::from("balance"), source }
-    })?;
-    Ok(Path::new(Table::Samples.name()).join("frozen").join(format!("{key}.json")))
 }
 
 /// A line for each split that has a share of a cohort's patients and none of its units.
@@ -179,26 +177,6 @@ fn empty_splits(config: &Config, splits: &Splits) -> Vec<String> {
         }
     }
     lines
-}
-
-/// A line for each cohort whose frozen list of test patients has fewer lesions left than the settings ask for.
-fn short_tests(config: &Config, splits: &Splits) -> Vec<String> {
-    let mut found: BTreeMap<&str, usize> = BTreeMap::new();
-    for (id, unit) in &splits.units.units {
-        let is_test = splits.assigned.get(id).is_some_and(|found| found.split == Split::Test);
-        for (cohort, n_lesions) in &unit.n_lesions {
-            *found.entry(cohort).or_default() += if is_test { *n_lesions } else { 0 };
-        }
-    }
-    let short = found.into_iter().filter_map(|(cohort, n_found)| {
-        let shares = config.splits.get(cohort).copied().unwrap_or(config.split);
-        let wanted = shares.test_lesions.filter(|wanted| n_found < *wanted)?;
-        Some(format!(
-            "cohort `{cohort}` has {n_found} test lesions left of the {wanted} of `test_lesions`: scans or nodules of its \
-             frozen list are gone"
-        ))
-    });
-    short.collect()
 }
 
 /// Chooses the samples of every pending shard.
@@ -231,11 +209,20 @@ pub fn run(config: &Config, task: &Task<'_>, job: &Job) -> Result<(), Error> {
         task.cases(n + 1, total);
     }
     (task.progress)(Event::Note(reached.to_string()));
-    let lines = empty_splits(config, &splits).into_iter().chain(short_tests(config, &splits));
-    for line in lines.chain(splits.units.of_several_subsets()) {
+    for line in empty_splits(config, &splits).into_iter().chain(splits.units.of_several_subsets()) {
         (task.progress)(Event::Note(line));
     }
     Ok(())
+}
+
+/// A sample of each nodule with regions, with its split and fold, as [`run`] would make them; for a plan.
+///
+/// # Errors
+///
+/// As [`run`].
+pub fn foreseen(config: &Config, task: &Task<'_>) -> Result<Vec<Sample>, Error> {
+    let (splits, lesions) = splits(config, task)?;
+    Ok(samples_of_nodules(config, &splits, &lesions))
 }
 
 fn slices(rois: &Version, shard: usize) -> Result<Vec<Slice>, nodulus_store::Error> {

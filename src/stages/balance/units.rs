@@ -23,6 +23,8 @@ pub struct Lesion {
 pub struct Unit {
     /// Names that its split follows from: a nodule's id, or the ids of a person's patients.
     pub names: BTreeSet<String>,
+    /// Its series. One may have been the name of the person as long as no file named another.
+    pub series: BTreeSet<String>,
     /// Number of its nodules, by cohort.
     pub n_lesions: BTreeMap<String, usize>,
     /// LUNA16's subsets that its scans lie in, of which the lowest is its fold; often empty.
@@ -74,6 +76,7 @@ pub fn units<'a>(
             names: names.iter().map(|name| (*name).to_owned()).collect(),
             ..Unit::default()
         });
+        unit.series.insert(lesion.series_instance_uid.clone());
         *unit.n_lesions.entry(lesion.cohort.clone()).or_default() += 1;
         if config.folds_from == FoldsFrom::Subsets && subsets.cohorts.contains(&lesion.cohort) {
             let key = (lesion.cohort.clone(), lesion.series_instance_uid.clone());
@@ -110,7 +113,7 @@ impl Units {
 ///
 /// METHOD: the UID of a series stands for a patient whom the files do not name. Where they name the person elsewhere, the UID
 /// is no name of theirs, so that a cohort that adds it changes no split.
-fn persons<'a>(
+pub(super) fn persons<'a>(
     lesions: impl Iterator<Item = &'a Lesion> + Clone,
 ) -> BTreeMap<&'a str, BTreeSet<&'a str>> {
     let mut patients: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();

@@ -120,16 +120,8 @@ pub(super) fn doubts(
     weights: &[PathBuf],
 ) -> Result<NoduleDoubts, Error> {
     let config = &settings.infer;
-    let mut scans_of: BTreeMap<ScanIdentity, Vec<String>> = BTreeMap::new();
-    let scans = identities(task.table(Table::Scans)?)?;
-    for batch in task.table(Table::Samples)?.rows::<Sample>() {
-        for sample in batch?.into_iter().filter(|sample| is_wanted(config, sample)) {
-            let nodules = scans_of.entry(ScanIdentity::of_sample(&sample, &scans)).or_default();
-            if nodules.last() != Some(&sample.nodule_id) {
-                nodules.push(sample.nodule_id);
-            }
-        }
-    }
+    let samples = task.table(Table::Samples)?.rows::<Sample>();
+    let scans_of = scans_to_predict(config, task.table(Table::Scans)?, samples)?;
     let wanted: BTreeSet<&str> = scans_of.values().flatten().map(String::as_str).collect();
     let mut doubts = NoduleDoubts::new();
     patients(config, task, weights, &scans_of, &mut doubts)?;
@@ -144,6 +136,67 @@ pub(super) fn doubts(
     Ok(doubts)
 }
 
+/// Each scan to predict, with its nodules.
+type ScansToPredict = BTreeMap<ScanIdentity, Vec<String>>;
+
+fn scans_to_predict(
+    config: &Config,
+    scans: &Version,
+    samples: impl Iterator<Item = Result<Vec<Sample>, nodulus_store::Error>>,
+) -> Result<ScansToPredict, nodulus_store::Error> {
+    let mut scans_of = ScansToPredict::new();
+    let scans = identities(scans)?;
+    for batch in samples {
+        for sample in batch?.into_iter().filter(|sample| is_wanted(config, sample)) {
+            let nodules = scans_of.entry(ScanIdentity::of_sample(&sample, &scans)).or_default();
+            if nodules.last() != Some(&sample.nodule_id) {
+                nodules.push(sample.nodule_id);
+            }
+        }
+    }
+    Ok(scans_of)
+}
+
+/// Fails if weights saw a patient whom `infer` would predict, unless the settings allow it. `lists` are those beside the
+/// weights, `samples` have at least one sample of each nodule.
+///
+/// # Errors
+///
+/// Fails at such patients, or if `scans` cannot be read.
+pub fn check_patients(
+    config: &Config,
+    lists: &[TrainedOn],
+    scans: &Version,
+    samples: &[Sample],
+) -> Result<(), Error> {
+    if config.allow_training_patients {
+        return Ok(());
+    }
+    let scans_of = scans_to_predict(config, scans, std::iter::once(Ok(samples.to_vec())))?;
+    let seen_by = |scan: &ScanIdentity| scan.seen_by(lists, config.fold.is_some());
+    let seen = scans_of.keys().filter_map(|scan| Some((&*scan.patient_id, seen_by(scan)?.by)));
+    refuse_seen(config, &seen.collect(), &scans_of).map(|_| ())
+}
+
+/// Fails if any patients were seen and that is not allowed; else who they are, for a message.
+fn refuse_seen(
+    config: &Config,
+    seen: &BTreeMap<&str, IdentityKind>,
+    scans_of: &ScansToPredict,
+) -> Result<Option<String>, Error> {
+    if seen.is_empty() {
+        return Ok(None);
+    }
+    let patients: BTreeSet<&str> = scans_of.keys().map(|scan| scan.patient_id.as_str()).collect();
+    let (n, n_patients, patients) = (seen.len(), patients.len(), named(seen));
+    if !config.allow_training_patients {
+        return Err(Error::TrainingPatients { n, n_patients, patients });
+    }
+    Ok(Some(format!(
+        "{n} of {n_patients} patients to predict, as `--allow-training-patients` allows: {patients}"
+    )))
+}
+
 /// Notes or refuses patients that the weights were trained or validated on.
 ///
 /// METHOD: where a fold is predicted, it is the one that the weights were trained without, and whether its patients were
@@ -152,7 +205,7 @@ fn patients(
     config: &Config,
     task: &Task<'_>,
     weights: &[PathBuf],
-    scans_of: &BTreeMap<ScanIdentity, Vec<String>>,
+    scans_of: &ScansToPredict,
     doubts: &mut NoduleDoubts,
 ) -> Result<(), Error> {
     let mut lists = Vec::new();
@@ -179,19 +232,10 @@ fn patients(
             doubts.entry(nodule.clone()).or_default().insert(doubt);
         }
     }
-    if seen.is_empty() {
-        return Ok(());
+    if let Some(patients) = refuse_seen(config, &seen, scans_of)? {
+        let text = format!("warning: the weights were trained or validated on {patients}");
+        (task.progress)(Event::Note(text));
     }
-    let patients: BTreeSet<&str> = scans_of.keys().map(|scan| scan.patient_id.as_str()).collect();
-    let (n, n_patients, named) = (seen.len(), patients.len(), named(&seen));
-    if !config.allow_training_patients {
-        return Err(Error::TrainingPatients { n, n_patients, patients: named });
-    }
-    let text = format!(
-        "warning: the weights were trained or validated on {n} of {n_patients} patients to predict, as `--allow-training-patients` \
-         allows: {named}"
-    );
-    (task.progress)(Event::Note(text));
     Ok(())
 }
 

@@ -29,6 +29,12 @@ pub enum Error {
         "`infer.weights` is \"best\", and checkpoint {0} has none: its last phase had no validation samples"
     )]
     NoBest(String),
+    /// No epoch of the weights to come can be the best one.
+    #[error(
+        "`infer.weights` is \"best\", and no patient of the last phase's cohorts is in the validation split, by which epochs are \
+         chosen: set `balance.split` or `train.fold`, or leave `infer.weights` out"
+    )]
+    NoValidationForBest,
     /// The threshold would be chosen on nodules that the weights learnt from.
     #[error(
         "with `infer.fold`, \"validation\" would choose the threshold on nodules that the weights learnt from: give \
@@ -45,6 +51,12 @@ pub enum Error {
         /// The fold to predict.
         expected: i64,
     },
+    /// The weights to come learn from the split that is to be predicted.
+    #[error(
+        "`infer.splits` has \"train\", whose patients the weights will have learnt from: leave it out, or allow it with \
+         `--allow-training-patients` (`infer.allow_training_patients = true`): tables, report and messages then say so"
+    )]
+    TrainingSplit,
     /// The weights saw patients that are to be predicted.
     #[error(
         "the weights were trained or validated on {n} of {n_patients} patients to predict: {patients}; leave them out, as by \
@@ -98,6 +110,12 @@ pub enum Error {
 }
 
 impl Error {
+    /// Weights of another training than the one without the fold to predict.
+    pub(super) fn fold(found: Option<i64>, expected: i64) -> Self {
+        let found = found.map_or("no fold".to_owned(), |fold| format!("fold {fold}"));
+        Self::Fold { found, expected }
+    }
+
     pub(super) fn shape(roi: &Roi, side: usize) -> Self {
         let (height, width, bytes) = (roi.height, roi.width, roi.hu.len());
         Self::Shape { roi_id: roi.roi_id.clone(), height, width, bytes, side }

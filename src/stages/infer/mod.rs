@@ -8,27 +8,33 @@ mod selection;
 mod network;
 mod region_growing;
 mod nodules;
+mod kept;
+mod check;
 mod thresholds;
 
 use crate::stages::config::Config as Settings;
 pub use crate::stages::nodule_region::RegionError;
 use crate::stages::nodule_region::masks;
 use crate::stages::nodule_slices::{NoduleSlices, each_nodule};
-use crate::stages::spec::{OutsideWeights, StageError, StageSpec};
+use crate::stages::spec::{OutsideWeights, StageSpec};
 use crate::stages::task::{Event, Task};
 use crate::tables::{Doubt, Output, Prediction, Roi, Sample, Table, leak};
+use check::check_fold;
+pub use check::{check_settings, check_validation, check_weights};
 pub use config::{Batch, BatchName, Config, ProbabilityThreshold, ThresholdName, Weights};
 use doubts::ScanSlices;
+pub use doubts::check_patients;
 pub use error::Error;
+use kept::Kept;
 use network::Network;
 use nodules::Nodules;
 pub use nodules::is_of_a_fold;
 use nodulus_imaging::components::ComponentRule;
-use nodulus_nets::{self as model, Device, Ensemble};
-use nodulus_store::{FailedCase, Job};
+use nodulus_nets::{self as model, Ensemble};
+use nodulus_store::{FailedCase, Job, Version};
 use rayon::prelude::*;
 pub use region_growing::REGION_GROWING;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use thresholds::Thresholds;
 pub use thresholds::{Threshold, ThresholdSource};
@@ -45,7 +51,7 @@ pub const SPEC: StageSpec = StageSpec {
         Output::Checkpoint,
     ],
     writes: &[Output::Table(Table::Predictions)],
-    version: 6,
+    version: 7,
     needs_images: true,
     is_sharded: true,
     is_on: |_| true,
@@ -93,12 +99,15 @@ pub fn run(settings: &Settings, task: &Task<'_>, job: &Job) -> Result<(), Error>
     let architecture = network.predictor.config().architecture.name();
     let model_id = config.model_id.clone().unwrap_or_else(|| architecture.to_owned());
     let thresholds = Thresholds::decide(config, task)?;
+    let kept = Kept::of(config, task, task.table(Table::Scans)?)?;
     for (n, writer) in work.enumerate() {
         let writer = writer?;
         let shard = writer.number();
         let mut nodules = Nodules::default();
         for batch in samples.shard_rows::<Sample>(shard) {
-            batch?.into_iter().for_each(|sample| nodules.add(config, sample));
+            for sample in batch? {
+                nodules.add(kept::uses(config, kept.as_ref(), &sample), sample);
+            }
         }
         let chosen = &nodules.chosen;
         let mut predictions = writer.part::<Prediction>()?;
@@ -142,14 +151,14 @@ pub fn run(settings: &Settings, task: &Task<'_>, job: &Job) -> Result<(), Error>
     Ok(())
 }
 
-/// Fails if weights from outside the store cannot predict.
+/// The weights file of a checkpoint of the store.
 ///
 /// # Errors
 ///
-/// Fails if the file holds no network, or one that was not trained without the fold to predict.
-pub fn check_weights(config: &Config, weights: &Path) -> Result<(), StageError> {
-    let predictor = Ensemble::load(&[weights.to_owned()], &Device::Cpu)?;
-    Ok(check_fold(config, &predictor)?)
+/// Fails if the settings ask for those of the best epoch, and it has none.
+pub fn stored_file(config: &Config, checkpoint: &Version) -> Result<PathBuf, Error> {
+    let missing = || Error::NoBest(checkpoint.manifest.key.clone());
+    checkpoint.file(config.weights.file()).ok_or_else(missing)
 }
 
 /// Loads the network.
@@ -178,30 +187,8 @@ fn weights(config: &Config, task: &Task<'_>) -> Result<Vec<PathBuf>, Error> {
 
 /// The weights files of the store's checkpoints.
 fn stored_weights(config: &Config, task: &Task<'_>) -> Result<Vec<PathBuf>, Error> {
-    let mut paths = Vec::new();
-    for version in task.inputs(Output::Checkpoint)? {
-        match version.file(config.weights.file()) {
-            Some(path) => paths.push(path),
-            None => return Err(Error::NoBest(version.manifest.key.clone())),
-        }
-    }
-    Ok(paths)
-}
-
-/// Fails unless all weights were trained without the fold that they predict.
-fn check_fold(config: &Config, predictor: &Ensemble) -> Result<(), Error> {
-    let Some(expected) = config.fold else { return Ok(()) };
-    if matches!(config.probability_threshold, ProbabilityThreshold::Named(_)) {
-        return Err(Error::FoldThreshold);
-    }
-    for metadata in predictor.metadata() {
-        let found = metadata["fold"].as_i64();
-        if found != Some(expected) {
-            let found = found.map_or("no fold".to_owned(), |fold| format!("fold {fold}"));
-            return Err(Error::Fold { found, expected });
-        }
-    }
-    Ok(())
+    let versions = task.inputs(Output::Checkpoint)?;
+    versions.into_iter().map(|version| stored_file(config, version)).collect()
 }
 
 /// The rows of a nodule's slices: those of the network, then those of the baseline.

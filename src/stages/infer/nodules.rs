@@ -55,6 +55,11 @@ pub(super) fn is_wanted(config: &Config, sample: &Sample) -> bool {
     Uses::of(config, &Group::of(sample)).is_wanted
 }
 
+/// Whether a threshold may be chosen on the nodule of a sample.
+pub(super) fn is_validation(config: &Config, sample: &Sample) -> bool {
+    Uses::of(config, &Group::of(sample)).is_validation
+}
+
 /// Whether a sample is of a fold that a cross-validation predicts, each with the weights that were trained without it.
 pub fn is_of_a_fold(config: &Config, sample: &Sample) -> bool {
     let of_fold = |fold| is_wanted(&Config { fold: Some(fold), ..config.clone() }, sample);
@@ -62,8 +67,8 @@ pub fn is_of_a_fold(config: &Config, sample: &Sample) -> bool {
 }
 
 impl Nodules {
-    pub(super) fn add(&mut self, config: &Config, sample: Sample) {
-        let uses = Uses::of(config, &Group::of(&sample));
+    /// Adds the nodule of a sample to those of its uses.
+    pub(super) fn add(&mut self, uses: Uses, sample: Sample) {
         if uses.is_validation {
             self.validation.insert(sample.nodule_id.clone());
         }
@@ -131,13 +136,13 @@ mod tests {
             split_by: "patient".to_owned(),
         });
         for sample in &samples {
-            nodules.add(&config, sample.clone());
+            nodules.add(Uses::of(&config, &Group::of(sample)), sample.clone());
         }
         let of_fold = |fold| {
             let mut nodules = Nodules::default();
             let config = Config { fold: Some(fold), ..Config::default() };
             for sample in &samples {
-                nodules.add(&config, sample.clone());
+                nodules.add(Uses::of(&config, &Group::of(sample)), sample.clone());
             }
             (nodules.chosen, nodules.learning)
         };

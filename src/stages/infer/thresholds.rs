@@ -2,6 +2,7 @@
 
 use super::config::{Config, ProbabilityThreshold, ThresholdName};
 use super::error::Error;
+use super::kept::{Kept, Tables, uses};
 use super::nodules::{Nodules, Uses};
 use super::region_growing::ChosenGrowing;
 use super::{SPEC, open};
@@ -58,38 +59,28 @@ pub(super) struct Thresholds {
 }
 
 impl Thresholds {
-    /// The thresholds, where nothing has to be predicted or grown for them: they are settings, were chosen before on the same
-    /// rows, or stay with a checkpoint that was kept.
+    /// The thresholds, where nothing has to be predicted or grown for them: they are settings, or were chosen before on the
+    /// same rows.
     ///
-    /// In a plan with rows that are still to be made, only settings and what stays with a kept checkpoint are known.
+    /// In a plan with rows that are still to be made, only settings are known, and what goes with a kept checkpoint.
     pub(super) fn known(config: &Config, task: &Task<'_>) -> Result<Option<Self>, Error> {
         if let Some(settings) = Self::of_settings(config) {
             return Ok(Some(settings));
         }
-        if let Some(kept) = Self::kept(config, task)? {
-            return Ok(Some(kept));
+        match rows_path(config, task)? {
+            Some(path) => Ok(task.store.read_record(&path)?),
+            None => Ok(None),
         }
-        if task.is_incomplete {
-            return Ok(None);
-        }
-        Ok(task.store.read_record(&rows_path(config, task)?)?)
     }
 
     /// The thresholds that are known, or else those that are chosen now and kept in the store, because this reads many
     /// slices and may need the network.
     pub(super) fn decide(config: &Config, task: &Task<'_>) -> Result<Self, Error> {
-        let known = Self::known(config, task)?;
-        let thresholds = match known {
-            Some(known) => known,
-            None => Self::choose(config, task)?,
-        };
-        if known.is_none() {
-            task.store.write_record(&rows_path(config, task)?, &thresholds)?;
+        if let Some(known) = Self::known(config, task)? {
+            return Ok(known);
         }
-        if Self::of_settings(config).is_none()
-            && let Some(path) = weights_path(config, task)?
-            && task.store.read_record::<Self>(&path)? != Some(thresholds)
-        {
+        let thresholds = Self::choose(config, task)?;
+        if let Some(path) = rows_path(config, task)? {
             task.store.write_record(&path, &thresholds)?;
         }
         Ok(thresholds)
@@ -106,23 +97,13 @@ impl Thresholds {
         }
     }
 
-    /// The thresholds that were last used with a checkpoint that was kept beside newer inputs.
-    ///
-    /// METHOD: what is learnt stays as it is together: the weights, and what is chosen on the patients that they learnt
-    /// from.
-    fn kept(config: &Config, task: &Task<'_>) -> Result<Option<Self>, Error> {
-        let mut checkpoints = checkpoints(task);
-        if !checkpoints.any(|version| !version.manifest.newer_inputs().is_empty()) {
-            return Ok(None);
-        }
-        let Some(path) = weights_path(config, task)? else { return Ok(None) };
-        Ok(task.store.read_record(&path)?)
-    }
-
     fn choose(config: &Config, task: &Task<'_>) -> Result<Self, Error> {
+        let kept = Kept::of(config, task, task.table(Table::Scans)?)?;
         let mut nodules = Nodules::default();
         for batch in task.table(Table::Samples)?.rows::<Sample>() {
-            batch?.into_iter().for_each(|sample| nodules.add(config, sample));
+            for sample in batch? {
+                nodules.add(uses(config, kept.as_ref(), &sample), sample);
+            }
         }
         let rois = task.table(Table::Rois)?;
         let probability = match config.probability_threshold {
@@ -146,36 +127,49 @@ impl Thresholds {
 }
 
 /// Path of the record of thresholds, in the store: its name is a hash of the rows that they are chosen on, and of the weights
-/// where the network takes part.
-fn rows_path(config: &Config, task: &Task<'_>) -> Result<PathBuf, Error> {
-    let mut sums = [RowSum::default(); 3];
-    let mut has_learning = false;
-    for (group, rows) in balance::digests(task)? {
-        let Uses { is_wanted, is_validation, is_learning } = Uses::of(config, &group);
-        has_learning |= is_learning;
-        let uses = [is_validation, is_learning, is_wanted];
-        sums.iter_mut()
-            .zip(uses)
-            .filter(|(_, is_used)| *is_used)
-            .for_each(|(sum, _)| sum.merge(rows));
-    }
-    let [validation, learning, wanted] = sums.map(|sum| sum.to_string());
+/// where the network takes part. `None` in a plan in which these rows are still to be made.
+///
+/// METHOD: nothing else decides on a choice, so that a cohort that grows in two steps has the thresholds of one that grows in
+/// one.
+fn rows_path(config: &Config, task: &Task<'_>) -> Result<Option<PathBuf>, Error> {
+    let Some(rows) = rows(config, task)? else { return Ok(None) };
+    let [validation, learning, wanted] = rows.map(|sum| sum.to_string());
     // The baseline is chosen on the predicted nodules where there are no others.
+    let has_learning = learning != RowSum::default().to_string();
+    if task.is_incomplete && !has_learning {
+        return Ok(None);
+    }
     let growing = if has_learning { learning } else { wanted };
     let is_fixed = matches!(config.probability_threshold, ProbabilityThreshold::Fixed(_));
     let weights = if is_fixed { Vec::new() } else { weights(task)? };
-    path(&json!([SPEC.version, config, validation, growing, weights]))
+    path(&json!([SPEC.version, config, validation, growing, weights])).map(Some)
 }
 
-/// Path of the record of the thresholds that go with a checkpoint of the store; `None` with weights from outside.
-fn weights_path(config: &Config, task: &Task<'_>) -> Result<Option<PathBuf>, Error> {
-    if task.weights.is_some() {
+/// The digests of the rows of validation, of those to learn from and of those to predict; `None` where they are still to be
+/// made.
+fn rows(config: &Config, task: &Task<'_>) -> Result<Option<[RowSum; 3]>, Error> {
+    let Some(tables) = Tables::of(task)? else { return Ok(None) };
+    let used = |Uses { is_wanted, is_validation, is_learning }: Uses| {
+        [is_validation, is_learning, is_wanted]
+    };
+    if let Some(kept) = Kept::of(config, task, &tables.scans)? {
+        let is_used = |sample: &Sample| used(uses(config, Some(&kept), sample));
+        let Tables { scans, rois, samples } = &tables;
+        return Ok(Some(balance::digests_of(scans, rois, samples, &is_used)?));
+    }
+    if task.is_incomplete {
         return Ok(None);
     }
-    path(&json!([SPEC.version, config, "with weights", weights(task)?])).map(Some)
+    let mut sums = [RowSum::default(); 3];
+    for (group, rows) in balance::digests(task)? {
+        let of_group = sums.iter_mut().zip(used(Uses::of(config, &group)));
+        of_group.filter(|(_, is_used)| *is_used).for_each(|(sum, _)| sum.merge(rows));
+    }
+    Ok(Some(sums))
 }
 
-fn checkpoints<'a>(task: &'a Task<'_>) -> impl Iterator<Item = &'a Version> {
+/// The checkpoints of the store that predict.
+pub(super) fn checkpoints<'a>(task: &'a Task<'_>) -> impl Iterator<Item = &'a Version> {
     let is_checkpoint = |version: &&Version| version.output() == Output::Checkpoint.into();
     task.inputs.iter().filter(is_checkpoint)
 }

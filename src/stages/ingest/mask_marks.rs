@@ -66,9 +66,10 @@ pub(super) fn marks(
             continue;
         };
         let session = source.session.to_string();
-        // The path is not part of the id, so that a mark has the same id wherever the file lies.
+        // The path is not part of the id, so that a mark has the same id wherever the file lies. The cohort is: two cohorts may
+        // have the same series, each with marks of its own.
         let file = source.file.to_string();
-        let parts = [scan.series_instance_uid.as_str(), &session, &key, &file];
+        let parts = [scan.cohort.as_str(), &scan.series_instance_uid, &session, &key, &file];
         let mut mark = blank(scan, hash::id("m-", parts), source.session, &id, source.path);
         mark.reader = source.reader.map(str::to_owned);
         let is_double = n_of_id.get(&id).is_some_and(|n| *n > 1);

@@ -46,7 +46,7 @@ pub const SPEC: StageSpec = StageSpec {
         Output::Table(Table::Comparisons),
     ],
     writes: &[Output::Report],
-    version: 8,
+    version: 9,
     needs_images: true,
     is_sharded: false,
     is_on: |_| true,

@@ -52,33 +52,9 @@ pub(super) fn trained_on(
     initial: Option<&Path>,
     is_allowed: bool,
 ) -> Result<(TrainedOn, bool), Error> {
-    let uses =
-        [(Split::Train, TrainingUse::Training), (Split::Validation, TrainingUse::Validation)];
-    let selections: Vec<(TrainingUse, Selection)> = config
-        .phases
-        .iter()
-        .flat_map(|phase| {
-            uses.map(|(split, used_for)| (used_for, Selection::of(config, phase, split)))
-        })
-        .collect();
-    let scans = identities(task.table(Table::Scans)?)?;
     let mut list = TrainedOn::new(training);
-    let mut test: BTreeSet<ScanIdentity> = BTreeSet::new();
-    // A scan has many samples and is hashed once for each use.
-    let mut added: BTreeSet<(ScanIdentity, TrainingUse)> = BTreeSet::new();
-    for batch in task.table(Table::Samples)?.rows::<Sample>() {
-        for sample in batch? {
-            let scan = ScanIdentity::of_sample(&sample, &scans);
-            for (used_for, _) in selections.iter().filter(|(_, s)| s.holds(&sample)) {
-                if added.insert((scan.clone(), *used_for)) {
-                    scan.add_to(&mut list, *used_for);
-                }
-            }
-            if sample.split == Split::Test.name() {
-                test.insert(scan);
-            }
-        }
-    }
+    let samples = task.table(Table::Samples)?.rows::<Sample>();
+    let test = add_own(&mut list, config, task.table(Table::Scans)?, samples)?;
     let Some(initial) = initial else { return Ok((list, false)) };
     let without_patients = config.initial.as_ref().is_some_and(|initial| initial.without_patients);
     let Some(before) = TrainedOn::of_weights(initial)? else {
@@ -93,6 +69,58 @@ pub(super) fn trained_on(
     Ok((list, unlisted))
 }
 
+/// Adds the scans that a training learns from and is validated on to its list, and returns those of the test split.
+fn add_own(
+    list: &mut TrainedOn,
+    config: &Config,
+    scans: &Version,
+    samples: impl Iterator<Item = Result<Vec<Sample>, nodulus_store::Error>>,
+) -> Result<BTreeSet<ScanIdentity>, Error> {
+    let uses =
+        [(Split::Train, TrainingUse::Training), (Split::Validation, TrainingUse::Validation)];
+    let selections: Vec<(TrainingUse, Selection)> = config
+        .phases
+        .iter()
+        .flat_map(|phase| {
+            uses.map(|(split, used_for)| (used_for, Selection::of(config, phase, split)))
+        })
+        .collect();
+    let scans = identities(scans)?;
+    let mut test: BTreeSet<ScanIdentity> = BTreeSet::new();
+    // A scan has many samples and is hashed once for each use.
+    let mut added: BTreeSet<(ScanIdentity, TrainingUse)> = BTreeSet::new();
+    for batch in samples {
+        for sample in batch? {
+            let scan = ScanIdentity::of_sample(&sample, &scans);
+            for (used_for, _) in selections.iter().filter(|(_, s)| s.holds(&sample)) {
+                if added.insert((scan.clone(), *used_for)) {
+                    scan.add_to(list, *used_for);
+                }
+            }
+            if sample.split == Split::Test.name() {
+                test.insert(scan);
+            }
+        }
+    }
+    Ok(test)
+}
+
+/// The list of those whom a training will be trained on, without those of its initial weights. `samples` have at least one
+/// sample of each nodule.
+///
+/// # Errors
+///
+/// Fails if `scans` cannot be read.
+pub fn foreseen_list(
+    config: &Config,
+    scans: &Version,
+    samples: &[Sample],
+) -> Result<TrainedOn, Error> {
+    let mut list = TrainedOn::new("");
+    add_own(&mut list, config, scans, std::iter::once(Ok(samples.to_vec())))?;
+    Ok(list)
+}
+
 /// Fails if initial weights saw a patient who is to be tested: one of the test split, or of a fold, which `is_of_a_fold`
 /// says of a sample; none of a fold where nothing is cross-validated.
 ///
@@ -102,13 +130,13 @@ pub(super) fn trained_on(
 pub fn check_initial(
     initial: &Path,
     scans: &Version,
-    samples: &Version,
+    samples: impl Iterator<Item = Result<Vec<Sample>, nodulus_store::Error>>,
     is_of_a_fold: Option<&dyn Fn(&Sample) -> bool>,
 ) -> Result<(), Error> {
     let Some(before) = TrainedOn::of_weights(initial)? else { return Ok(()) };
     let scans = identities(scans)?;
     let mut test: BTreeSet<ScanIdentity> = BTreeSet::new();
-    for batch in samples.rows::<Sample>() {
+    for batch in samples {
         let is_tested = |sample: &Sample| {
             sample.split == Split::Test.name()
                 || is_of_a_fold.is_some_and(|is_of_a_fold| is_of_a_fold(sample))

@@ -17,12 +17,12 @@ use crate::stages::spec::{OutsideWeights, StageError, StageSpec};
 use crate::stages::task::{Event, Task};
 use crate::tables::{Output, Sample, Split, Table, TrainingLog, leak};
 pub use config::{Config, Initial, Phase};
-pub use contract::check_initial;
+pub use contract::{check_initial, foreseen_list};
 use course::{Course, best, decimals, described, is_over};
 pub use error::Error;
 use examples::Selection;
 use nodulus_nets::{
-    self, BEST_WEIGHTS_FILE, Device, EpochLog, Trainer, TrainingProfile, TransferReport,
+    self, BEST_WEIGHTS_FILE, Device, EpochLog, TrainedOn, Trainer, TrainingProfile, TransferReport,
     WEIGHTS_FILE,
 };
 use nodulus_store::Job;
@@ -160,7 +160,55 @@ pub fn check_weights(config: &Config, weights: &Path) -> Result<(), StageError> 
     let Some(initial) = &config.initial else { return Ok(()) };
     let mut trainer = Trainer::new(&config.model, config.seed, &Device::Cpu)?;
     trainer.transfer(weights, &initial.prefix)?;
+    TrainedOn::of_weights(weights)?;
     Ok(())
+}
+
+/// Fails if a phase has no patients to learn from, or none to end it by. `samples` have at least one sample of each nodule.
+///
+/// # Errors
+///
+/// Fails at the first such phase.
+pub fn check_samples(config: &Config, samples: &[Sample]) -> Result<(), Error> {
+    for phase in &config.phases {
+        let has = |split| {
+            let selection = Selection::of(config, phase, split);
+            samples.iter().any(|sample| selection.holds(sample))
+        };
+        check_phase(phase, has(Split::Train), has(Split::Validation))?;
+    }
+    Ok(())
+}
+
+/// Fails if a phase ends by its validation Dice, and no patient can be in the validation split.
+///
+/// # Errors
+///
+/// Fails at the first such phase.
+pub fn check_settings(config: &Config, has_validation: bool) -> Result<(), Error> {
+    let has_validation = has_validation || config.fold.is_some();
+    config.phases.iter().try_for_each(|phase| check_phase(phase, true, has_validation))
+}
+
+fn check_phase(phase: &Phase, has_training: bool, has_validation: bool) -> Result<(), Error> {
+    let (name, cohorts) = (|| phase.name.clone(), || phase.cohorts.join(", "));
+    if !has_training {
+        return Err(Error::NoSamples { phase: name(), cohorts: cohorts() });
+    }
+    if phase.patience.is_some() && !has_validation {
+        return Err(Error::NoValidation { phase: name(), cohorts: cohorts() });
+    }
+    Ok(())
+}
+
+impl Config {
+    /// Whether the training of these samples has weights of a best epoch.
+    pub(in crate::stages) fn has_best(&self, samples: &[Sample]) -> bool {
+        self.phases.last().is_some_and(|phase| {
+            let selection = Selection::of(self, phase, Split::Validation);
+            samples.iter().any(|sample| selection.holds(sample))
+        })
+    }
 }
 
 /// Adds the profile of the training cohort to each weights file's description.
@@ -223,14 +271,8 @@ fn count(config: &Config, task: &Task<'_>) -> Result<Vec<usize>, Error> {
     let mut counts = Vec::new();
     for phase in &config.phases {
         let count = |split| examples::count(samples, &Selection::of(config, phase, split));
-        let cohorts = || phase.cohorts.join(", ");
         let n_samples = count(Split::Train)?;
-        if n_samples == 0 {
-            return Err(Error::NoSamples { phase: phase.name.clone(), cohorts: cohorts() });
-        }
-        if phase.patience.is_some() && count(Split::Validation)? == 0 {
-            return Err(Error::NoValidation { phase: phase.name.clone(), cohorts: cohorts() });
-        }
+        check_phase(phase, n_samples > 0, count(Split::Validation)? > 0)?;
         counts.push(n_samples);
     }
     Ok(counts)

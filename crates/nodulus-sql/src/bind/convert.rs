@@ -33,7 +33,7 @@ pub(super) fn compared(
         Some(kind) => Ok((to_kind(left, &kind), to_kind(right, &kind))),
         None if [a, b].contains(&&Kind::Computed) => Err(Error::refused(
             text,
-            "a whole number with a decimal number is computed exactly elsewhere; write cast(… AS DOUBLE) about one of them",
+            "decimal numbers are computed exactly elsewhere; write cast(… AS DOUBLE) about one of them",
         )),
         None if a == b => Err(Error::refused(text, format!("{a} cannot be compared"))),
         None => Err(Error::refused(

@@ -197,7 +197,7 @@ pub(super) fn check_key(key: &Typed, text: &str) -> Result<(), Error> {
         kind if kind.is_key() => Ok(()),
         Kind::Computed => Err(Error::refused(
             text,
-            "a whole number with a decimal number is computed exactly elsewhere; write cast(… AS DOUBLE) about one of them",
+            "decimal numbers are computed exactly elsewhere; write cast(… AS DOUBLE) about one of them",
         )),
         kind => Err(Error::refused(text, format!("it is {kind}; use a column of another kind"))),
     }

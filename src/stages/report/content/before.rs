@@ -9,7 +9,7 @@ pub struct Before {
     pub key: String,
     /// Models that both versions have, by id.
     pub models: Vec<BeforeAfter>,
-    /// Models that only one of them has.
+    /// Models without a nodule that both versions measured.
     pub without_pair: Vec<String>,
 }
 
@@ -34,4 +34,6 @@ pub struct BeforeAfter {
     pub ci_missing_reason: Option<String>,
     /// Two-sided test of the mean difference, by patient; none for too few patients.
     pub p: Option<f64>,
+    /// Why there is no test.
+    pub p_missing_reason: Option<String>,
 }

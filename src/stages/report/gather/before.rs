@@ -5,6 +5,7 @@ use crate::stages::report::content::{Before, BeforeAfter};
 use crate::stages::report::error::Error;
 use crate::tables::{NoduleMetrics, Output, Table};
 use nodulus_metrics::Metric;
+use nodulus_metrics::interval::{MIN_PATIENTS_OF_TEST, too_few_patients};
 use nodulus_metrics::paired::paired;
 use nodulus_store::{Store, Version};
 use std::collections::{BTreeMap, BTreeSet};
@@ -74,11 +75,12 @@ pub(super) fn before(
             ci_high: found.interval.high(),
             ci_missing_reason: found.interval.missing_reason(),
             p: found.test.map(|test| test.p),
+            p_missing_reason: found.test.is_none().then(|| too_few_patients(MIN_PATIENTS_OF_TEST)),
         }
     };
-    Ok(Before {
-        key: key.to_owned(),
-        models: pairs.into_iter().map(of_model).collect(),
-        without_pair: models_before.symmetric_difference(&models_now).cloned().collect(),
-    })
+    let models: Vec<BeforeAfter> = pairs.into_iter().map(of_model).collect();
+    let has_pair = |id: &&String| models.iter().any(|model| model.model_id == **id);
+    let without_pair =
+        models_before.union(&models_now).filter(|id| !has_pair(id)).cloned().collect();
+    Ok(Before { key: key.to_owned(), models, without_pair })
 }

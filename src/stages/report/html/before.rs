@@ -19,16 +19,17 @@ impl ReportPage<'_> {
                 cell(decimal(Some(row.dice_after), 3)),
                 bold(signed(Some(row.dice_after - row.dice_before), 3)),
                 cell(interval_or(row.ci_low, row.ci_high, 3, row.ci_missing_reason.as_deref())),
-                cell(p_value(row.p)),
+                cell(row.p_missing_reason.clone().unwrap_or_else(|| p_value(row.p))),
             ]
         };
         let rows = before.models.iter().map(row).collect();
         let caption = html! {
             "Mean Dice before and after, on the nodules of both: before is version "
             code { (before.key) } " of " code { "nodule_metrics" }
-            ". 95% interval and two-sided test of the mean difference, both by patient."
+            ". 95% interval (resampled patients) and p (two-sided test of the mean difference, which flips the signs of whole \
+             patients). The two are computed apart, and near 0.05 they may disagree: p is the test."
             @if !before.without_pair.is_empty() {
-                " Evaluated only once: " (before.without_pair.join(", ")) "."
+                " Without a nodule in both: " (before.without_pair.join(", ")) "."
             }
         };
         self.page.table(
