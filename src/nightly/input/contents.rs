@@ -2,7 +2,9 @@
 
 use crate::nightly::redaction;
 use nodulus_formats::cohort::CaseFiles;
-use nodulus_formats::dicom::{FileContent, PassedOver, PassedOverRule};
+use nodulus_formats::dicom::{
+    FileContent, PassedOver, PassedOverRule, SeriesFiles, UnreadableFile,
+};
 use nodulus_formats::image_file::ImageRules;
 use nodulus_formats::{dicom, image_file};
 use serde::{Deserialize, Serialize};
@@ -40,6 +42,9 @@ pub(super) struct ContainedSeries {
     /// Why the series is no scan, if none of its files here is a slice.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) no_scan: Option<NoScan>,
+    /// Why it may lack a slice.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) incomplete: Option<String>,
 }
 
 /// Why a series is no scan.
@@ -58,7 +63,14 @@ const NAMING: ImageRules =
 
 impl ContainedSeries {
     fn whole(series_instance_uid: String, n_files: usize, announced: Option<usize>) -> Self {
-        Self { series_instance_uid, n_files, announced, files: Vec::new(), no_scan: None }
+        Self {
+            series_instance_uid,
+            n_files,
+            announced,
+            files: Vec::new(),
+            no_scan: None,
+            incomplete: None,
+        }
     }
 
     /// Picks the series' own values from a list with one value for each file of the folder.
@@ -85,16 +97,24 @@ impl NoScan {
 impl SourceContents {
     /// Reads which series the files of a folder belong to.
     pub(super) fn folder(input: &Path, files: &[PathBuf], stamp: String) -> Self {
-        Self::of_files(input, files, stamp).0
+        Self::of_files(files, stamp, &|error| redaction::cause(input, &error)).0
     }
 
     /// What files hold, and whether one of them is DICOM of another kind than CT.
-    fn of_files(input: &Path, files: &[PathBuf], stamp: String) -> (Self, bool) {
+    ///
+    /// METHOD: an empty file may be a slice that is still to be written, if there are slices beside it.
+    fn of_files(
+        files: &[PathBuf],
+        stamp: String,
+        cause: &dyn Fn(dicom::Error) -> String,
+    ) -> (Self, bool) {
         let mut has_others = false;
+        let (mut unknown, mut empty) = (Vec::new(), Vec::new());
         let mut by_uid: BTreeMap<String, Vec<usize>> = BTreeMap::new();
         let mut others: BTreeMap<String, (Vec<usize>, NoScan)> = BTreeMap::new();
         let (mut unreadable, mut points) = (Vec::new(), Vec::new());
         for (n, content) in dicom::contents_of_each(files).into_iter().enumerate() {
+            unknown.extend(UnreadableFile::of(&files[n], &content));
             match content {
                 Ok(FileContent::Slice(uid)) => by_uid.entry(uid).or_default().push(n),
                 Ok(FileContent::Other(_)) if dicom::may_hold_points(&files[n]) => {
@@ -103,22 +123,39 @@ impl SourceContents {
                 }
                 Ok(FileContent::Other(other)) => {
                     has_others |= other.rule == PassedOverRule::OtherModality;
+                    if other.may_be_slice() && other.is_misnamed() {
+                        empty.push(cause(other.unreadable()));
+                    }
                     if let (Some(no_scan), Some(uid)) =
                         (NoScan::of(&other), other.series_instance_uid)
                     {
                         others.entry(uid).or_insert((Vec::new(), no_scan)).0.push(n);
                     }
                 }
-                Err(error) => unreadable.push(redaction::cause(input, &error)),
+                Err(error) => unreadable.push(cause(error)),
             }
         }
+        if !by_uid.is_empty() {
+            unreadable.extend(empty);
+        }
+        let named = |(uid, own): (&String, &Vec<usize>)| SeriesFiles {
+            series_instance_uid: uid.clone(),
+            files: own.iter().map(|n| files[*n].clone()).collect(),
+        };
+        let mut incomplete = if unknown.is_empty() {
+            BTreeMap::new()
+        } else {
+            dicom::lost_slices(&by_uid.iter().map(named).collect::<Vec<_>>(), &unknown)
+        };
         // Localizers in the series that they plan are none of their own.
         others.retain(|uid, _| !by_uid.contains_key(uid));
         let is_alone = by_uid.len() == 1;
         let mut series: Vec<ContainedSeries> = Vec::with_capacity(by_uid.len() + others.len());
         for (uid, own) in by_uid {
             let announced = own.first().and_then(|n| dicom::announced_instances(&files[*n]));
+            let incomplete = incomplete.remove(&uid).map(cause);
             let whole = ContainedSeries::whole(uid, own.len(), announced);
+            let whole = ContainedSeries { incomplete, ..whole };
             series.push(if is_alone { whole } else { ContainedSeries { files: own, ..whole } });
         }
         for (uid, (own, no_scan)) in others {
@@ -132,7 +169,8 @@ impl SourceContents {
     pub(super) fn archive(input: &Path, path: &Path, stamp: String) -> Self {
         match CaseFiles::at(path) {
             Ok(files) => {
-                let (mut contents, has_others) = Self::of_files(input, &files.dicom, stamp);
+                let cause = |error| redaction::cause(input, &files.named(error));
+                let (mut contents, has_others) = Self::of_files(&files.dicom, stamp, &cause);
                 // Indices are of no use: the files are unpacked again when the series is read.
                 contents.series.iter_mut().for_each(|series| series.files.clear());
                 contents.points.clear();

@@ -1,6 +1,6 @@
 //! Which series the input holds.
 
-use super::contents::SourceContents;
+use super::contents::{ContainedSeries, SourceContents};
 use super::folder::{FolderEntries, stamps};
 use super::series::{DiscoveredSeries, SeriesFolder, SeriesSource};
 use super::stamp::{FileStamp, Stamp};
@@ -143,36 +143,14 @@ fn list_folder(input: &Path, folder: &Path, cache: &ContentsCache) -> io::Result
             read(input, path, stamp.text.clone())
         });
         let source = if is_image { SeriesSource::Image } else { SeriesSource::Archive };
-        for series in &contents.series {
-            listing.series.push(DiscoveredSeries {
-                id: series.series_instance_uid.clone(),
-                name: String::new(),
-                source: source(path.clone()),
-                stamp: stamp.clone(),
-                n_files: series.n_files,
-                announced: series.announced,
-                problem: contents.unreadable.first().cloned(),
-                no_scan: series.no_scan.clone(),
-                warnings: Vec::new(),
-            });
-        }
-        if contents.series.is_empty() {
-            let problem = |cause: &String| DiscoveredSeries {
-                stamp: stamp.clone(),
-                ..unreadable(input, path, cause)
-            };
-            listing.series.extend(contents.unreadable.iter().map(problem));
-        }
+        let of_series = |_: &ContainedSeries| (source(path.clone()), stamp.clone());
+        listing.series.extend(of_contents(input, path, &contents, &stamp, &of_series));
         listing.sources.push((id, contents));
     }
     Ok(listing)
 }
 
-/// The series of a folder; the folder itself where it has no series and a file cannot be read.
-///
-/// METHOD: a file that cannot be read counts as a slice of the only series of its folder, which then
-/// fails. In a folder with several series it may belong to any of them: they are scored with a warning,
-/// since a gap between slices is refused and the announced number of instances is waited for.
+/// The series of a folder.
 fn of_folder(
     input: &Path,
     folder: &Path,
@@ -180,20 +158,42 @@ fn of_folder(
     files: &[PathBuf],
     stamps: &[FileStamp],
 ) -> Vec<DiscoveredSeries> {
+    let of_series = |series: &ContainedSeries| {
+        let own = if series.files.is_empty() { Vec::new() } else { series.own(files) };
+        let source =
+            SeriesFolder { path: folder.to_owned(), files: own.into_iter().cloned().collect() };
+        (SeriesSource::Folders(vec![source]), Stamp::of(series.own(stamps)))
+    };
+    of_contents(input, folder, contents, &Stamp::of(stamps), &of_series)
+}
+
+/// The series of a source; the source itself where it has no series, or several, and a file cannot be read.
+/// `of_series` gives the files of a series, and their stamp.
+///
+/// METHOD: a file that cannot be read counts as a slice of the only series of its source, and of any series whose slices
+/// are named like it, which then fails. The others are scored with a warning, since a gap between slices is refused and
+/// the announced number of instances is waited for.
+fn of_contents(
+    input: &Path,
+    path: &Path,
+    contents: &SourceContents,
+    stamp: &Stamp,
+    of_series: &dyn Fn(&ContainedSeries) -> (SeriesSource, Stamp),
+) -> Vec<DiscoveredSeries> {
     let mut discovered = Vec::new();
     let is_alone = contents.series.iter().filter(|series| series.no_scan.is_none()).count() == 1;
     for series in &contents.series {
         let cause = contents.unreadable.first().filter(|_| series.no_scan.is_none()).cloned();
-        let (problem, doubt) = if is_alone { (cause, None) } else { (None, cause) };
-        let own = if series.files.is_empty() { Vec::new() } else { series.own(files) };
-        let source =
-            SeriesFolder { path: folder.to_owned(), files: own.into_iter().cloned().collect() };
+        let (of_source, doubt) = if is_alone { (cause, None) } else { (None, cause) };
+        let problem = series.incomplete.clone().or(of_source);
+        let doubt = doubt.filter(|_| problem.is_none());
         let doubt = doubt.map(|cause| format!("a file of its folder cannot be read: {cause}"));
+        let (source, stamp) = of_series(series);
         discovered.push(DiscoveredSeries {
             id: series.series_instance_uid.clone(),
             name: String::new(),
-            source: SeriesSource::Folders(vec![source]),
-            stamp: Stamp::of(series.own(stamps)),
+            source,
+            stamp,
             n_files: series.n_files,
             announced: series.announced,
             problem,
@@ -202,8 +202,8 @@ fn of_folder(
         });
     }
     if !is_alone && let Some(cause) = contents.unreadable.first() {
-        let stamp = Stamp::of(stamps);
-        discovered.push(DiscoveredSeries { stamp, ..unreadable(input, folder, cause) });
+        let stamp = stamp.clone();
+        discovered.push(DiscoveredSeries { stamp, ..unreadable(input, path, cause) });
     }
     discovered
 }

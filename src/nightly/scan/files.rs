@@ -3,7 +3,9 @@
 use crate::nightly::input::series::{SeriesFolder, SeriesSource};
 use crate::stages::ingest::JudgedScan;
 use nodulus_formats::cohort::CaseFiles;
-use nodulus_formats::dicom::{self, OpenSeries, SeriesInfo, SourceSeries, Tolerances};
+use nodulus_formats::dicom::{
+    self, OpenSeries, SeriesInfo, SeriesOutline, SourceSeries, Tolerances,
+};
 use nodulus_formats::image_file::ImageRules;
 use nodulus_formats::volume::{Geometry, LoadedSlices, SliceRanges};
 use nodulus_formats::{cohort, image_file};
@@ -21,6 +23,13 @@ pub(super) enum Error {
     Cohort(#[from] cohort::Error),
     #[error(transparent)]
     Dicom(#[from] dicom::Error),
+    /// The headers of a series make up no scan.
+    #[error("{error}")]
+    Unreadable {
+        error: dicom::Error,
+        /// What they say that the series is.
+        outlines: Vec<SeriesOutline>,
+    },
     #[error(transparent)]
     ImageFile(#[from] image_file::Error),
     #[error("the files of the series are gone")]
@@ -83,17 +92,20 @@ impl ScanFiles {
             }
             Self::Dicom(files, unpacked) => match OpenSeries::open(&files, tolerances) {
                 Ok(series) => Ok(OpenScan::Dicom { series: Box::new(series), unpacked }),
-                Err(error) => Err(named(error, unpacked.as_ref())),
+                Err(error) => {
+                    let outlines = dicom::outlines(&files);
+                    Err(Error::Unreadable { error: named(error, unpacked.as_ref()), outlines })
+                }
             },
         }
     }
 }
 
 /// An error that names files of an archive by their names there.
-fn named(error: dicom::Error, unpacked: Option<&CaseFiles>) -> Error {
+fn named(error: dicom::Error, unpacked: Option<&CaseFiles>) -> dicom::Error {
     match unpacked {
-        Some(unpacked) => unpacked.named(error).into(),
-        None => error.into(),
+        Some(unpacked) => unpacked.named(error),
+        None => error,
     }
 }
 
@@ -153,7 +165,8 @@ impl OpenScan {
     pub(super) fn read_slices(&self, wanted: &SliceRanges) -> Result<LoadedSlices<i16>, Error> {
         match self {
             Self::Dicom { series, unpacked } => {
-                series.read_slices(wanted).map_err(|error| named(error, unpacked.as_ref()))
+                let named = |error| named(error, unpacked.as_ref());
+                Ok(series.read_slices(wanted).map_err(named)?)
             }
             Self::Image { path, rules, .. } => Ok(image_file::read_slices(path, wanted, rules)?),
         }

@@ -92,6 +92,10 @@ impl Error {
     fn exclusion(&self, settings: &ScoreSettings) -> Option<NoScan> {
         match self {
             Self::Scan(files::Error::Dicom(error)) => exclusion::of_error(settings, error),
+            Self::Scan(files::Error::Unreadable { error, outlines }) => {
+                exclusion::of_error(settings, error)
+                    .or_else(|| exclusion::of_outlines(settings, outlines))
+            }
             _ => None,
         }
     }
@@ -117,6 +121,15 @@ pub(crate) fn read<'a>(
     ReadSeries { series, inputs, completes, outcome }
 }
 
+/// Why a series is excluded whose source has a problem.
+fn exclusion_despite(settings: &ScoreSettings, series: &DiscoveredSeries) -> Option<NoScan> {
+    let files = ScanFiles::of(&series.source, &series.id).ok()?;
+    match files.open(&settings.tolerances) {
+        Ok(scan) => exclusion::by_rules(settings, scan.judged()),
+        Err(error) => Error::from(error).exclusion(settings),
+    }
+}
+
 fn try_read<'a>(
     settings: &ScoreSettings,
     budget: &'a MemoryBudget,
@@ -124,12 +137,15 @@ fn try_read<'a>(
     inputs: &mut ResultInputs,
 ) -> Result<ReadOutcome<'a>, Error> {
     let PendingSeries { series, candidates, previous, .. } = pending;
-    if let Some(problem) = &series.problem {
-        return Err(Error::Problem(problem.clone()));
-    }
     let n_candidates = candidates.len();
     if let Some(no_scan) = &series.no_scan {
         return Ok(ReadOutcome::excluded(no_scan.clone(), n_candidates));
+    }
+    if let Some(problem) = &series.problem {
+        return match exclusion_despite(settings, series) {
+            Some(no_scan) => Ok(ReadOutcome::excluded(no_scan, n_candidates)),
+            None => Err(Error::Problem(problem.clone())),
+        };
     }
     // Files that changed since they were listed still arrive.
     if series.source.stamp(&settings.input)?.text != series.stamp.text {

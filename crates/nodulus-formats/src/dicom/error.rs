@@ -4,6 +4,7 @@ use super::error_text::{groups_text, tilt_text};
 use super::passed_over::PassedOver;
 use super::series_info::RefusedSeries;
 use crate::causes::with_causes;
+use crate::limits::decimals_over;
 use dicom_core::Tag;
 use dicom_core::dictionary::{DataDictionary, DataDictionaryEntry};
 use dicom_dictionary_std::StandardDataDictionary;
@@ -51,8 +52,9 @@ pub enum Error {
     },
     /// Slices are shifted sideways, as with a tilted gantry.
     #[error(
-        "`{file}` lies {sideways_mm:.4} mm off the normal through `{first}` over {along_mm:.4} mm \
-         along it, expected at most {tolerance_mm:.4} mm (`tolerances.off_grid`): {}", tilt_text(*degrees)
+        "`{file}` lies {sideways_mm:.n$} mm off the normal through `{first}` over {along_mm:.4} mm \
+         along it, expected at most {tolerance_mm:.n$} mm (`tolerances.off_grid`): {}", tilt_text(*degrees),
+        n = decimals_over(*sideways_mm, *tolerance_mm, 4)
     )]
     Tilted {
         /// The file with the greatest distance.
@@ -103,6 +105,41 @@ pub enum Error {
         /// Number of slices.
         n_slices: usize,
     },
+    /// The slices lie at a few positions, several at each.
+    #[error(
+        "the {n_slices} slices lie at {n_positions} positions, as in bolus tracking, expected slices \
+         along the body"
+    )]
+    FewPositions {
+        /// Number of slices.
+        n_slices: usize,
+        /// Number of positions.
+        n_positions: usize,
+    },
+    /// A few images from different sides.
+    #[error(
+        "the {n_slices} images of the series look from different sides, as scout views do, expected \
+         slices along the body"
+    )]
+    SeveralViews {
+        /// Number of images.
+        n_slices: usize,
+    },
+    /// A file that cannot be read may be a slice of the series.
+    #[error(
+        "series {series_instance_uid} may lack a slice: `{file}` cannot be read ({found}), and is \
+         named as the slices are (`{like}`); copy it again, or move it away if it is no slice"
+    )]
+    LostSlice {
+        /// The series.
+        series_instance_uid: String,
+        /// The file.
+        file: PathBuf,
+        /// Why it cannot be read.
+        found: String,
+        /// A slice of the series with a name of this kind.
+        like: PathBuf,
+    },
     /// Several images of one body region are in one series.
     #[error(
         "the series holds {} images of one body region, which differ in {attribute} ({}): give \
@@ -136,9 +173,9 @@ pub enum Error {
     },
     /// A gap differs from the median gap.
     #[error(
-        "slices are unevenly spaced: the gap between `{before}` and `{after}` is {gap_mm:.4} mm, \
-         expected {spacing_mm:.4} mm to within {limit_mm:.4} mm (the greater of `tolerances.slice_gap` and one step in the \
-         last decimal of positions)"
+        "slices are unevenly spaced: the gap between `{before}` and `{after}` is {gap_mm:.n$} mm, \
+         expected {spacing_mm:.n$} mm to within {limit_mm:.n$} mm (the greater of `tolerances.slice_gap` and one step in the \
+         last decimal of positions)", n = decimals_over((gap_mm - spacing_mm).abs(), *limit_mm, 4)
     )]
     UnevenSpacing {
         /// The slice below the gap.
@@ -154,8 +191,9 @@ pub enum Error {
     },
     /// Small deviations of the gaps add up.
     #[error(
-        "slices are unevenly spaced: `{file}` lies {drift_mm:.4} mm off its position on a grid of \
-         {spacing_mm:.4} mm, expected at most {limit_mm:.4} mm (`tolerances.off_grid`)"
+        "slices are unevenly spaced: `{file}` lies {drift_mm:.n$} mm off its position on a grid of \
+         {spacing_mm:.4} mm, expected at most {limit_mm:.n$} mm (`tolerances.off_grid`)",
+        n = decimals_over(*drift_mm, *limit_mm, 4)
     )]
     Drift {
         /// The slice with the greatest distance.
@@ -252,7 +290,15 @@ impl Error {
             Self::Refused { series, reason } => {
                 Self::Refused { series, reason: Box::new(reason.moved(from, to)) }
             }
-            Self::OnePosition { .. } | Self::SeveralImages { .. } | Self::Unwritable { .. } => self,
+            Self::LostSlice { series_instance_uid, file, found, like } => {
+                let (file, like) = (moved(file), moved(like));
+                Self::LostSlice { series_instance_uid, file, found, like }
+            }
+            Self::OnePosition { .. }
+            | Self::FewPositions { .. }
+            | Self::SeveralViews { .. }
+            | Self::SeveralImages { .. }
+            | Self::Unwritable { .. } => self,
         }
     }
 
@@ -276,6 +322,9 @@ pub enum Problem {
     /// The file is not DICOM.
     #[error("not a DICOM file: there is no `DICM` at byte 128")]
     NotDicom,
+    /// The file has no content; this says what it is instead.
+    #[error("{0}, expected a DICOM file: copy it again, or remove it if it is no slice")]
+    Blank(String),
     /// The file is truncated.
     #[error("cut off at byte {length}: {element} would end at byte {end}")]
     Truncated {

@@ -39,7 +39,9 @@ pub use series::find::{
     FileContent, SeriesFiles, SeriesListing, contents_of_each, files_of_series, find_series,
     list_series, series_uids,
 };
+pub use series::lost_slices::{UnreadableFile, lost_slices};
 pub use series::open::OpenSeries;
+pub use series::outline::{SeriesOutline, outlines};
 pub use series::read::{CtFacts, CtSeries, read_facts, read_series, read_slices};
 pub use series::source_series::SourceSeries;
 pub use series::tilt::Tilt;
