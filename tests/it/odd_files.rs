@@ -198,10 +198,15 @@ fn a_folder_or_archive_whose_name_is_not_unicode_is_cropped_as_well() {
              window = {{ low_hu = -1000, high_hu = 400 }}\n"
         );
         fs_err::write(&pipeline, text).unwrap();
-        fixture::run_well(&["run", pipeline.to_str().unwrap(), "--progress", "none"]);
+        let arguments = ["run", pipeline.to_str().unwrap(), "--to", "crop", "--progress", "none"];
+        fixture::run_well(&arguments);
         let store = folder.path().join(store);
         assert_eq!(fixture::rows::<Failure>(&store), []);
-        fixture::rows::<nodulus::tables::Roi>(&store)
+        let rows = fixture::rows::<nodulus::tables::Roi>(&store);
+        let pixels = |row: nodulus::tables::Roi| {
+            (row.series_instance_uid, row.slice_index, row.mask_bits, row.hu)
+        };
+        rows.into_iter().map(pixels).collect::<BTreeSet<_>>()
     };
     let expected = run("before");
     assert!(expected.len() > 1);
@@ -209,24 +214,13 @@ fn a_folder_or_archive_whose_name_is_not_unicode_is_cropped_as_well() {
     let odd = |name: &[u8]| lidc.join(OsStr::from_bytes(name));
     let first = lidc.join(slices[0].strip_prefix(&lidc).unwrap().iter().next().unwrap());
     fs_err::rename(&first, odd(b"P\xe4t")).unwrap();
-    let patients = fs_err::read_dir(&lidc).unwrap().map(|entry| entry.unwrap().path());
-    let second = patients.filter(|path| *path != odd(b"P\xe4t")).next().unwrap();
+    let mut patients = fs_err::read_dir(&lidc).unwrap().map(|entry| entry.unwrap().path());
+    let second = patients.find(|path| *path != odd(b"P\xe4t")).unwrap();
     crate::series::pack(&second, &folder.path().join("packed.tar"));
     fs_err::remove_dir_all(&second).unwrap();
     fs_err::rename(folder.path().join("packed.tar"), odd(b"Arch\xfc.tar")).unwrap();
-    let found = run("after");
-    let pixels = |rows: &[nodulus::tables::Roi]| {
-        let mut all: Vec<_> = rows.iter().map(|row| format!("{row:?}").len()).collect();
-        all.sort_unstable();
-        all.len()
-    };
-    assert_eq!(pixels(&found), pixels(&expected));
-    // Two names that look alike in a table are refused by name.
-    fs_err::create_dir(odd(b"P\xf6t")).unwrap();
-    for entry in nodulus_formats::cohort::files_below(&odd(b"P\xe4t")).unwrap() {
-        let name = entry.file_name().unwrap().to_owned();
-        fs_err::copy(&entry, odd(b"P\xf6t").join(name)).unwrap();
-    }
+    assert_eq!(run("after"), expected);
+    // Two names that look alike in a table are refused.
     fs_err::create_dir(odd(b"Q\xe4")).unwrap();
     fs_err::create_dir(odd(b"Q\xf6")).unwrap();
     for name in [&b"Q\xe4"[..], b"Q\xf6"] {

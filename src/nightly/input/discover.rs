@@ -14,9 +14,15 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+/// Raised whenever the same files are read as other contents than before.
+const CONTENTS_VERSION: u32 = 1;
+
 /// What each source held when it was last read, by the source's redacted name.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ContentsCache {
+    /// The [`CONTENTS_VERSION`] of what read them.
+    #[serde(default)]
+    version: u32,
     sources: BTreeMap<String, SourceContents>,
 }
 
@@ -34,6 +40,9 @@ pub(crate) fn discover(
     cache: &mut ContentsCache,
     name: &dyn Fn(&str) -> String,
 ) -> io::Result<(Vec<DiscoveredSeries>, Vec<PathBuf>)> {
+    if cache.version != CONTENTS_VERSION {
+        *cache = ContentsCache { version: CONTENTS_VERSION, sources: BTreeMap::new() };
+    }
     let mut sources = BTreeMap::new();
     let (mut parts, mut points) = (Vec::new(), Vec::new());
     let mut pending = vec![input.to_owned()];

@@ -11,8 +11,8 @@ use nodulus_formats::volume::{Geometry, LoadedSlices, SliceRanges};
 use nodulus_formats::{cohort, image_file};
 use nodulus_store::hash;
 use rayon::prelude::*;
-use std::io;
 use std::path::PathBuf;
+use std::{fmt, io};
 
 /// A scan could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -23,17 +23,31 @@ pub(super) enum Error {
     Cohort(#[from] cohort::Error),
     #[error(transparent)]
     Dicom(#[from] dicom::Error),
-    /// The headers of a series make up no scan.
-    #[error("{error}")]
-    Unreadable {
-        error: dicom::Error,
-        /// What they say that the series is.
-        outlines: Vec<SeriesOutline>,
-    },
+    #[error(transparent)]
+    Unreadable(#[from] UnreadableSeries),
     #[error(transparent)]
     ImageFile(#[from] image_file::Error),
     #[error("the files of the series are gone")]
     Gone,
+}
+
+/// A series whose headers make up no scan, and what they say that it is.
+#[derive(Debug)]
+pub(super) struct UnreadableSeries {
+    pub(super) error: dicom::Error,
+    pub(super) outlines: Vec<SeriesOutline>,
+}
+
+impl fmt::Display for UnreadableSeries {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.error.fmt(f)
+    }
+}
+
+impl std::error::Error for UnreadableSeries {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.error.source()
+    }
 }
 
 /// The files of a scan. Those of an archive are in a temporary folder, which is removed on drop.
@@ -94,7 +108,8 @@ impl ScanFiles {
                 Ok(series) => Ok(OpenScan::Dicom { series: Box::new(series), unpacked }),
                 Err(error) => {
                     let outlines = dicom::outlines(&files);
-                    Err(Error::Unreadable { error: named(error, unpacked.as_ref()), outlines })
+                    let error = named(error, unpacked.as_ref());
+                    Err(UnreadableSeries { error, outlines }.into())
                 }
             },
         }

@@ -92,9 +92,9 @@ impl Error {
     fn exclusion(&self, settings: &ScoreSettings) -> Option<NoScan> {
         match self {
             Self::Scan(files::Error::Dicom(error)) => exclusion::of_error(settings, error),
-            Self::Scan(files::Error::Unreadable { error, outlines }) => {
-                exclusion::of_error(settings, error)
-                    .or_else(|| exclusion::of_outlines(settings, outlines))
+            Self::Scan(files::Error::Unreadable(series)) => {
+                exclusion::of_error(settings, &series.error)
+                    .or_else(|| exclusion::of_outlines(settings, &series.outlines))
             }
             _ => None,
         }

@@ -52,7 +52,7 @@ pub const SPEC: StageSpec = StageSpec {
         Output::Table(Table::Exclusions),
         Output::Table(Table::PassedOver),
     ],
-    version: 8,
+    version: 9,
     needs_images: false,
     is_sharded: true,
     is_on: |_| true,

@@ -45,7 +45,7 @@ pub struct SeriesListing {
 
 /// Lists the CT series among files.
 ///
-/// Left aside are other modalities, localizers, files that are not DICOM or empty, and files of modality CT that are not
+/// Left aside are other modalities, localizers, files that are not DICOM, empty or zeros alone, and files of modality CT that are not
 /// slices by their SOP class (secondary captures, reports, presentation states, ...) or have an unknown class and no pixels.
 /// Slices that cannot be read for other reasons, such as their compression, are listed: reading them reports why.
 pub fn list_series(files: &[PathBuf]) -> SeriesListing {
