@@ -128,13 +128,13 @@ fn an_outline_tells_what_a_series_is_that_cannot_be_read() {
     let original = fs::read(&files[0]).unwrap();
     type Fault = fn(&mut DefaultDicomObject);
     let faults: [Fault; 4] = [
-        |object| drop(object.remove_element(tags::RESCALE_SLOPE)),
-        |object| drop(object.remove_element(tags::PIXEL_SPACING)),
+        |object| _ = object.remove_element(tags::RESCALE_SLOPE),
+        |object| _ = object.remove_element(tags::PIXEL_SPACING),
         |object| {
             let bits = PrimitiveValue::from(32u16);
             object.put_element(DataElement::new(tags::BITS_ALLOCATED, VR::US, bits));
         },
-        |object| drop(object.remove_element(tags::PIXEL_DATA)),
+        |object| _ = object.remove_element(tags::PIXEL_DATA),
     ];
     for fault in faults {
         samples::edit(&files[0], |object| {
