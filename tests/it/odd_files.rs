@@ -226,8 +226,7 @@ fn a_folder_or_archive_whose_name_is_not_unicode_is_cropped_as_well() {
     for name in [&b"Q\xe4"[..], b"Q\xf6"] {
         fs_err::write(odd(name).join("page.dcm"), "<html></html>").unwrap();
     }
-    let output =
-        fixture::run(&["ingest", pipeline.to_str().unwrap(), "--progress", "none"]);
+    let output = fixture::run(&["ingest", pipeline.to_str().unwrap(), "--progress", "none"]);
     assert_eq!(output.status.code(), Some(3));
     let failures = fixture::rows::<Failure>(&folder.path().join("after"));
     assert!(failures.iter().any(|row| row.cause.contains("is not UTF-8")), "{failures:?}");

@@ -40,9 +40,8 @@ pub(super) fn of_outlines(settings: &ScoreSettings, outlines: &[SeriesOutline]) 
     if let Some(error) = not_hu.as_ref().and_then(|errors| errors.first()) {
         return of_error(settings, error);
     }
-    let judged = |outline: &SeriesOutline| {
-        by_rules(settings, JudgedScan::of_series(&outline.info, None))
-    };
+    let judged =
+        |outline: &SeriesOutline| by_rules(settings, JudgedScan::of_series(&outline.info, None));
     let excluded: Option<Vec<NoScan>> = outlines.iter().map(judged).collect();
     excluded?.into_iter().next()
 }

@@ -253,7 +253,13 @@ pub(super) fn may_be_without_series(cohort: &Cohort, passed_over: &[PassedOver])
 ///
 /// METHOD: LUNA16 kept 888 of LIDC-IDRI's 1,018 scans, so its XML is expected to name scans that are not there; in other
 /// layouts this is a failure.
-pub(super) fn no_scan(cohort: &Cohort, source: &SourceCase, path: &str, series: &str, rows: &mut CaseRows) {
+pub(super) fn no_scan(
+    cohort: &Cohort,
+    source: &SourceCase,
+    path: &str,
+    series: &str,
+    rows: &mut CaseRows,
+) {
     if cohort.source == Layout::Luna16 {
         let reason = format!("reads series {series}, which the cohort does not have");
         let exclusion =

@@ -1,9 +1,7 @@
 //! Tells from headers alone which scans and masks of a case would be refused.
 
 use super::annotation::{Alone, Annotation, mask_belongs};
-use super::case::{
-    are_x_rays, may_be_without_series, missing_masks, no_scan, read_annotations,
-};
+use super::case::{are_x_rays, may_be_without_series, missing_masks, no_scan, read_annotations};
 use super::case_error::CaseError;
 use super::case_rows::CaseRows;
 use super::cohort_settings::Cohort;

@@ -257,7 +257,8 @@ pub(super) fn thicker(scans: &[Scan]) -> Thicker {
         }
     }
     let reason = |(scan, study): (&Scan, _)| {
-        let (series, kept) = thinnest.get(&study).filter(|(s, _)| *s != scan.series_instance_uid)?;
+        let (series, kept) =
+            thinnest.get(&study).filter(|(s, _)| *s != scan.series_instance_uid)?;
         let own = (scan.cohort.clone(), scan.series_instance_uid.clone());
         Some((own, not_thinnest(thickness(scan), series, *kept)))
     };
@@ -427,11 +428,8 @@ mod tests {
             (None, 1.0, "without a slice thickness, which series b of its study has"),
             (Some(1.0), 3.0, "as thick as series b of its study, with slices further apart"),
         ] {
-            let other = Scan {
-                slice_thickness_mm: mm,
-                spacing_k_mm: Some(spacing),
-                ..of("1", "x", 1.0)
-            };
+            let other =
+                Scan { slice_thickness_mm: mm, spacing_k_mm: Some(spacing), ..of("1", "x", 1.0) };
             let found = thicker(&[of("1", "b", 1.0), other]);
             assert_eq!(found.values().collect::<Vec<_>>(), [expected]);
         }

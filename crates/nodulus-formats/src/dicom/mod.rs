@@ -14,6 +14,7 @@ mod date;
 mod irregularities;
 mod passed_over;
 mod series_info;
+mod problem;
 mod error;
 mod error_text;
 mod cause;

@@ -13,10 +13,7 @@ use std::io::{BufReader, Cursor};
 ///
 /// The end of the bytes would be an error inside the library, whose backtrace takes longer than the elements, so that they
 /// are read up to an element that is put after them.
-pub(crate) fn decode(
-    mut bytes: Vec<u8>,
-    encoding: Encoding,
-) -> Result<InMemDicomObject, Problem> {
+pub(crate) fn decode(mut bytes: Vec<u8>, encoding: Encoding) -> Result<InMemDicomObject, Problem> {
     let mut values = InMemDicomObject::new_empty();
     bytes.extend(encoding.empty_element(tags::DATA_SET_TRAILING_PADDING));
     DicomCollectorOptions::new()

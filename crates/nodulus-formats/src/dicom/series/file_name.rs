@@ -78,7 +78,8 @@ mod tests {
 
     #[test]
     fn names_of_one_program_are_of_one_kind() {
-        let kinds = |names: &[&str]| names.iter().map(|name| kind(Path::new(name))).collect::<Vec<_>>();
+        let kinds =
+            |names: &[&str]| names.iter().map(|name| kind(Path::new(name))).collect::<Vec<_>>();
         for names in [
             &["0001.dcm", "0002.DCM", "12.dcm"][..],
             &["IM1", "IM0002", "im30"],

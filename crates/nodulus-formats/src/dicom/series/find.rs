@@ -259,7 +259,10 @@ mod tests {
         assert!(error.contains("000002.dcm`: cut off at byte 400"), "{error}");
         fs::write(&files[1], "").unwrap();
         let error = find_series(&files).unwrap_err().to_string();
-        assert!(error.contains("000002.dcm`: an empty file, expected a DICOM file: copy"), "{error}");
+        assert!(
+            error.contains("000002.dcm`: an empty file, expected a DICOM file: copy"),
+            "{error}"
+        );
         fs::write(&files[1], bytes).unwrap();
         samples::edit(&files[1], |object| {
             object.remove_element(tags::SERIES_INSTANCE_UID);
