@@ -1,7 +1,7 @@
 //! Tells of which series an unreadable file may be a slice.
 
 use super::announced::announced_instances;
-use super::file_name::{extension, kind, order};
+use super::file_name::{NamePart, extension, kind, order};
 use super::find::{FileContent, SeriesFiles, WITHOUT_MODALITY};
 use crate::dicom::element::{elements, values};
 use crate::dicom::error::Error;
@@ -62,95 +62,136 @@ pub fn lost_slices(
     series: &[SeriesFiles],
     unreadable: &[UnreadableFile],
 ) -> BTreeMap<String, Error> {
+    let mut lost = BTreeMap::new();
     if unreadable.is_empty() {
-        return BTreeMap::new();
+        return lost;
     }
-    let of_series = |own: &SeriesFiles| {
-        let lost = lost_slice(own, series, unreadable)?;
-        Some((own.series_instance_uid.clone(), lost))
-    };
-    series.iter().filter_map(of_series).collect()
+    let folders = slices_by_folder(series);
+    let mut numbers: BTreeMap<(usize, Option<&Path>), Option<Vec<i64>>> = BTreeMap::new();
+    for file in unreadable {
+        let folder = file.path.parent();
+        let Some(slices) = folders.get(&folder) else { continue };
+        for (n, like) in candidates(slices, &file.path) {
+            let Some(own) = series.get(n) else { continue };
+            if lost.contains_key(&own.series_instance_uid) {
+                continue;
+            }
+            let of_series: Vec<&NamedSlice<'_>> = slices.iter().filter(|s| s.series == n).collect();
+            let is_shared = of_series.len() < slices.len();
+            let numbers =
+                numbers.entry((n, folder)).or_insert_with(|| instance_numbers(&of_series));
+            if !has_number_left(&order(&file.path), &of_series, numbers.as_deref(), is_shared)
+                || is_complete(own)
+            {
+                continue;
+            }
+            let error = Error::LostSlice {
+                series_instance_uid: own.series_instance_uid.clone(),
+                file: file.path.clone(),
+                found: file.found.clone(),
+                like: like.to_owned(),
+            };
+            lost.insert(own.series_instance_uid.clone(), error);
+        }
+    }
+    lost
 }
 
-fn lost_slice(
-    own: &SeriesFiles,
-    series: &[SeriesFiles],
-    unreadable: &[UnreadableFile],
-) -> Option<Error> {
-    let (file, like) = unreadable.iter().find_map(|file| {
-        let (like, slices) = slices_like(own, &file.path)?;
-        let may_be = is_neighbour(own, series, &file.path)
-            && has_number_left(&file.path, &slices, series.len() > 1);
-        may_be.then_some((file, like))
-    })?;
-    let first = own.files.first()?;
-    if announced_instances(first) == Some(own.files.len()) {
-        return None;
-    }
-    Some(Error::LostSlice {
-        series_instance_uid: own.series_instance_uid.clone(),
-        file: file.path.clone(),
-        found: file.found.clone(),
-        like: like.to_owned(),
-    })
+/// A slice, and its name.
+struct NamedSlice<'a> {
+    path: &'a Path,
+    kind: String,
+    order: Vec<NamePart>,
+    /// Which of the series it is of.
+    series: usize,
 }
 
-/// The slices of a series in the folder of a file, if they are named like it, and one of those that are.
-fn slices_like<'a>(own: &'a SeriesFiles, file: &Path) -> Option<(&'a Path, Vec<&'a Path>)> {
-    let is_beside = |slice: &&Path| slice.parent() == file.parent();
-    let slices: Vec<&Path> = own.files.iter().map(PathBuf::as_path).filter(is_beside).collect();
-    let of_file = kind(file);
-    if let Some(like) = slices.iter().find(|slice| kind(slice) == of_file) {
-        return Some((like, slices));
+/// The slices of each folder in the order of their names.
+fn slices_by_folder(series: &[SeriesFiles]) -> BTreeMap<Option<&Path>, Vec<NamedSlice<'_>>> {
+    let mut folders: BTreeMap<Option<&Path>, Vec<NamedSlice<'_>>> = BTreeMap::new();
+    for (series, own) in series.iter().enumerate() {
+        for path in &own.files {
+            let (kind, order) = (kind(path), order(path));
+            folders.entry(path.parent()).or_default().push(NamedSlice {
+                path,
+                kind,
+                order,
+                series,
+            });
+        }
     }
-    let kinds: BTreeSet<String> = slices.iter().map(|slice| kind(slice)).collect();
-    let is_any_name = slices.len() >= LEAST_NAMES && 2 * kinds.len() > slices.len();
-    let like = slices.iter().find(|slice| is_any_name && extension(slice) == extension(file))?;
-    Some((like, slices))
+    for slices in folders.values_mut() {
+        slices.sort_by(|a, b| a.order.cmp(&b.order));
+    }
+    folders
 }
 
-/// Whether the file before or after a file is one of a series, or the names of different series do not follow each other.
-fn is_neighbour(own: &SeriesFiles, series: &[SeriesFiles], file: &Path) -> bool {
-    let of_file = kind(file);
-    let mut named = Vec::new();
-    for (n, other) in series.iter().enumerate() {
-        let like = |slice: &&PathBuf| slice.parent() == file.parent() && kind(slice) == of_file;
-        named.extend(other.files.iter().filter(like).map(|slice| (order(slice), n)));
+/// The series of a folder that a file may belong to by its name, each with a slice whose name is like it.
+fn candidates<'a>(slices: &[NamedSlice<'a>], file: &Path) -> BTreeMap<usize, &'a Path> {
+    let (kind, order) = (kind(file), order(file));
+    let alike: Vec<&NamedSlice<'a>> = slices.iter().filter(|slice| slice.kind == kind).collect();
+    let mut candidates: BTreeMap<usize, &Path> = BTreeMap::new();
+    for slice in &alike {
+        candidates.entry(slice.series).or_insert(slice.path);
     }
-    named.sort();
-    let owners: BTreeSet<usize> = named.iter().map(|(_, n)| *n).collect();
-    let n_changes = named.windows(2).filter(|pair| pair[0].1 != pair[1].1).count();
-    if n_changes + 1 != owners.len() {
+    let n_changes = alike.windows(2).filter(|pair| pair[0].series != pair[1].series).count();
+    // Names of each series follow each other: the file is one of a neighbour.
+    if n_changes + 1 == candidates.len() {
+        let after = alike.partition_point(|slice| slice.order < order);
+        let before = after.checked_sub(1).and_then(|at| alike.get(at));
+        let neighbours = [before, alike.get(after)].into_iter().flatten();
+        let neighbours: BTreeSet<usize> = neighbours.map(|slice| slice.series).collect();
+        candidates.retain(|series, _| neighbours.contains(series));
+    }
+    let mut kinds: BTreeMap<usize, (BTreeSet<&str>, Vec<&NamedSlice<'a>>)> = BTreeMap::new();
+    for slice in slices {
+        let (kinds, of_series) = kinds.entry(slice.series).or_default();
+        kinds.insert(&slice.kind);
+        of_series.push(slice);
+    }
+    for (series, (kinds, of_series)) in kinds {
+        let is_any_name = of_series.len() >= LEAST_NAMES && 2 * kinds.len() > of_series.len();
+        let like = of_series.iter().find(|slice| extension(slice.path) == extension(file));
+        if let Some(like) = like.filter(|_| is_any_name && !kinds.contains(kind.as_str())) {
+            candidates.insert(series, like.path);
+        }
+    }
+    candidates
+}
+
+/// Whether a series has as many files as it announces.
+fn is_complete(own: &SeriesFiles) -> bool {
+    own.files.first().and_then(|first| announced_instances(first)) == Some(own.files.len())
+}
+
+/// Whether the numbers of a series' instances, in the order of their names, leave one for a file. `is_shared` says that
+/// other series are in the folder, in which case instances begin with 1.
+fn has_number_left(
+    file: &[NamePart],
+    slices: &[&NamedSlice<'_>],
+    numbers: Option<&[i64]>,
+    is_shared: bool,
+) -> bool {
+    let (Some(numbers), Some(first), Some(last)) = (numbers, slices.first(), slices.last()) else {
         return true;
-    }
-    let own_number = series.iter().position(|other| std::ptr::eq(other, own));
-    let name = order(file);
-    let after = named.partition_point(|(other, _)| *other < name);
-    let before = after.checked_sub(1).and_then(|at| named.get(at));
-    [before, named.get(after)].into_iter().flatten().any(|(_, n)| Some(*n) == own_number)
-}
-
-/// Whether the numbers of a series' instances leave one for a file. `is_shared` says that other series are beside it, in
-/// which case instances begin with 1.
-fn has_number_left(file: &Path, slices: &[&Path], is_shared: bool) -> bool {
-    let mut slices = slices.to_vec();
-    slices.sort_by_key(|slice| order(slice));
-    let numbers: Option<Vec<i64>> = slices.par_iter().map(|slice| instance_number(slice)).collect();
-    let Some(numbers) = numbers else { return true };
+    };
     let steps_by = |step: i64| numbers.windows(2).all(|pair| pair[1] - pair[0] == step);
     let (ascends, descends) = (steps_by(1), steps_by(-1));
-    let (Some(first), Some(last)) = (slices.first(), slices.last()) else { return true };
     if !ascends && !descends {
         return true;
     }
-    let name = order(file);
-    if order(first) < name && name < order(last) {
+    let comes_before = *file < *first.order;
+    if !comes_before && *file < *last.order {
         return false;
     }
     let is_first = |number: Option<&i64>| is_shared && number == Some(&1);
-    let comes_before = name < order(first);
     !(comes_before && ascends && is_first(numbers.first())
         || !comes_before && descends && is_first(numbers.last()))
+}
+
+/// The numbers of instances; `None` if one has none.
+fn instance_numbers(slices: &[&NamedSlice<'_>]) -> Option<Vec<i64>> {
+    slices.par_iter().map(|slice| instance_number(slice.path)).collect()
 }
 
 fn instance_number(file: &Path) -> Option<i64> {
