@@ -192,15 +192,16 @@ fn a_folder_or_archive_whose_name_is_not_unicode_is_cropped_as_well() {
     let slices = two_patients(&lidc);
     let pipeline = folder.path().join("p.toml");
     let run = |store: &str| {
+        let store = folder.path().join(store);
+        let [store_, root] = [&store, &lidc].map(|path| path.to_str().unwrap());
         let text = format!(
-            "store = {store:?}\n[[ingest.cohorts]]\nname = \"c\"\nsource = \"lidc\"\nroot = \"lidc\"\n\
+            "store = {store_:?}\n[[ingest.cohorts]]\nname = \"c\"\nsource = \"lidc\"\nroot = {root:?}\n\
              [merge]\nrule = \"linkage\"\n[crop]\nmargin_slices = 1\n\
              window = {{ low_hu = -1000, high_hu = 400 }}\n"
         );
         fs_err::write(&pipeline, text).unwrap();
         let arguments = ["run", pipeline.to_str().unwrap(), "--to", "crop", "--progress", "none"];
         fixture::run_well(&arguments);
-        let store = folder.path().join(store);
         assert_eq!(fixture::rows::<Failure>(&store), []);
         let rows = fixture::rows::<nodulus::tables::Roi>(&store);
         let pixels = |row: nodulus::tables::Roi| {
