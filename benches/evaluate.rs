@@ -191,6 +191,7 @@ fn step(
         max_memory: 1 << 30,
         plans_only: false,
         is_incomplete: false,
+        is_growth: false,
         progress: &|_| {},
     };
     run(config, &task, &job).expect("scores");

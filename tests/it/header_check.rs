@@ -121,3 +121,57 @@ fn masks_off_their_scan_are_refused_by_their_headers_as_by_the_run() {
     let found = refused(folder.path(), "off_grid = 0.4");
     assert!(!found.contains_key("a mask beside the voxels of its scan"), "{found:?}");
 }
+
+#[test]
+fn what_fails_the_run_is_refused_by_headers_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let lidc = folder.path().join("lidc");
+    let slices = crate::series::two_patients(&lidc);
+    let own = slices[0].parent().unwrap();
+    fs_err::write(own.join("broken.xml"), "<LidcReadMessage>").unwrap();
+    // The other patient's reads lie alone, and in a folder without any slice.
+    let files = nodulus_formats::cohort::files_below(&lidc).unwrap();
+    let is_other = |file: &&std::path::PathBuf| {
+        file.extension().is_some_and(|end| end == "xml") && !file.starts_with(own)
+    };
+    let reads = fs_err::read(files.iter().find(is_other).unwrap()).unwrap();
+    let unknown = String::from_utf8(reads).unwrap().replace("2.25.", "2.25.9");
+    for name in ["alone/reads.xml", "pages/reads.xml", "pages/1.dcm"] {
+        fs_err::create_dir_all(lidc.join(name).parent().unwrap()).unwrap();
+        let content = if name.ends_with("xml") { unknown.as_str() } else { "<html></html>" };
+        fs_err::write(lidc.join(name), content).unwrap();
+    }
+    let run = |more: &[&str]| {
+        let store = folder.path().join("store");
+        let root = format!("ingest.cohorts.0.root={}", lidc.display());
+        let arguments = ["ingest", "pipelines/lidc.toml", "--progress", "none", "--store"];
+        let arguments = [&arguments[..], &[store.to_str().unwrap(), "--set", &root], more].concat();
+        let output = fixture::run(&arguments);
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        (output.status.code(), text)
+    };
+    let (status, text) = run(&["--dry-run", "--check", "--json"]);
+    assert_eq!(status, Some(0), "{text}");
+    let found: Value = serde_json::from_str(&text).unwrap();
+    let groups = found["headers"]["refused"].as_array().unwrap();
+    let causes: BTreeMap<&str, u64> =
+        groups.iter().map(|g| (g["cause"].as_str().unwrap(), g["n"].as_u64().unwrap())).collect();
+    let expected = BTreeMap::from([
+        ("readers' XML that cannot be read", 1),
+        ("readers' XML of a scan that is not there", 2),
+    ]);
+    assert_eq!(causes, expected);
+    assert_eq!(run(&[]).0, Some(3));
+    let failures = fixture::rows::<Failure>(&folder.path().join("store"));
+    assert_eq!(failures.len() as u64, expected.values().sum::<u64>(), "{failures:?}");
+    // A cohort that names its images misses them.
+    let root = folder.path().join("root");
+    patient(&root, "a", grid(SIZE, SPACING, [0.0; 3], 0.0), false);
+    fs_err::rename(root.join("a/ct.mha"), folder.path().join("ct.mha")).unwrap();
+    fs_err::create_dir(root.join("a/ct.mha")).unwrap();
+    fs_err::write(root.join("a/ct.mha/1.dcm"), "<html></html>").unwrap();
+    let refused = refused(folder.path(), "");
+    let (n, _, example) = &refused["a folder without a CT series"];
+    assert!(*n == 1 && example.contains("its only file is not DICOM"), "{refused:?}");
+    assert_eq!(ingest(folder.path(), "", &[]).0, Some(3));
+}

@@ -126,7 +126,8 @@ fn a_killed_program_leaves_no_temporary_folder_for_long() {
     let output = cohort.ingest().output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(said.contains("removed 1 temporary folders of programs that were killed"), "{said}");
-    assert_eq!(output.status.code(), Some(3), "{said}");
+    // Archives without a slice are passed over.
+    assert_eq!(output.status.code(), Some(0), "{said}");
     assert_eq!(cohort.left(), [store]);
 }
 

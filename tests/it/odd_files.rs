@@ -95,3 +95,140 @@ fn odd_entries_do_not_stop_a_nightly_job() {
     fs_err::remove_file(series[0].join("empty.dcm")).unwrap();
     assert_eq!(job.counts(&[])[..2], [3, 3]);
 }
+
+/// Contents of a slice's file that no longer tell its series.
+fn unreadable(slice: &[u8]) -> [(&'static str, Vec<u8>); 5] {
+    [
+        ("an empty file", Vec::new()),
+        ("a file of zeros alone", vec![0; slice.len()]),
+        ("a file of zeros alone", slice[..100].to_vec()),
+        ("no DICOM file", slice[..131].to_vec()),
+        ("cut off at byte 200", slice[..200].to_vec()),
+    ]
+}
+
+#[test]
+fn a_first_or_last_slice_that_cannot_be_read_fails_its_series() {
+    let folder = tempfile::tempdir().unwrap();
+    let slices = two_patients(&folder.path().join("lidc"));
+    for end in [&slices[0], &slices[slices.len() - 1]] {
+        let whole = fs_err::read(end).unwrap();
+        for (found, content) in unreadable(&whole) {
+            fs_err::write(end, content).unwrap();
+            let (status, text) = ingest(folder.path(), &[]);
+            assert_eq!(status, Some(3), "{found}: {text}");
+            let store = folder.path().join("store");
+            let scans = fixture::rows::<Scan>(&store);
+            assert!(scans.len() == 1 && scans[0].irregularities.is_empty(), "{found}: {scans:?}");
+            let failures = fixture::rows::<Failure>(&store);
+            let cause = failures.iter().find(|row| row.cause.contains("may lack a slice"));
+            let cause = &cause.unwrap_or_else(|| panic!("{failures:?}")).cause;
+            assert!(cause.contains(found) && cause.contains("copy it again"), "{cause}");
+            let (status, text) = ingest(folder.path(), &["--dry-run", "--check"]);
+            assert_eq!(status, Some(0), "{text}");
+            assert!(text.contains("a slice that may be missing"), "{text}");
+            assert!(text.contains("headers: 1 scans can be read"), "{text}");
+        }
+        fs_err::write(end, whole).unwrap();
+    }
+    let (status, text) = ingest(folder.path(), &[]);
+    assert_eq!(status, Some(0), "{text}");
+    assert_eq!(fixture::rows::<Scan>(&folder.path().join("store")).len(), 2);
+}
+
+#[test]
+fn a_night_scores_no_series_that_may_lack_a_slice() {
+    let job = Job::new();
+    let series = job.series();
+    let slices = nodulus_formats::cohort::files_below(&series[0]).unwrap();
+    let last = slices.iter().rfind(|file| file.extension().is_some_and(|end| end == "dcm"));
+    let last = last.unwrap();
+    let whole = fs_err::read(last).unwrap();
+    for (found, content) in unreadable(&whole) {
+        fs_err::write(last, content).unwrap();
+        let (summary, log) = job.run(3, &["--retry-failed"]);
+        assert_eq!(summary["failed"], 1, "{found}: {log}");
+        assert!(log.contains("may lack a slice: file-") && log.contains(found), "{found}: {log}");
+        assert!(!log.contains(last.file_name().unwrap().to_str().unwrap()), "{log}");
+    }
+    fs_err::write(last, whole).unwrap();
+    let (summary, log) = job.run(0, &[]);
+    assert_eq!((&summary["scored"], &summary["failed"]), (&1.into(), &0.into()), "{log}");
+}
+
+#[test]
+fn a_folder_without_any_slice_fails_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let lidc = folder.path().join("lidc");
+    two_patients(&lidc);
+    for (name, content) in [
+        ("pages/1.dcm", &b"<html></html>"[..]),
+        ("readme/README", b"Look into the other folder."),
+        ("empty/1.dcm", b""),
+    ] {
+        fs_err::create_dir_all(lidc.join(name).parent().unwrap()).unwrap();
+        fs_err::write(lidc.join(name), content).unwrap();
+    }
+    let (status, text) = ingest(folder.path(), &[]);
+    assert_eq!(status, Some(0), "{text}");
+    let store = folder.path().join("store");
+    assert_eq!(fixture::rows::<Failure>(&store), []);
+    let rows = fixture::rows::<PassedOverFile>(&store);
+    let found: BTreeSet<_> = rows.iter().map(|row| (&*row.path, &*row.rule)).collect();
+    let expected =
+        [("empty/1.dcm", "empty"), ("pages/1.dcm", "not_dicom"), ("readme/README", "not_dicom")];
+    assert_eq!(found, BTreeSet::from(expected));
+    let job = Job::new();
+    for name in ["pages", "readme", "empty"] {
+        crate::nightly_job::copy(&lidc.join(name), &job.input().join(name));
+    }
+    assert_eq!(job.counts(&[])[..2], [3, 3]);
+}
+
+#[test]
+fn a_folder_or_archive_whose_name_is_not_unicode_is_cropped_as_well() {
+    let folder = tempfile::tempdir().unwrap();
+    let lidc = folder.path().join("lidc");
+    let slices = two_patients(&lidc);
+    let pipeline = folder.path().join("p.toml");
+    let run = |store: &str| {
+        let store = folder.path().join(store);
+        let [store_, root] = [&store, &lidc].map(|path| path.to_str().unwrap());
+        let text = format!(
+            "store = {store_:?}\n[[ingest.cohorts]]\nname = \"c\"\nsource = \"lidc\"\nroot = {root:?}\n\
+             [merge]\nrule = \"linkage\"\n[crop]\nmargin_slices = 1\n\
+             window = {{ low_hu = -1000, high_hu = 400 }}\n"
+        );
+        fs_err::write(&pipeline, text).unwrap();
+        let arguments = ["run", pipeline.to_str().unwrap(), "--to", "crop", "--progress", "none"];
+        fixture::run_well(&arguments);
+        assert_eq!(fixture::rows::<Failure>(&store), []);
+        let rows = fixture::rows::<nodulus::tables::Roi>(&store);
+        let pixels = |row: nodulus::tables::Roi| {
+            (row.series_instance_uid, row.slice_index, row.mask_bits, row.hu)
+        };
+        rows.into_iter().map(pixels).collect::<BTreeSet<_>>()
+    };
+    let expected = run("before");
+    assert!(expected.len() > 1);
+    // One patient's folder, and an archive of the other one's.
+    let odd = |name: &[u8]| lidc.join(OsStr::from_bytes(name));
+    let first = lidc.join(slices[0].strip_prefix(&lidc).unwrap().iter().next().unwrap());
+    fs_err::rename(&first, odd(b"P\xe4t")).unwrap();
+    let mut patients = fs_err::read_dir(&lidc).unwrap().map(|entry| entry.unwrap().path());
+    let second = patients.find(|path| *path != odd(b"P\xe4t")).unwrap();
+    crate::series::pack(&second, &folder.path().join("packed.tar"));
+    fs_err::remove_dir_all(&second).unwrap();
+    fs_err::rename(folder.path().join("packed.tar"), odd(b"Arch\xfc.tar")).unwrap();
+    assert_eq!(run("after"), expected);
+    // Two names that look alike in a table are refused.
+    fs_err::create_dir(odd(b"Q\xe4")).unwrap();
+    fs_err::create_dir(odd(b"Q\xf6")).unwrap();
+    for name in [&b"Q\xe4"[..], b"Q\xf6"] {
+        fs_err::write(odd(name).join("page.dcm"), "<html></html>").unwrap();
+    }
+    let output = fixture::run(&["ingest", pipeline.to_str().unwrap(), "--progress", "none"]);
+    assert_eq!(output.status.code(), Some(3));
+    let failures = fixture::rows::<Failure>(&folder.path().join("after"));
+    assert!(failures.iter().any(|row| row.cause.contains("is not UTF-8")), "{failures:?}");
+}

@@ -121,3 +121,31 @@ fn rules_of_inclusion_are_those_of_ingest() {
     let text = String::from_utf8_lossy(&output.stderr);
     assert!(text.contains("scans arrive one at a time"), "{text}");
 }
+
+#[test]
+fn what_a_series_is_comes_before_its_faults() {
+    let job = Job::new();
+    let [mip, density, scan] = &job.series()[..] else { panic!() };
+    // A projection without a slope, electron densities of 32 bits, and a scan with both faults.
+    let slope = ["\x28\0\x53\x10DS", "\x28\0\x55\x10DS"];
+    let bits = ["\x28\0\0\x01US\x02\0\x10\0", "\x28\0\0\x01US\x02\0\x20\0"];
+    replace(mip, ORIGINAL, "DERIVED\\SECONDARY\\MIP ");
+    replace(density, "LO\u{2}\0HU", "LO\u{2}\0ED");
+    for (folder, [from, to]) in [(mip, slope), (density, bits), (scan, slope)] {
+        replace(folder, from, to);
+    }
+    // The last slice of the projection is empty as well.
+    let files = nodulus_formats::cohort::files_below(mip).unwrap();
+    let is_slice = |file: &&std::path::PathBuf| file.extension().is_some_and(|end| end == "dcm");
+    fs_err::write(files.iter().rfind(is_slice).unwrap(), "").unwrap();
+    let (summary, log) = job.run(3, &[]);
+    let found = excluded(&summary);
+    let rules: Vec<&str> = found.iter().map(|(rule, ..)| rule.as_str()).collect();
+    assert_eq!(rules, ["inclusion", "not_hu"], "{log}");
+    assert_eq!(summary["failed"], 1, "{log}");
+    assert!(log.contains("RescaleSlope (0028,1053) is missing"), "{log}");
+    // Where projections are scored, its faults count, beside those of the scan.
+    let (summary, log) = job.run(3, &["--set", "score.inclusion.exclude_reformats=false"]);
+    assert_eq!(summary["failed"], 2, "{log}");
+    assert!(log.contains("may lack a slice"), "{log}");
+}

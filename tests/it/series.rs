@@ -163,7 +163,8 @@ fn of_a_study_over_several_folders_the_thinnest_scan_is_kept() {
         .iter()
         .find(|scan| scan.study_instance_uid == excluded[0].study_instance_uid && scan.included);
     let thin = &thin.unwrap().series_instance_uid;
-    assert_eq!(excluded[0].exclusion_reasons, [format!("thicker than series {thin} of its study")]);
+    let reason = format!("as thick as series {thin} of its study, with slices further apart");
+    assert_eq!(excluded[0].exclusion_reasons, [reason]);
     assert!(fixture::rows::<Mark>(&store).iter().all(|mark| mark.series_instance_uid != "2.25.77"));
 }
 

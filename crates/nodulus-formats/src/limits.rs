@@ -71,6 +71,14 @@ pub const PIXEL: Limit = Limit { least: -65_535.0, most: 65_535.0, text: "-65535
 /// Most voxels along an axis, as many as DICOM's 16 bits count.
 pub const MOST_VOXELS_ALONG: usize = 65_535;
 
+/// The number of decimals, `least` or more, with which a value that is over a limit is written so that it is seen to be:
+/// 4 for 0.1004 and a limit of 0.1, where 3 would show 0.100.
+pub fn decimals_over(value: f64, limit: f64, least: usize) -> usize {
+    const MOST: usize = 12;
+    let differs = |n: &usize| format!("{value:.n$}") != format!("{limit:.n$}");
+    (least..MOST).find(differs).unwrap_or(MOST)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -96,5 +104,13 @@ mod tests {
                 assert!(!limit.holds(value), "{limit} {value}");
             }
         }
+    }
+
+    #[test]
+    fn a_value_over_a_limit_is_written_as_such() {
+        assert_eq!(decimals_over(0.1004, 0.1, 3), 4);
+        assert_eq!(decimals_over(0.25, 0.1, 3), 3);
+        assert_eq!(decimals_over(0.100_000_02, 0.1, 3), 8);
+        assert_eq!(decimals_over(0.1, 0.1, 3), 12);
     }
 }

@@ -1,5 +1,6 @@
 //! Masks from one grid to another: the same voxels in another order, or the nearest ones.
 
+use nodulus_formats::limits::decimals_over;
 use nodulus_formats::volume::{Geometry, PlacedMask};
 use std::fmt;
 
@@ -126,8 +127,9 @@ impl GridMismatch {
                 "its first voxel is ({i}, {j}, {k}) of the image, past which it reaches"
             );
         }
+        let n = decimals_over(self.deviation, self.off_grid, 3);
         format!(
-            "voxel centres differ by up to {:.4} mm, {:.3} of a voxel, expected at most {} of a voxel",
+            "voxel centres differ by up to {:.4} mm, {:.n$} of a voxel, expected at most {} of a voxel",
             self.deviation_mm, self.deviation, self.off_grid
         )
     }

@@ -4,7 +4,9 @@ use crate::nightly::problem::Problem;
 use crate::nightly::redaction;
 use nodulus_faults::FaultClass;
 use nodulus_formats::cohort::CaseFiles;
-use nodulus_formats::dicom::{FileContent, PassedOver, PassedOverRule};
+use nodulus_formats::dicom::{
+    FileContent, PassedOver, PassedOverRule, SeriesFiles, UnreadableFile,
+};
 use nodulus_formats::image_file::ImageRules;
 use nodulus_formats::{dicom, image_file};
 use serde::{Deserialize, Serialize};
@@ -45,6 +47,9 @@ pub(super) struct ContainedSeries {
     /// Why the series is no scan, if none of its files here is a slice.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) no_scan: Option<NoScan>,
+    /// Why it may lack a slice.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) incomplete: Option<String>,
 }
 
 /// Why a series is no scan.
@@ -63,7 +68,14 @@ const NAMING: ImageRules =
 
 impl ContainedSeries {
     fn whole(series_instance_uid: String, n_files: usize, announced: Option<usize>) -> Self {
-        Self { series_instance_uid, n_files, announced, files: Vec::new(), no_scan: None }
+        Self {
+            series_instance_uid,
+            n_files,
+            announced,
+            files: Vec::new(),
+            no_scan: None,
+            incomplete: None,
+        }
     }
 
     /// Picks the series' own values from a list with one value for each file of the folder.
@@ -90,12 +102,20 @@ impl NoScan {
 impl SourceContents {
     /// Reads which series the files of a folder belong to.
     pub(super) fn folder(input: &Path, files: &[PathBuf], stamp: String) -> Self {
-        Self::of_files(input, files, stamp).0
+        Self::of_files(input, files, stamp, &|error| redaction::cause(input, &error)).0
     }
 
     /// What files hold, and whether one of them is DICOM of another kind than CT.
-    fn of_files(input: &Path, files: &[PathBuf], stamp: String) -> (Self, bool) {
+    ///
+    /// METHOD: an empty file may be a slice that is still to be written, if there are slices beside it.
+    fn of_files(
+        input: &Path,
+        files: &[PathBuf],
+        stamp: String,
+        cause: &dyn Fn(dicom::Error) -> String,
+    ) -> (Self, bool) {
         let mut has_others = false;
+        let (mut unknown, mut empty) = (Vec::new(), Vec::new());
         let mut by_uid: BTreeMap<String, Vec<usize>> = BTreeMap::new();
         let mut others: BTreeMap<String, (Vec<usize>, NoScan)> = BTreeMap::new();
         let (mut unreadable, mut points, mut fault) = (Vec::new(), Vec::new(), None);
@@ -107,6 +127,7 @@ impl SourceContents {
             }
         };
         for (n, content) in dicom::contents_of_each(files).into_iter().enumerate() {
+            unknown.extend(UnreadableFile::of(&files[n], &content));
             match content {
                 Ok(FileContent::Slice(uid)) => by_uid.entry(uid).or_default().push(n),
                 Ok(FileContent::Other(other)) => match dicom::may_hold_points(&files[n]) {
@@ -116,6 +137,9 @@ impl SourceContents {
                     }
                     Ok(false) => {
                         has_others |= other.rule == PassedOverRule::OtherModality;
+                        if other.may_be_slice() && other.is_misnamed() {
+                            empty.push(cause(other.unreadable()));
+                        }
                         if let (Some(no_scan), Some(uid)) =
                             (NoScan::of(&other), other.series_instance_uid)
                         {
@@ -125,9 +149,21 @@ impl SourceContents {
                     Err(error) => hold_back(&error),
                 },
                 Err(error) if FaultClass::of(&error).is_passing() => hold_back(&error),
-                Err(error) => unreadable.push(redaction::cause(input, &error)),
+                Err(error) => unreadable.push(cause(error)),
             }
         }
+        if !by_uid.is_empty() {
+            unreadable.extend(empty);
+        }
+        let named = |(uid, own): (&String, &Vec<usize>)| SeriesFiles {
+            series_instance_uid: uid.clone(),
+            files: own.iter().map(|n| files[*n].clone()).collect(),
+        };
+        let mut incomplete = if unknown.is_empty() {
+            BTreeMap::new()
+        } else {
+            dicom::lost_slices(&by_uid.iter().map(named).collect::<Vec<_>>(), &unknown)
+        };
         // Localizers in the series that they plan are none of their own.
         others.retain(|uid, _| !by_uid.contains_key(uid));
         let is_alone = by_uid.len() == 1;
@@ -138,7 +174,9 @@ impl SourceContents {
                 hold_back(&error);
                 None
             });
+            let incomplete = incomplete.remove(&uid).map(cause);
             let whole = ContainedSeries::whole(uid, own.len(), announced.flatten());
+            let whole = ContainedSeries { incomplete, ..whole };
             series.push(if is_alone { whole } else { ContainedSeries { files: own, ..whole } });
         }
         for (uid, (own, no_scan)) in others {
@@ -152,7 +190,8 @@ impl SourceContents {
     pub(super) fn archive(input: &Path, path: &Path, stamp: String) -> Self {
         match CaseFiles::at(path) {
             Ok(files) => {
-                let (mut contents, has_others) = Self::of_files(input, &files.dicom, stamp);
+                let cause = |error| redaction::cause(input, &files.named(error));
+                let (mut contents, has_others) = Self::of_files(input, &files.dicom, stamp, &cause);
                 // Indices are of no use: the files are unpacked again when the series is read.
                 contents.series.iter_mut().for_each(|series| series.files.clear());
                 contents.points.clear();

@@ -1,6 +1,6 @@
 //! Which series the input holds.
 
-use super::contents::SourceContents;
+use super::contents::{ContainedSeries, SourceContents};
 use super::folder::{FolderEntries, stamps};
 use super::series::{DiscoveredSeries, SeriesFolder, SeriesSource};
 use super::stamp::{FileStamp, Stamp};
@@ -15,9 +15,15 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+/// Raised whenever the same files are read as other contents than before.
+const CONTENTS_VERSION: u32 = 1;
+
 /// What each source held when it was last read, by the source's redacted name.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ContentsCache {
+    /// The [`CONTENTS_VERSION`] of what read them.
+    #[serde(default)]
+    version: u32,
     sources: BTreeMap<String, SourceContents>,
 }
 
@@ -35,6 +41,9 @@ pub(crate) fn discover(
     cache: &mut ContentsCache,
     name: &dyn Fn(&str) -> String,
 ) -> io::Result<(Vec<DiscoveredSeries>, Vec<PathBuf>)> {
+    if cache.version != CONTENTS_VERSION {
+        *cache = ContentsCache { version: CONTENTS_VERSION, sources: BTreeMap::new() };
+    }
     let mut sources = BTreeMap::new();
     let (mut parts, mut points) = (Vec::new(), Vec::new());
     let mut pending = vec![input.to_owned()];
@@ -149,40 +158,14 @@ fn list_folder(input: &Path, folder: &Path, cache: &ContentsCache) -> io::Result
             read(input, path, stamp.text.clone())
         });
         let source = if is_image { SeriesSource::Image } else { SeriesSource::Archive };
-        for series in &contents.series {
-            listing.series.push(DiscoveredSeries {
-                id: series.series_instance_uid.clone(),
-                name: String::new(),
-                source: source(path.clone()),
-                stamp: stamp.clone(),
-                n_files: series.n_files,
-                announced: series.announced,
-                problem: contents.unreadable.first().cloned(),
-                fault: contents.fault.clone(),
-                no_scan: series.no_scan.clone(),
-                warnings: Vec::new(),
-            });
-        }
-        if contents.series.is_empty() {
-            let of_content = contents.unreadable.iter().cloned().map(Problem::of_content);
-            let problem = |problem: Problem| DiscoveredSeries {
-                stamp: stamp.clone(),
-                ..unreadable(input, path, &problem)
-            };
-            listing.series.extend(of_content.chain(contents.fault.clone()).map(problem));
-        }
+        let of_series = |_: &ContainedSeries| (source(path.clone()), stamp.clone());
+        listing.series.extend(of_contents(input, path, &contents, &stamp, &of_series));
         listing.sources.push((id, contents));
     }
     Ok(listing)
 }
 
-/// The series of a folder; the folder itself where it has no series and a file cannot be read.
-///
-/// METHOD: a file that cannot be read counts as a slice of the only series of its folder, which then
-/// fails. In a folder with several series it may belong to any of them: they are scored with a warning,
-/// since a gap between slices is refused and the announced number of instances is waited for. The same goes for a file that
-/// denies its reader. After any other fault of the machine, all series of the folder wait for the next run. A series without
-/// slices is excluded by the files that it has, and waits only after such a fault.
+/// The series of a folder.
 fn of_folder(
     input: &Path,
     folder: &Path,
@@ -190,26 +173,50 @@ fn of_folder(
     files: &[PathBuf],
     stamps: &[FileStamp],
 ) -> Vec<DiscoveredSeries> {
+    let of_series = |series: &ContainedSeries| {
+        let own = if series.files.is_empty() { Vec::new() } else { series.own(files) };
+        let source =
+            SeriesFolder { path: folder.to_owned(), files: own.into_iter().cloned().collect() };
+        (SeriesSource::Folders(vec![source]), Stamp::of(series.own(stamps)))
+    };
+    of_contents(input, folder, contents, &Stamp::of(stamps), &of_series)
+}
+
+/// The series of a source; the source itself where it has no series, or several, and a file cannot be read.
+/// `of_series` gives the files of a series, and their stamp.
+///
+/// METHOD: a file that cannot be read counts as a slice of the only series of its source, and of any series whose slices
+/// are named like it, which then fails. The others are scored with a warning, since a gap between slices is refused and
+/// the announced number of instances is waited for. The same goes for a file that denies its reader. After any other fault
+/// of the machine, all series of the source wait for the next run. A series without slices is excluded by the files that it
+/// has, and waits only after such a fault.
+fn of_contents(
+    input: &Path,
+    path: &Path,
+    contents: &SourceContents,
+    stamp: &Stamp,
+    of_series: &dyn Fn(&ContainedSeries) -> (SeriesSource, Stamp),
+) -> Vec<DiscoveredSeries> {
     let mut discovered = Vec::new();
     let is_alone = contents.series.iter().filter(|series| series.no_scan.is_none()).count() == 1;
     for series in &contents.series {
         let cause = contents.unreadable.first().filter(|_| series.no_scan.is_none()).cloned();
-        let (problem, doubt) = if is_alone { (cause, None) } else { (None, cause) };
+        let (of_source, doubt) = if is_alone { (cause, None) } else { (None, cause) };
+        let problem = series.incomplete.clone().or(of_source);
+        let doubt = doubt.filter(|_| problem.is_none());
         let (fault, denied) = match &contents.fault {
             Some(fault) if fault.is_denied && series.no_scan.is_some() => (None, None),
             Some(fault) if fault.is_denied && !is_alone => (None, Some(fault.cause.clone())),
             fault => (fault.clone(), None),
         };
         let doubt_causes = [doubt, denied].into_iter().flatten();
-        let own = if series.files.is_empty() { Vec::new() } else { series.own(files) };
-        let source =
-            SeriesFolder { path: folder.to_owned(), files: own.into_iter().cloned().collect() };
         let doubt = |cause| format!("a file of its folder cannot be read: {cause}");
+        let (source, stamp) = of_series(series);
         discovered.push(DiscoveredSeries {
             id: series.series_instance_uid.clone(),
             name: String::new(),
-            source: SeriesSource::Folders(vec![source]),
-            stamp: Stamp::of(series.own(stamps)),
+            source,
+            stamp,
             n_files: series.n_files,
             announced: series.announced,
             problem,
@@ -220,8 +227,8 @@ fn of_folder(
     }
     let of_content = contents.unreadable.first().cloned().map(Problem::of_content);
     if !is_alone && let Some(problem) = contents.fault.clone().or(of_content) {
-        let stamp = Stamp::of(stamps);
-        discovered.push(DiscoveredSeries { stamp, ..unreadable(input, folder, &problem) });
+        let stamp = stamp.clone();
+        discovered.push(DiscoveredSeries { stamp, ..unreadable(input, path, &problem) });
     }
     discovered
 }

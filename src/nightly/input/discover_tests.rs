@@ -88,7 +88,10 @@ fn an_unchanged_source_is_not_read_again() {
     for contents in other.sources.values_mut() {
         contents.series[0].series_instance_uid = "1.9".to_owned();
     }
-    assert_eq!(discovered(root.path(), &mut other)[0].id, "1.9");
+    assert_eq!(discovered(root.path(), &mut other.clone())[0].id, "1.9");
+    // What another version read may be wrong.
+    let mut old = ContentsCache { version: 0, ..other.clone() };
+    assert_eq!(discovered(root.path(), &mut old), series);
     fs::write(root.path().join("a/new.dcm"), fs::read(root.path().join("a/000001.dcm")).unwrap())
         .unwrap();
     let changed = discovered(root.path(), &mut other);
@@ -118,8 +121,24 @@ fn a_file_that_cannot_be_read_is_a_problem_of_its_series_or_of_its_folder() {
     metaimage::write(&path("1.6.mhd"), &volume(1), false).unwrap();
     fs::create_dir_all(path("copy")).unwrap();
     metaimage::write(&path("copy/1.6.mha"), &volume(1), false).unwrap();
+    // Named as the slices of the second series.
+    write(&path("e"), "1.7");
+    fs::rename(path("e/000001.dcm"), path("e/A1.dcm")).unwrap();
+    fs::rename(path("e/000002.dcm"), path("e/A2.dcm")).unwrap();
+    fs::remove_file(path("e/000003.dcm")).unwrap();
+    write(&path("e"), "1.8");
+    fs::write(path("e/000004.dcm"), [0; 100]).unwrap();
+    // An empty file is no series.
+    fs::create_dir_all(path("f")).unwrap();
+    fs::write(path("f/1.dcm"), "").unwrap();
     let series = discovered(input, &mut ContentsCache::default());
     let of = |id: &str| series.iter().find(|series| series.id == id).unwrap();
+    let problem = of("1.8").problem.clone().unwrap();
+    assert!(problem.starts_with("series 1.8 may lack a slice: file-"), "{problem}");
+    assert!(!problem.contains("0000"), "{problem}");
+    assert_eq!(of("1.7").problem, None);
+    assert!(of("1.7").warnings[0].contains("a file of zeros alone"), "{:?}", of("1.7"));
+    assert!(!series.iter().any(|s| s.id == redaction::path_name(input, &path("f"))));
     let problem = of("1.2").problem.clone().unwrap();
     assert!(
         problem.contains("TransferSyntaxUID (0002,0010) is missing") && !problem.contains("DOE"),

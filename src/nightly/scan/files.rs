@@ -3,14 +3,16 @@
 use crate::nightly::input::series::{SeriesFolder, SeriesSource};
 use crate::stages::ingest::JudgedScan;
 use nodulus_formats::cohort::CaseFiles;
-use nodulus_formats::dicom::{self, OpenSeries, SeriesInfo, SourceSeries, Tolerances};
+use nodulus_formats::dicom::{
+    self, OpenSeries, SeriesInfo, SeriesOutline, SourceSeries, Tolerances,
+};
 use nodulus_formats::image_file::ImageRules;
 use nodulus_formats::volume::{Geometry, LoadedSlices, SliceRanges};
 use nodulus_formats::{cohort, image_file};
 use nodulus_store::hash;
 use rayon::prelude::*;
-use std::io;
 use std::path::PathBuf;
+use std::{fmt, io};
 
 /// A scan could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -22,9 +24,30 @@ pub(super) enum Error {
     #[error(transparent)]
     Dicom(#[from] dicom::Error),
     #[error(transparent)]
+    Unreadable(#[from] UnreadableSeries),
+    #[error(transparent)]
     ImageFile(#[from] image_file::Error),
     #[error("the files of the series are gone")]
     Gone,
+}
+
+/// A series whose headers make up no scan, and what they say that it is.
+#[derive(Debug)]
+pub(super) struct UnreadableSeries {
+    pub(super) error: dicom::Error,
+    pub(super) outlines: Vec<SeriesOutline>,
+}
+
+impl fmt::Display for UnreadableSeries {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.error.fmt(f)
+    }
+}
+
+impl std::error::Error for UnreadableSeries {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.error.source()
+    }
 }
 
 /// The files of a scan. Those of an archive are in a temporary folder, which is removed on drop.
@@ -83,17 +106,21 @@ impl ScanFiles {
             }
             Self::Dicom(files, unpacked) => match OpenSeries::open(&files, tolerances) {
                 Ok(series) => Ok(OpenScan::Dicom { series: Box::new(series), unpacked }),
-                Err(error) => Err(named(error, unpacked.as_ref())),
+                Err(error) => {
+                    let outlines = dicom::outlines(&files);
+                    let error = named(error, unpacked.as_ref());
+                    Err(UnreadableSeries { error, outlines }.into())
+                }
             },
         }
     }
 }
 
 /// An error that names files of an archive by their names there.
-fn named(error: dicom::Error, unpacked: Option<&CaseFiles>) -> Error {
+fn named(error: dicom::Error, unpacked: Option<&CaseFiles>) -> dicom::Error {
     match unpacked {
-        Some(unpacked) => unpacked.named(error).into(),
-        None => error.into(),
+        Some(unpacked) => unpacked.named(error),
+        None => error,
     }
 }
 
@@ -153,7 +180,8 @@ impl OpenScan {
     pub(super) fn read_slices(&self, wanted: &SliceRanges) -> Result<LoadedSlices<i16>, Error> {
         match self {
             Self::Dicom { series, unpacked } => {
-                series.read_slices(wanted).map_err(|error| named(error, unpacked.as_ref()))
+                let named = |error| named(error, unpacked.as_ref());
+                Ok(series.read_slices(wanted).map_err(named)?)
             }
             Self::Image { path, rules, .. } => Ok(image_file::read_slices(path, wanted, rules)?),
         }

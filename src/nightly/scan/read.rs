@@ -92,6 +92,10 @@ impl Error {
     fn exclusion(&self, settings: &ScoreSettings) -> Option<NoScan> {
         match self {
             Self::Scan(files::Error::Dicom(error)) => exclusion::of_error(settings, error),
+            Self::Scan(files::Error::Unreadable(series)) => {
+                exclusion::of_error(settings, &series.error)
+                    .or_else(|| exclusion::of_outlines(settings, &series.outlines))
+            }
             _ => None,
         }
     }
@@ -120,6 +124,15 @@ pub(crate) fn read<'a>(
     ReadSeries { series, inputs, completes, outcome }
 }
 
+/// Why a series is excluded whose source has a problem.
+fn exclusion_despite(settings: &ScoreSettings, series: &DiscoveredSeries) -> Option<NoScan> {
+    let files = ScanFiles::of(&series.source, &series.id).ok()?;
+    match files.open(&settings.tolerances) {
+        Ok(scan) => exclusion::by_rules(settings, scan.judged()),
+        Err(error) => Error::from(error).exclusion(settings),
+    }
+}
+
 fn try_read<'a>(
     settings: &ScoreSettings,
     budget: &'a MemoryBudget,
@@ -130,12 +143,15 @@ fn try_read<'a>(
     if let Some(fault) = &series.fault {
         return Ok(ReadOutcome::Failed(fault.clone()));
     }
-    if let Some(problem) = &series.problem {
-        return Err(Error::Problem(problem.clone()));
-    }
     let n_candidates = candidates.len();
     if let Some(no_scan) = &series.no_scan {
         return Ok(ReadOutcome::excluded(no_scan.clone(), n_candidates));
+    }
+    if let Some(problem) = &series.problem {
+        return match exclusion_despite(settings, series) {
+            Some(no_scan) => Ok(ReadOutcome::excluded(no_scan, n_candidates)),
+            None => Err(Error::Problem(problem.clone())),
+        };
     }
     // Files that changed since they were listed still arrive.
     if series.source.stamp(&settings.input)?.text != series.stamp.text {

@@ -188,7 +188,10 @@ fn read_slices(
     let not_there = || CropError::NotThere { cohort, path: read_at };
     let case = case.ok_or_else(not_there)?;
     let path = root.join(&case.case.case_id);
-    let read = || cohort::read_slices(&CaseFiles::at(&path)?, &task.tolerances, series, wanted);
+    let read = || {
+        let files = CaseFiles::of_case(root, &case.case)?;
+        cohort::read_slices(&files, &task.tolerances, series, wanted)
+    };
     let volume = read();
     // Other errors may come from the change.
     if !case.is_unchanged() {

@@ -13,9 +13,10 @@ use super::sources::SourceCase;
 use crate::tables::Scan;
 use crate::tables::exclusions::{Exclusion, ExclusionRule};
 use nodulus_formats::cohort::{self, CaseFiles, CaseScans, Layout, ScanFacts};
+use nodulus_formats::dicom::{self, PassedOver};
+use nodulus_formats::lidc_xml;
 use nodulus_formats::mask_file::MaskRules;
 use nodulus_formats::scan_geometry::ScanGeometries;
-use nodulus_formats::{dicom, lidc_xml};
 use nodulus_store::FailedCase;
 use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
@@ -95,7 +96,7 @@ impl Reader<'_> {
         let mut damaged = Vec::new();
         let mut scans = match self.scans(cohort, source, files.as_ref()) {
             Err(CaseError::Image(cohort::Error::NoSeries { passed_over, .. }))
-                if x_rays(&cohort::kinds(&passed_over)) =>
+                if are_x_rays(&passed_over) =>
             {
                 let case = &source.case.case_id;
                 let reason = "folder of a chest X-ray, not of a CT".to_owned();
@@ -109,9 +110,9 @@ impl Reader<'_> {
                 x_ray = Some(exclusion.of_file(case));
                 Vec::new()
             }
-            // A folder of reports or screen saves in an export of a hospital.
+            // A folder of reports or screen saves in an export of a hospital, or of files that are no DICOM at all.
             Err(CaseError::Image(cohort::Error::NoSeries { passed_over: others, .. }))
-                if cohort.source == Layout::Lidc && !cohort::kinds(&others).is_empty() =>
+                if may_be_without_series(cohort, &others) =>
             {
                 passed_over.extend(others);
                 Vec::new()
@@ -236,15 +237,29 @@ fn below(root: &Path, message: &str) -> String {
     message.replace(&format!("{}/", root.trim_end_matches('/')), "")
 }
 
-fn x_rays(kinds: &BTreeSet<String>) -> bool {
+/// Whether files are chest X-rays and no CT.
+pub(super) fn are_x_rays(passed_over: &[PassedOver]) -> bool {
+    let kinds = cohort::kinds(passed_over);
     !kinds.is_empty() && kinds.iter().all(|m| X_RAYS.contains(&m.as_str()))
+}
+
+/// Whether a folder or archive of a cohort may hold files without a CT series among them. A cohort that names its images
+/// names no other folder.
+pub(super) fn may_be_without_series(cohort: &Cohort, passed_over: &[PassedOver]) -> bool {
+    cohort.source == Layout::Lidc && !passed_over.is_empty()
 }
 
 /// Adds the row for annotations of a scan that the cohort does not have.
 ///
 /// METHOD: LUNA16 kept 888 of LIDC-IDRI's 1,018 scans, so its XML is expected to name scans that are not there; in other
 /// layouts this is a failure.
-fn no_scan(cohort: &Cohort, source: &SourceCase, path: &str, series: &str, rows: &mut CaseRows) {
+pub(super) fn no_scan(
+    cohort: &Cohort,
+    source: &SourceCase,
+    path: &str,
+    series: &str,
+    rows: &mut CaseRows,
+) {
     if cohort.source == Layout::Luna16 {
         let reason = format!("reads series {series}, which the cohort does not have");
         let exclusion =
@@ -263,7 +278,7 @@ fn no_scan(cohort: &Cohort, source: &SourceCase, path: &str, series: &str, rows:
 }
 
 /// Adds rows for the readers without a mask of a scan; a scan without any mask is a failure.
-fn missing_masks(cohort: &Cohort, source: &SourceCase, rows: &mut CaseRows) {
+pub(super) fn missing_masks(cohort: &Cohort, source: &SourceCase, rows: &mut CaseRows) {
     let case = &source.case;
     let patient = case.patient.as_deref().unwrap_or_default();
     let patterns = cohort.mask_patterns();
@@ -294,7 +309,7 @@ fn missing_masks(cohort: &Cohort, source: &SourceCase, rows: &mut CaseRows) {
 }
 
 /// Reads the annotations. XML that cannot be read becomes a row; a mask that cannot be read keeps its error.
-fn read_annotations(
+pub(super) fn read_annotations(
     cohort: &Cohort,
     source: &SourceCase,
     files: Option<&CaseFiles>,

@@ -1,7 +1,9 @@
 //! Tells from headers alone which scans and masks of a case would be refused.
 
-use super::annotation::{Alone, mask_belongs};
+use super::annotation::{Alone, Annotation, mask_belongs};
+use super::case::{are_x_rays, may_be_without_series, missing_masks, no_scan, read_annotations};
 use super::case_error::CaseError;
+use super::case_rows::CaseRows;
 use super::cohort_settings::Cohort;
 use super::config::Config;
 use super::frame::Frame;
@@ -28,36 +30,107 @@ pub fn check_case(
     if let Some(problem) = &case.problem {
         return cohort::refused_case(problem);
     }
-    let mut check = match case.has_scan.then(|| CaseFiles::of_case(&cohort.root, case)) {
-        None => HeaderCheck::default(),
-        Some(Ok(files)) => cohort::check_headers(&files, &config.reading()),
-        Some(Err(error)) => cohort::unreadable_case(&error),
+    let source = SourceCase {
+        cohort: cohort.name.clone(),
+        case: case.clone(),
+        content_sha256: String::new(),
+        fault: None,
+        stamp: String::new(),
     };
-    if cohort.source == Layout::Volumes {
-        let source = SourceCase {
-            cohort: cohort.name.clone(),
-            case: case.clone(),
-            content_sha256: String::new(),
-            fault: None,
-            stamp: String::new(),
+    let files = case.has_scan.then(|| CaseFiles::of_case(&cohort.root, case)).transpose();
+    let files = match files {
+        Ok(files) => files,
+        Err(error) => return cohort::unreadable_case(&error),
+    };
+    let mut check = files
+        .as_ref()
+        .map_or_else(HeaderCheck::default, |files| cohort::check_headers(files, &config.reading()));
+    if let Some(error) = &check.without_series
+        && let cohort::Error::NoSeries { passed_over, .. } = error
+        && !are_x_rays(passed_over)
+        && !may_be_without_series(cohort, passed_over)
+    {
+        let refusal = Refusal {
+            cause: "a folder without a CT series",
+            setting: None,
+            message: error.to_string(),
         };
-        let scans = check.scans.iter().map(|facts| {
-            let row = scan_row::of_image(config, series_list, cohort, &source, facts);
-            (row, Frame::of_scan(facts))
-        });
-        let scans: Vec<(Scan, Frame)> = scans.collect();
-        let has_failed = check.refusals.len() > check.n_refused;
-        let alone = Alone::of(
-            scans.len() + check.n_refused,
-            scans.iter().filter(|(scan, _)| scan.included).count(),
-            has_failed,
-        );
-        let checked = |path| check_mask(path, &cohort.masks, &scans, alone, has_failed);
-        let refused: Vec<Refusal> =
-            case.annotations.iter().filter_map(|path| checked(path).err()).collect();
-        check.refusals.extend(refused);
+        check.refusals.push(refusal);
+        return check;
+    }
+    if cohort.source == Layout::Volumes {
+        check_masks(config, series_list, cohort, &source, &mut check);
+    } else {
+        check_reads(cohort, &source, files.as_ref(), &mut check);
     }
     check
+}
+
+/// Refuses readers' XML that cannot be read, and that of scans that are not there.
+fn check_reads(
+    cohort: &Cohort,
+    source: &SourceCase,
+    files: Option<&CaseFiles>,
+    check: &mut HeaderCheck,
+) {
+    let (unreadable, annotations) = read_annotations(cohort, source, files);
+    check.refusals.extend(refusals(unreadable, "readers' XML that cannot be read"));
+    let mut of_none = CaseRows::default();
+    let is_there = |series: &String| {
+        check.scans.iter().any(|scan| scan.series_instance_uid == *series)
+            || check.refused_series.contains(series)
+    };
+    for (path, annotation) in annotations {
+        if let Annotation::Lidc(reads) = annotation
+            && !is_there(&reads.series_instance_uid)
+        {
+            no_scan(cohort, source, &path, &reads.series_instance_uid, &mut of_none);
+        }
+    }
+    check.refusals.extend(refusals(of_none, "readers' XML of a scan that is not there"));
+}
+
+/// Refuses masks that cannot be read or do not lie on their scans, and patients without a mask.
+fn check_masks(
+    config: &Config,
+    series_list: Option<&BTreeSet<String>>,
+    cohort: &Cohort,
+    source: &SourceCase,
+    check: &mut HeaderCheck,
+) {
+    let scans = check.scans.iter().map(|facts| {
+        let row = scan_row::of_image(config, series_list, cohort, source, facts);
+        (row, Frame::of_scan(facts))
+    });
+    let scans: Vec<(Scan, Frame)> = scans.collect();
+    let n_refused = check.refused_series.len();
+    let has_failed = check.refusals.len() > n_refused;
+    let alone = Alone::of(
+        scans.len() + n_refused,
+        scans.iter().filter(|(scan, _)| scan.included).count(),
+        has_failed,
+    );
+    let checked = |path| check_mask(path, &cohort.masks, &scans, alone, has_failed);
+    let refused: Vec<Refusal> =
+        source.case.annotations.iter().filter_map(|path| checked(path).err()).collect();
+    check.refusals.extend(refused);
+    if source.case.has_scan {
+        let mut missing = CaseRows::default();
+        missing_masks(cohort, source, &mut missing);
+        check.refusals.extend(refusals(missing, "a patient without a mask"));
+    }
+}
+
+/// Failures of the run as refusals of one cause.
+fn refusals(rows: CaseRows, cause: &'static str) -> impl Iterator<Item = Refusal> {
+    rows.failures.into_iter().map(move |failed| Refusal {
+        cause,
+        setting: None,
+        message: match failed.path {
+            Some(path) if !failed.cause.contains(&path) => format!("`{path}`: {}", failed.cause),
+            _ => failed.cause,
+        },
+    })
 }
 
 /// Checks a mask, and whether it lies on its scan. That of a scan that is refused or not included is asked no more.

@@ -3,8 +3,10 @@
 use super::reformats::reformat;
 use crate::tables::Scan;
 use nodulus_formats::dicom::SeriesInfo;
+use nodulus_formats::limits::decimals_over;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A named set of rules.
@@ -170,8 +172,9 @@ impl Inclusion {
             .map(|(mm, spacing)| mm / spacing);
         if let Some((share, limit)) = over(deviation, rules.max_slice_gap_deviation) {
             let [percent, limit] = [share, limit].map(|share| 100.0 * share);
+            let n = decimals_over(percent, limit, 1);
             reasons.push(format!(
-                "a gap between slices is {percent:.1}% off the spacing, over {limit}%"
+                "a gap between slices is {percent:.n$}% off the spacing, over {limit}%"
             ));
         }
         let counts = [
@@ -237,7 +240,7 @@ pub(super) type Thicker = BTreeMap<(String, String), String>;
 pub(super) fn thicker(scans: &[Scan]) -> Thicker {
     let thickness = |scan: &Scan| {
         let known = |mm: Option<f64>| mm.unwrap_or(f64::INFINITY);
-        (known(scan.slice_thickness_mm), known(scan.spacing_k_mm))
+        [known(scan.slice_thickness_mm), known(scan.spacing_k_mm)]
     };
     let mut thinnest = BTreeMap::new();
     let compared = || {
@@ -254,11 +257,30 @@ pub(super) fn thicker(scans: &[Scan]) -> Thicker {
         }
     }
     let reason = |(scan, study): (&Scan, _)| {
-        let (series, _) = thinnest.get(&study).filter(|(s, _)| *s != scan.series_instance_uid)?;
+        let (series, kept) =
+            thinnest.get(&study).filter(|(s, _)| *s != scan.series_instance_uid)?;
         let own = (scan.cohort.clone(), scan.series_instance_uid.clone());
-        Some((own, format!("thicker than series {series} of its study")))
+        Some((own, not_thinnest(thickness(scan), series, *kept)))
     };
     compared().filter_map(reason).collect()
+}
+
+/// Why a scan of this thickness and spacing is not the thinnest one; infinite numbers are unknown.
+fn not_thinnest(own: [f64; 2], series: &str, kept: [f64; 2]) -> String {
+    let [thick, apart] = own;
+    match (thick.total_cmp(&kept[0]), apart.total_cmp(&kept[1])) {
+        (Ordering::Greater, _) if thick.is_infinite() => {
+            format!("without a slice thickness, which series {series} of its study has")
+        }
+        (Ordering::Greater, _) => format!("thicker than series {series} of its study"),
+        (_, Ordering::Greater) if apart.is_infinite() => {
+            format!("of unknown spacing, which series {series} of its study has")
+        }
+        (_, Ordering::Greater) => {
+            format!("as thick as series {series} of its study, with slices further apart")
+        }
+        _ => format!("as thick as series {series} of its study, whose UID comes first"),
+    }
 }
 
 /// Excludes an included scan that is thicker than another one of its study.
@@ -400,6 +422,17 @@ mod tests {
         let included: Vec<bool> = scans.iter().map(|scan| scan.included).collect();
         assert_eq!(included, [false, true, true, false, false, true, true, true]);
         assert_eq!(scans[0].exclusion_reasons, ["thicker than series b of its study"]);
+        let reason = &scans[3].exclusion_reasons;
+        assert_eq!(*reason, ["as thick as series b of its study, whose UID comes first"]);
+        for (mm, spacing, expected) in [
+            (None, 1.0, "without a slice thickness, which series b of its study has"),
+            (Some(1.0), 3.0, "as thick as series b of its study, with slices further apart"),
+        ] {
+            let other =
+                Scan { slice_thickness_mm: mm, spacing_k_mm: Some(spacing), ..of("1", "x", 1.0) };
+            let found = thicker(&[of("1", "b", 1.0), other]);
+            assert_eq!(found.values().collect::<Vec<_>>(), [expected]);
+        }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use super::frame::Frame;
 use nodulus_formats::dicom::{ReferencedUids, Roi, Segmentation, StructureSet};
+use nodulus_formats::limits::decimals_over;
 use nodulus_formats::mask_file::{LabelGrid, LabelMask, LabelSegment, MaskRules};
 use nodulus_formats::repair::Repairs;
 use nodulus_formats::volume::{Geometry, Mask, PlacedMask, Volume};
@@ -38,8 +39,9 @@ pub(super) enum Error {
     )]
     Unplaced { found: String, expected: String },
     #[error(
-        "mark {id} has {:.1}% of its voxels outside the image, expected at most {:.1}% (`masks.most_lost`): the mask \
-         belongs to another scan, or its grid is wrong", 100.0 * lost, 100.0 * most
+        "mark {id} has {:.n$}% of its voxels outside the image, expected at most {:.n$}% (`masks.most_lost`): the mask \
+         belongs to another scan, or its grid is wrong", 100.0 * lost, 100.0 * most,
+        n = decimals_over(100.0 * lost, 100.0 * most, 1)
     )]
     Lost { id: String, lost: f64, most: f64 },
     #[error(transparent)]

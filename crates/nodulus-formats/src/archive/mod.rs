@@ -271,7 +271,14 @@ impl Unpacker<'_> {
         }
         let path = Path::new(name);
         let inside = |part| matches!(part, Component::Normal(_) | Component::CurDir);
-        if name.contains(['\\', '\0']) || !path.components().all(inside) {
+        if name.contains('\\') {
+            return Err(self.member(
+                name,
+                "has a `\\` in its name",
+                "`/` between folders, as every system reads it; pack it again with another program",
+            ));
+        }
+        if name.contains('\0') || !path.components().all(inside) {
             return Err(self.member(
                 name,
                 "lies outside the archive",

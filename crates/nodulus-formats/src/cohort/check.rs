@@ -1,6 +1,7 @@
 //! Tells from headers which scans of a case can be read.
 
 use super::case_files::CaseFiles;
+use super::error::Error;
 use super::read::ScanFacts;
 use crate::repair::Repairs;
 use crate::volume::{Geometry, ImageFacts, SliceRanges};
@@ -15,12 +16,14 @@ pub struct HeaderCheck {
     pub n_readable: usize,
     /// These scans, without what only voxels tell; an image file whose name is no series has an empty UID.
     pub scans: Vec<ScanFacts>,
-    /// Number of series that make up no volume, of which no mask is asked for.
-    pub n_refused: usize,
+    /// Series that make up no volume, of which no mask is asked for.
+    pub refused_series: Vec<String>,
     /// Why other scans, and files that may be slices of any scan, cannot be read.
     pub refusals: Vec<Refusal>,
     /// Number of files that are left aside.
     pub n_passed_over: usize,
+    /// The error of files of which none is a slice, or damaged so that it could be one.
+    pub without_series: Option<Error>,
 }
 
 /// Why a scan or file cannot be read.
@@ -103,14 +106,22 @@ pub fn check_headers(files: &CaseFiles, tolerances: &dicom::Tolerances) -> Heade
         }
         return check;
     }
-    let listing = dicom::list_series(&files.dicom);
+    let mut listing = dicom::list_series(&files.dicom);
     check.n_passed_over = listing.passed_over.len();
+    if listing.series.is_empty() && listing.damaged.is_empty() {
+        check.without_series = Some(Error::no_series(files, listing.passed_over));
+        return check;
+    }
     let mut errors = listing.damaged;
     for series in listing.series {
         match dicom::OpenSeries::open(&series.files, tolerances) {
             Ok(open) => {
-                check.n_readable += 1;
                 check.n_passed_over += open.aside.len();
+                if let Some(error) = listing.incomplete.remove(&series.series_instance_uid) {
+                    errors.push(error);
+                    continue;
+                }
+                check.n_readable += 1;
                 let series = open.info.series_instance_uid.clone();
                 check.scans.push(facts(series, Some(open.info), open.geometry));
             }
@@ -118,7 +129,9 @@ pub fn check_headers(files: &CaseFiles, tolerances: &dicom::Tolerances) -> Heade
                 check.n_passed_over += aside.len();
             }
             Err(error) => {
-                check.n_refused += usize::from(matches!(error, dicom::Error::Refused { .. }));
+                if matches!(error, dicom::Error::Refused { .. }) {
+                    check.refused_series.push(series.series_instance_uid);
+                }
                 errors.push(error);
             }
         }

@@ -1,5 +1,6 @@
 //! Why the files of a cohort cannot be listed or read.
 
+use super::case_files::CaseFiles;
 use super::pairing;
 use crate::dicom::{PassedOver, PassedOverRule};
 use crate::{archive, dicom, image_file};
@@ -38,6 +39,16 @@ pub enum Error {
         /// Number of files that may be DICOM by their names.
         n_files: usize,
     },
+}
+
+impl Error {
+    /// The error of files of which none is a slice.
+    pub(super) fn no_series(files: &CaseFiles, mut passed_over: Vec<PassedOver>) -> Self {
+        for other in &mut passed_over {
+            other.path = files.name(&other.path);
+        }
+        Self::NoSeries { path: files.path.clone(), passed_over, n_files: files.dicom.len() }
+    }
 }
 
 /// The modalities of DICOM files that hold no scan; for CT, what they are instead of slices.

@@ -7,6 +7,7 @@ use crate::archive;
 use crate::dicom::PassedOver;
 use crate::folder::{entries_below, has_extension, relative};
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 /// Folders whose files are read together.
@@ -99,18 +100,35 @@ pub(super) fn cases(
         Case { series, passed_over, ..case(&group.folder, group.images, group.annotations) }
     }));
     cases.extend(odd.into_iter().map(|entry| Case::passed_over(root, entry)));
+    refuse_equal_names(root, &mut cases);
     Ok(cases)
+}
+
+/// Refuses cases whose names are not UTF-8 and look alike in a table, so that its paths lead to several of them.
+fn refuse_equal_names(root: &Path, cases: &mut [Case]) {
+    let mut n_of_id: BTreeMap<String, usize> = BTreeMap::new();
+    for case in cases.iter() {
+        *n_of_id.entry(case.case_id.clone()).or_default() += 1;
+    }
+    for case in cases.iter_mut().filter(|case| n_of_id.get(&case.case_id).is_some_and(|n| *n > 1)) {
+        let path = case.images.first().or_else(|| case.annotations.first());
+        let odd = path.filter(|path| path.to_str().is_none());
+        if let Some(own) = odd.and_then(|path| path.strip_prefix(root).ok()) {
+            let bytes = format!("\"{}\"", own.as_os_str().as_encoded_bytes().escape_ascii());
+            *case = Case::unnameable(case.case_id.clone(), &[bytes]);
+        }
+    }
 }
 
 /// Joins groups until no two of them share a series or a folder.
 fn joined(mut groups: Vec<FolderGroup>) -> Vec<FolderGroup> {
     loop {
         let n_groups = groups.len();
-        let mut indices: BTreeMap<(bool, String), usize> = BTreeMap::new();
+        let mut indices: BTreeMap<(bool, OsString), usize> = BTreeMap::new();
         let mut joined: Vec<FolderGroup> = Vec::new();
         for group in groups {
-            let folder = (true, group.folder.to_string_lossy().into_owned());
-            let series = group.series.iter().map(|series| (false, series.clone()));
+            let folder = (true, group.folder.clone().into_os_string());
+            let series = group.series.iter().map(|series| (false, series.into()));
             let keys: Vec<_> = series.chain([folder]).collect();
             let index = keys.iter().find_map(|key| indices.get(key).copied());
             // Further groups that it shares something with are joined in the next round.

@@ -53,13 +53,10 @@ pub fn read_scans<R>(
         return Ok(CaseScans { scans, passed_over: Vec::new(), damaged: Vec::new() });
     }
     let named = |error| files.named(error);
-    let SeriesListing { series, mut passed_over, damaged } = dicom::list_series(&files.dicom);
+    let listing = dicom::list_series(&files.dicom);
+    let SeriesListing { series, mut passed_over, damaged, mut incomplete } = listing;
     if series.is_empty() && damaged.is_empty() {
-        for other in &mut passed_over {
-            other.path = files.name(&other.path);
-        }
-        let (path, n_files) = (files.path.clone(), files.dicom.len());
-        return Err(Error::NoSeries { path, passed_over, n_files });
+        return Err(Error::no_series(files, passed_over));
     }
     let n_unreadable = passed_over.iter().filter(|other| other.may_be_slice()).count();
     let n_unreadable = n_unreadable + damaged.len();
@@ -74,6 +71,10 @@ pub fn read_scans<R>(
             Err(error) => Err(Error::from(named(error))),
             Ok(dicom::CtFacts { mut info, image, aside }) => {
                 passed_over.extend(aside);
+                if let Some(error) = incomplete.remove(&info.series_instance_uid) {
+                    scans.push(each(Err(Error::from(named(error)))));
+                    continue;
+                }
                 info.irregularities.add(Irregularity::UnreadableFiles, n_unreadable);
                 let series_instance_uid = info.series_instance_uid.clone();
                 let repairs = Repairs::default();
@@ -89,8 +90,8 @@ pub fn read_scans<R>(
     Ok(CaseScans { scans, passed_over, damaged })
 }
 
-/// What the headers of a case's DICOM series say, without what only voxels tell. Series that cannot be read, and image
-/// files, whose headers name no series, are left out.
+/// What the headers of a case's DICOM series say, without what only voxels tell. Series that cannot be read or may lack a
+/// slice, and image files, whose headers name no series, are left out.
 pub fn read_headers(files: &CaseFiles, tolerances: &dicom::Tolerances) -> Vec<ScanFacts> {
     let listing = dicom::list_series(&files.dicom);
     let open = |slices: &dicom::SeriesFiles| {
@@ -105,7 +106,10 @@ pub fn read_headers(files: &CaseFiles, tolerances: &dicom::Tolerances) -> Vec<Sc
             repairs: Repairs::default(),
         })
     };
-    listing.series.iter().filter_map(open).collect()
+    let is_whole = |slices: &&dicom::SeriesFiles| {
+        !listing.incomplete.contains_key(&slices.series_instance_uid)
+    };
+    listing.series.iter().filter(is_whole).filter_map(open).collect()
 }
 
 /// Reads some slices of one scan of a case: of an image file, or of a series in a folder or archive, whatever else

@@ -7,13 +7,14 @@ impl Error {
     /// Why the images are no scan that could ever be read, so that nobody has to look after them: the name of the rule.
     /// `None` for a fault of a scan.
     ///
-    /// METHOD: images at one position are those of bolus tracking, and a single image without a spacing is the one before
-    /// it. Other quantities than HU are values of spectral CT or perfusion. A hospital sends them with every study.
+    /// METHOD: images at one position, or again and again at a few, are those of bolus tracking, and a single image without
+    /// a spacing is the one before it. A few images from different sides are scout views. Other quantities than HU are values of spectral CT or perfusion. A hospital sends them with every study.
     pub fn no_scan(&self) -> Option<&'static str> {
         match self {
             Self::Refused { reason, .. } => reason.no_scan(),
             Self::NotHounsfield { .. } => Some("not_hu"),
-            Self::OnePosition { .. } => Some("one_position"),
+            Self::OnePosition { .. } | Self::FewPositions { .. } => Some("one_position"),
+            Self::SeveralViews { .. } => Some("localizer"),
             Self::SingleSlice { .. } => Some("single_slice"),
             Self::NoSlices { aside, .. } => aside.first().map(|image| image.rule.name()),
             _ => None,
@@ -40,6 +41,9 @@ impl Error {
             Self::NotHounsfield { .. } => ("values that are not HU", None),
             Self::SingleSlice { .. } => ("a single slice", None),
             Self::OnePosition { .. } => ("slices at one position, as in bolus tracking", None),
+            Self::FewPositions { .. } => ("slices at a few positions, as in bolus tracking", None),
+            Self::SeveralViews { .. } => ("images from different sides, as scout views", None),
+            Self::LostSlice { .. } => ("a slice that may be missing", None),
             Self::SeveralImages { .. } => ("several images under one UID", None),
             Self::MissingSlices { .. } => ("missing slices", None),
             Self::UnevenSpacing { .. } => ("uneven gaps", Some("ingest.tolerances.slice_gap")),
@@ -58,6 +62,7 @@ impl Problem {
         match self {
             Self::Io(_) => "a file that cannot be opened",
             Self::NotDicom => "a file that is not DICOM",
+            Self::Blank(_) => "a file without content",
             Self::Truncated { .. } => "a file that is cut off",
             Self::Malformed { .. } | Self::Elements(_) => "malformed elements",
             Self::Missing(_) => "an attribute that is missing",

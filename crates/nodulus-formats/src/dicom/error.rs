@@ -2,12 +2,10 @@
 
 use super::error_text::{groups_text, tilt_text};
 use super::passed_over::PassedOver;
+pub use super::problem::Problem;
+pub(crate) use super::problem::{attribute_name, keyword};
 use super::series_info::RefusedSeries;
-use dicom_core::Tag;
-use dicom_core::dictionary::{DataDictionary, DataDictionaryEntry};
-use dicom_dictionary_std::StandardDataDictionary;
-use nodulus_faults::{FaultClass, in_words};
-use std::fmt::Display;
+use crate::limits::decimals_over;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -51,8 +49,9 @@ pub enum Error {
     },
     /// Slices are shifted sideways, as with a tilted gantry.
     #[error(
-        "`{file}` lies {sideways_mm:.4} mm off the normal through `{first}` over {along_mm:.4} mm \
-         along it, expected at most {tolerance_mm:.4} mm (`tolerances.off_grid`): {}", tilt_text(*degrees)
+        "`{file}` lies {sideways_mm:.n$} mm off the normal through `{first}` over {along_mm:.4} mm \
+         along it, expected at most {tolerance_mm:.n$} mm (`tolerances.off_grid`): {}", tilt_text(*degrees),
+        n = decimals_over(*sideways_mm, *tolerance_mm, 4)
     )]
     Tilted {
         /// The file with the greatest distance.
@@ -103,6 +102,41 @@ pub enum Error {
         /// Number of slices.
         n_slices: usize,
     },
+    /// The slices lie at a few positions, several at each.
+    #[error(
+        "the {n_slices} slices lie at {n_positions} positions, as in bolus tracking, expected slices \
+         along the body"
+    )]
+    FewPositions {
+        /// Number of slices.
+        n_slices: usize,
+        /// Number of positions.
+        n_positions: usize,
+    },
+    /// A few images from different sides.
+    #[error(
+        "the {n_slices} images of the series look from different sides, as scout views do, expected \
+         slices along the body"
+    )]
+    SeveralViews {
+        /// Number of images.
+        n_slices: usize,
+    },
+    /// A file that cannot be read may be a slice of the series.
+    #[error(
+        "series {series_instance_uid} may lack a slice: `{file}` cannot be read ({found}), and is \
+         named as the slices are (`{like}`); copy it again, or move it away if it is no slice"
+    )]
+    LostSlice {
+        /// The series.
+        series_instance_uid: String,
+        /// The file.
+        file: PathBuf,
+        /// Why it cannot be read.
+        found: String,
+        /// A slice of the series with a name of this kind.
+        like: PathBuf,
+    },
     /// Several images of one body region are in one series.
     #[error(
         "the series holds {} images of one body region, which differ in {attribute} ({}): give \
@@ -136,9 +170,9 @@ pub enum Error {
     },
     /// A gap differs from the median gap.
     #[error(
-        "slices are unevenly spaced: the gap between `{before}` and `{after}` is {gap_mm:.4} mm, \
-         expected {spacing_mm:.4} mm to within {limit_mm:.4} mm (the greater of `tolerances.slice_gap` and one step in the \
-         last decimal of positions)"
+        "slices are unevenly spaced: the gap between `{before}` and `{after}` is {gap_mm:.n$} mm, \
+         expected {spacing_mm:.n$} mm to within {limit_mm:.n$} mm (the greater of `tolerances.slice_gap` and one step in the \
+         last decimal of positions)", n = decimals_over((gap_mm - spacing_mm).abs(), *limit_mm, 4)
     )]
     UnevenSpacing {
         /// The slice below the gap.
@@ -154,8 +188,9 @@ pub enum Error {
     },
     /// Small deviations of the gaps add up.
     #[error(
-        "slices are unevenly spaced: `{file}` lies {drift_mm:.4} mm off its position on a grid of \
-         {spacing_mm:.4} mm, expected at most {limit_mm:.4} mm (`tolerances.off_grid`)"
+        "slices are unevenly spaced: `{file}` lies {drift_mm:.n$} mm off its position on a grid of \
+         {spacing_mm:.4} mm, expected at most {limit_mm:.n$} mm (`tolerances.off_grid`)",
+        n = decimals_over(*drift_mm, *limit_mm, 4)
     )]
     Drift {
         /// The slice with the greatest distance.
@@ -252,7 +287,15 @@ impl Error {
             Self::Refused { series, reason } => {
                 Self::Refused { series, reason: Box::new(reason.moved(from, to)) }
             }
-            Self::OnePosition { .. } | Self::SeveralImages { .. } | Self::Unwritable { .. } => self,
+            Self::LostSlice { series_instance_uid, file, found, like } => {
+                let (file, like) = (moved(file), moved(like));
+                Self::LostSlice { series_instance_uid, file, found, like }
+            }
+            Self::OnePosition { .. }
+            | Self::FewPositions { .. }
+            | Self::SeveralViews { .. }
+            | Self::SeveralImages { .. }
+            | Self::Unwritable { .. } => self,
         }
     }
 
@@ -280,138 +323,4 @@ pub(crate) fn moved_io(error: &io::Error, from: &Path, to: &Path) -> io::Error {
 struct Moved {
     message: String,
     source: io::Error,
-}
-
-/// A problem of one DICOM file.
-#[derive(Debug, thiserror::Error)]
-pub enum Problem {
-    /// The file cannot be read.
-    #[error(transparent)]
-    Io(#[from] io::Error),
-    /// The file is not DICOM.
-    #[error("not a DICOM file: there is no `DICM` at byte 128")]
-    NotDicom,
-    /// The file is truncated.
-    #[error("cut off at byte {length}: {element} would end at byte {end}")]
-    Truncated {
-        /// The element that is incomplete.
-        element: String,
-        /// Where the element would end.
-        end: u64,
-        /// Length of the file.
-        length: u64,
-    },
-    /// The bytes are not a DICOM element.
-    #[error("at byte {at}: found {found}, expected {expected}")]
-    Malformed {
-        /// Offset of the bytes.
-        at: u64,
-        /// What was found.
-        found: String,
-        /// What was expected.
-        expected: &'static str,
-    },
-    /// The elements cannot be decoded or encoded.
-    #[error("{0}")]
-    Elements(String),
-    /// An attribute is missing or empty.
-    #[error("{0} is missing")]
-    Missing(String),
-    /// An attribute has a value that cannot be used.
-    #[error("{attribute} is {found}, expected {expected}")]
-    Value {
-        /// The attribute.
-        attribute: String,
-        /// Its value.
-        found: String,
-        /// What was expected.
-        expected: String,
-    },
-    /// The transfer syntax is not supported.
-    #[error(
-        "transfer syntax is {uid} ({name}), expected one that docs/dicom.md lists: convert the \
-         file to explicit VR little endian, with `gdcmconv --raw` for instance"
-    )]
-    TransferSyntax {
-        /// The transfer syntax.
-        uid: String,
-        /// Its name.
-        name: &'static str,
-    },
-    /// Compressed data are malformed, or disagree with the elements.
-    #[error("{what}: found {found}, expected {expected}")]
-    Compressed {
-        /// The pixel data or the data set, and its compression.
-        what: &'static str,
-        /// What was found.
-        found: String,
-        /// What was expected.
-        expected: String,
-    },
-    /// The codestream of a frame is malformed, or disagrees with the elements.
-    #[error(transparent)]
-    Codestream(#[from] dicom_codecs::Error),
-    /// A problem in a deflated data set; offsets are those of the inflated bytes.
-    #[error("in the inflated data set: {0}")]
-    Inflated(Box<Self>),
-    /// The value of a voxel is none of a CT.
-    #[error(
-        "the voxel at column {i}, row {j} is {hu} HU, expected -131072 to 131072: RescaleSlope or \
-         RescaleIntercept is wrong"
-    )]
-    Range {
-        /// Column.
-        i: usize,
-        /// Row.
-        j: usize,
-        /// Its value.
-        hu: i64,
-    },
-    /// A problem of one frame of several.
-    #[error("frame {0}: {1}")]
-    Frame(usize, Box<Self>),
-    /// The slice has no valid geometry.
-    #[error(transparent)]
-    Geometry(#[from] crate::volume::InvalidGeometry),
-}
-
-impl Problem {
-    /// The fault of the machine that it is, or the problem as it was.
-    fn of_machine(self) -> Result<io::Error, Self> {
-        match self {
-            Self::Io(error) if FaultClass::of(&error) == FaultClass::Machine => Ok(error),
-            Self::Inflated(problem) => {
-                problem.of_machine().map_err(|problem| Self::Inflated(Box::new(problem)))
-            }
-            Self::Frame(n, problem) => {
-                problem.of_machine().map_err(|problem| Self::Frame(n, Box::new(problem)))
-            }
-            other => Err(other),
-        }
-    }
-
-    /// Makes a problem of an error of the DICOM library and all its causes, as the first message says little.
-    pub(crate) fn elements(error: &dyn std::error::Error) -> Self {
-        Self::Elements(in_words(error))
-    }
-
-    pub(crate) fn value(tag: Tag, found: impl Display, expected: impl Display) -> Self {
-        let (found, expected) = (found.to_string(), expected.to_string());
-        Self::Value { attribute: attribute_name(tag), found, expected }
-    }
-}
-
-/// The keyword and the tag of an attribute.
-pub(crate) fn attribute_name(tag: Tag) -> String {
-    match StandardDataDictionary.by_tag(tag) {
-        Some(entry) => format!("{} {tag}", entry.alias()),
-        None => tag.to_string(),
-    }
-}
-
-/// The keyword of an attribute, or its tag.
-pub(crate) fn keyword(tag: Tag) -> String {
-    StandardDataDictionary
-        .by_tag(tag)
-        .map_or_else(|| tag.to_string(), |entry| entry.alias().to_owned())
 }

@@ -14,6 +14,7 @@ mod date;
 mod irregularities;
 mod passed_over;
 mod series_info;
+mod problem;
 mod error;
 mod error_text;
 mod cause;
@@ -39,7 +40,9 @@ pub use series::find::{
     FileContent, SeriesFiles, SeriesListing, contents_of_each, files_of_series, find_series,
     list_series, series_uids,
 };
+pub use series::lost_slices::{UnreadableFile, lost_slices};
 pub use series::open::OpenSeries;
+pub use series::outline::{SeriesOutline, outlines};
 pub use series::read::{CtFacts, CtSeries, read_facts, read_series, read_slices};
 pub use series::source_series::SourceSeries;
 pub use series::tilt::Tilt;

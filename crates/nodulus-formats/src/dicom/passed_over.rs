@@ -1,5 +1,6 @@
 //! Files and folders that are left aside, and why.
 
+use super::error::{Error, Problem};
 use std::path::{Path, PathBuf};
 
 /// Why a file, folder or series is left aside.
@@ -9,7 +10,7 @@ pub enum PassedOverRule {
     NoFile,
     /// It cannot be opened.
     NotReadable,
-    /// The file has no byte.
+    /// The file has no byte, or zeros alone, as a file whose content was never written.
     Empty,
     /// The file is not DICOM.
     NotDicom,
@@ -55,6 +56,21 @@ pub struct PassedOver {
 impl PassedOver {
     pub(crate) fn new(path: &Path, rule: PassedOverRule, what: impl Into<String>) -> Self {
         Self { path: path.to_owned(), series_instance_uid: None, rule, what: what.into() }
+    }
+
+    /// Whether the file is named like DICOM and is not.
+    pub fn is_misnamed(&self) -> bool {
+        matches!(self.rule, PassedOverRule::NotDicom | PassedOverRule::Empty)
+            && self.path.extension().is_some_and(|found| found.eq_ignore_ascii_case("dcm"))
+    }
+
+    /// The error of a file that was to be DICOM and is not.
+    pub fn unreadable(&self) -> Error {
+        let problem = match self.rule {
+            PassedOverRule::Empty => Problem::Blank(self.what.clone()),
+            _ => Problem::NotDicom,
+        };
+        Error::file(&self.path, problem)
     }
 
     /// Whether a slice may be lost with it.

@@ -1,6 +1,6 @@
 //! The position of voxels in the patient.
 
-use crate::limits::{MOST_VOXELS_ALONG, POSITION_MM, SPACING_MM};
+use crate::limits::{MOST_VOXELS_ALONG, POSITION_MM, SPACING_MM, decimals_over};
 
 /// Distance between voxel centres along i, j and k, in millimetres; within [`SPACING_MM`].
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -20,8 +20,8 @@ pub enum InvalidGeometry {
     Direction([f64; 9], f64),
     /// The axes are nearly orthonormal, but not near enough.
     #[error(
-        "axes are at no right angles, {axes:?}: the nearest ones that are move a voxel by {moved:.4} of its size, \
-         expected at most {most}"
+        "axes are at no right angles, {axes:?}: the nearest ones that are move a voxel by {moved:.n$} of its size, \
+         expected at most {most}", n = decimals_over(*moved, *most, 4)
     )]
     Sheared {
         /// The axes, row by row.

@@ -5,6 +5,7 @@ mod tests;
 
 use super::irregularity::Irregularity;
 use super::regrid::SLICE_TOLERANCE;
+use nodulus_formats::limits::decimals_over;
 use nodulus_formats::mask_file::PixelEdge;
 use nodulus_formats::volume::{Geometry, PlacedMask};
 use std::collections::{BTreeMap, BTreeSet};
@@ -61,9 +62,9 @@ pub enum ContourOffImage {
     },
     /// A point lies in no slice's plane.
     #[error(
-        "point {point_mm:?} mm lies {distance_mm:.4} mm off the plane of slice {k}, which its contour \
-         is nearest to, expected at most {tolerance_mm:.4} mm; `masks.off_plane` is {off_plane} of the gap \
-         between slices, and 0.5 takes the nearest one"
+        "point {point_mm:?} mm lies {distance_mm:.n$} mm off the plane of slice {k}, which its contour \
+         is nearest to, expected at most {tolerance_mm:.n$} mm; `masks.off_plane` is {off_plane} of the gap \
+         between slices, and 0.5 takes the nearest one", n = decimals_over(*distance_mm, *tolerance_mm, 4)
     )]
     Slice {
         /// The point.

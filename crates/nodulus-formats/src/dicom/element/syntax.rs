@@ -2,6 +2,7 @@
 
 use crate::dicom::error::Problem;
 use dicom_codecs::Codec;
+use dicom_core::Tag;
 use dicom_dictionary_std::uids;
 
 /// How elements are encoded.
@@ -33,6 +34,17 @@ impl Encoding {
 
     pub(crate) fn u32(self, bytes: [u8; 4]) -> u32 {
         if self.big_endian { u32::from_be_bytes(bytes) } else { u32::from_le_bytes(bytes) }
+    }
+
+    /// The bytes of an element without a value.
+    pub(crate) fn empty_element(self, tag: Tag) -> Vec<u8> {
+        let number = |n: u16| if self.big_endian { n.to_be_bytes() } else { n.to_le_bytes() };
+        let mut bytes = [number(tag.group()), number(tag.element())].concat();
+        if self.explicit_vr {
+            bytes.extend(b"OB\0\0");
+        }
+        bytes.extend([0; 4]);
+        bytes
     }
 
     /// The UID of the uncompressed transfer syntax with this encoding.

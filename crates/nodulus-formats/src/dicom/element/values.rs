@@ -4,18 +4,23 @@ use super::syntax::Encoding;
 use crate::dicom::error::{Problem, attribute_name};
 use crate::dicom::irregularities::Irregularity;
 use dicom_core::Tag;
+use dicom_dictionary_std::tags;
 use dicom_object::file::ReadPreamble;
 use dicom_object::{DicomCollectorOptions, InMemDicomObject};
 use std::io::{BufReader, Cursor};
 
 /// Decodes elements whose lengths were checked.
-pub(crate) fn decode(bytes: Vec<u8>, encoding: Encoding) -> Result<InMemDicomObject, Problem> {
+///
+/// The end of the bytes would be an error inside the library, whose backtrace takes longer than the elements, so that they
+/// are read up to an element that is put after them.
+pub(crate) fn decode(mut bytes: Vec<u8>, encoding: Encoding) -> Result<InMemDicomObject, Problem> {
     let mut values = InMemDicomObject::new_empty();
+    bytes.extend(encoding.empty_element(tags::DATA_SET_TRAILING_PADDING));
     DicomCollectorOptions::new()
         .read_preamble(ReadPreamble::Never)
         .expected_ts(encoding.uid())
         .from_reader(BufReader::new(Cursor::new(bytes)))
-        .read_dataset_to_end(&mut values)
+        .read_dataset_up_to(tags::DATA_SET_TRAILING_PADDING, &mut values)
         .map_err(|error| Problem::elements(&error))?;
     Ok(values)
 }

@@ -1,5 +1,6 @@
 //! Finds the CT series among files.
 
+use super::lost_slices::{UnreadableFile, lost_slices};
 use super::sop_class::{self, SopClass};
 use crate::dicom::element::elements;
 use crate::dicom::element::values;
@@ -8,8 +9,10 @@ use crate::dicom::passed_over::{PassedOver, PassedOverRule};
 use dicom_core::Tag;
 use dicom_dictionary_std::tags;
 use nodulus_faults::FaultClass;
+use nodulus_faults::fs::File;
 use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 
 /// The files of a CT series.
@@ -20,6 +23,9 @@ pub struct SeriesFiles {
     /// Its files, in the given order.
     pub files: Vec<PathBuf>,
 }
+
+/// What a file is that says neither its modality nor its class.
+pub(crate) const WITHOUT_MODALITY: &str = "a DICOM file without Modality";
 
 /// In the order of the tags, as reading ends after the last one.
 const WANTED: [Tag; 4] =
@@ -34,18 +40,21 @@ pub struct SeriesListing {
     pub passed_over: Vec<PassedOver>,
     /// DICOM files that cannot be read as far as their series.
     pub damaged: Vec<Error>,
+    /// The series, by UID, of which one of these files may be a slice, with the error that says so.
+    pub incomplete: BTreeMap<String, Error>,
 }
 
 /// Lists the CT series among files.
 ///
-/// Left aside are other modalities, localizers, files that are not DICOM or empty, and files of modality CT that are not
+/// Left aside are other modalities, localizers, files that are not DICOM, empty or zeros alone, and files of modality CT that are not
 /// slices by their SOP class (secondary captures, reports, presentation states, ...) or have an unknown class and no pixels.
 /// Slices that cannot be read for other reasons, such as their compression, are listed: reading them reports why.
 pub fn list_series(files: &[PathBuf]) -> SeriesListing {
     let mut listing = SeriesListing::default();
     let mut series: BTreeMap<String, Vec<PathBuf>> = BTreeMap::new();
-    let contents: Vec<_> = files.par_iter().map(|file| content_of(file)).collect();
-    for (file, content) in files.iter().zip(contents) {
+    let mut unreadable = Vec::new();
+    for (file, content) in files.iter().zip(contents_of_each(files)) {
+        unreadable.extend(UnreadableFile::of(file, &content));
         match content {
             Ok(FileContent::Slice(uid)) => series.entry(uid).or_default().push(file.clone()),
             Ok(FileContent::Other(passed_over)) => listing.passed_over.push(passed_over),
@@ -54,6 +63,7 @@ pub fn list_series(files: &[PathBuf]) -> SeriesListing {
     }
     let named = |(series_instance_uid, files)| SeriesFiles { series_instance_uid, files };
     listing.series = series.into_iter().map(named).collect();
+    listing.incomplete = lost_slices(&listing.series, &unreadable);
     listing
 }
 
@@ -67,8 +77,8 @@ pub fn find_series(files: &[PathBuf]) -> Result<Vec<SeriesFiles>, Error> {
     if let Some(error) = listing.damaged.into_iter().next() {
         return Err(error);
     }
-    match listing.passed_over.iter().find(|other| is_misnamed(other)) {
-        Some(other) => Err(Error::file(&other.path, Problem::NotDicom)),
+    match listing.passed_over.iter().find(|other| other.is_misnamed()) {
+        Some(other) => Err(other.unreadable()),
         None => Ok(listing.series),
     }
 }
@@ -103,16 +113,9 @@ pub fn series_uids(files: &[PathBuf]) -> BTreeSet<String> {
     contents_of_each(files).into_iter().filter_map(uid).collect()
 }
 
-/// What each file is to a CT series, as [`list_series`] lists them. A file that fails is damaged, or is named `.dcm` and
-/// empty: it may be a slice that is not written yet.
+/// What each file is to a CT series, as [`list_series`] lists them. A file that fails is damaged.
 pub fn contents_of_each(files: &[PathBuf]) -> Vec<Result<FileContent, Error>> {
-    let of_file = |file: &PathBuf| match content_of(file)? {
-        FileContent::Other(other) if other.may_be_slice() && is_misnamed(&other) => {
-            Err(Error::file(file, Problem::NotDicom))
-        }
-        content => Ok(content),
-    };
-    files.par_iter().map(of_file).collect()
+    files.par_iter().map(|file| content_of(file)).collect()
 }
 
 /// What a file is to a CT series.
@@ -124,20 +127,13 @@ pub enum FileContent {
     Other(PassedOver),
 }
 
-/// Whether a file is named like DICOM and is not.
-fn is_misnamed(other: &PassedOver) -> bool {
-    matches!(other.rule, PassedOverRule::NotDicom | PassedOverRule::Empty)
-        && other.path.extension().is_some_and(|found| found.eq_ignore_ascii_case("dcm"))
-}
-
 fn content_of(file: &Path) -> Result<FileContent, Error> {
     let other = |rule, what: String| Ok(FileContent::Other(PassedOver::new(file, rule, what)));
     let Some(header) = SeriesHeader::read(file)? else {
-        let is_empty = nodulus_faults::fs::metadata(file)?.len() == 0;
-        return if is_empty {
-            other(PassedOverRule::Empty, "an empty file".to_owned())
-        } else {
-            other(PassedOverRule::NotDicom, "no DICOM file".to_owned())
+        return match BlankFile::of(file)? {
+            BlankFile::Empty => other(PassedOverRule::Empty, "an empty file".to_owned()),
+            BlankFile::Zeros => other(PassedOverRule::Empty, "a file of zeros alone".to_owned()),
+            BlankFile::No => other(PassedOverRule::NotDicom, "no DICOM file".to_owned()),
         };
     };
     let with_series = |rule, what: String| {
@@ -149,8 +145,7 @@ fn content_of(file: &Path) -> Result<FileContent, Error> {
     match modality.as_deref() {
         Some(found) if sop_class::is_ct(found) => {}
         None => {
-            let what = "a DICOM file without Modality".to_owned();
-            return with_series(PassedOverRule::OtherModality, what);
+            return with_series(PassedOverRule::OtherModality, WITHOUT_MODALITY.to_owned());
         }
         Some(other) => return with_series(PassedOverRule::OtherModality, other.to_owned()),
     }
@@ -170,6 +165,33 @@ fn content_of(file: &Path) -> Result<FileContent, Error> {
     let uid = header.text(file, tags::SERIES_INSTANCE_UID)?;
     let missing = || Problem::Missing(attribute_name(tags::SERIES_INSTANCE_UID));
     uid.map(FileContent::Slice).ok_or_else(|| Error::file(file, missing()))
+}
+
+/// What a file is that has no content.
+enum BlankFile {
+    /// It has no byte.
+    Empty,
+    /// It has zeros alone.
+    Zeros,
+    /// It has content.
+    No,
+}
+
+impl BlankFile {
+    fn of(file: &Path) -> Result<Self, Error> {
+        let mut reader = BufReader::new(File::open(file)?);
+        let mut kind = Self::Empty;
+        loop {
+            let bytes = reader.fill_buf()?;
+            let n = bytes.len();
+            match n {
+                0 => return Ok(kind),
+                _ if bytes.iter().any(|byte| *byte != 0) => return Ok(Self::No),
+                _ => kind = Self::Zeros,
+            }
+            reader.consume(n);
+        }
+    }
 }
 
 fn has_pixels(file: &Path) -> Result<bool, Error> {
@@ -251,7 +273,10 @@ mod tests {
         assert!(error.contains("000002.dcm`: cut off at byte 400"), "{error}");
         fs::write(&files[1], "").unwrap();
         let error = find_series(&files).unwrap_err().to_string();
-        assert!(error.contains("000002.dcm`: not a DICOM file"), "{error}");
+        assert!(
+            error.contains("000002.dcm`: an empty file, expected a DICOM file: copy"),
+            "{error}"
+        );
         fs::write(&files[1], bytes).unwrap();
         samples::edit(&files[1], |object| {
             object.remove_element(tags::SERIES_INSTANCE_UID);

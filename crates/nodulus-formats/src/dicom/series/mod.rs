@@ -2,6 +2,8 @@
 
 pub(super) mod sop_class;
 pub(super) mod announced;
+pub(super) mod file_name;
+pub(super) mod lost_slices;
 pub(super) mod find;
 pub(super) mod estimate;
 pub(super) mod pixels;
@@ -12,6 +14,7 @@ pub(super) mod multi_frame;
 pub(super) mod slice_headers;
 pub(super) mod tolerances;
 pub(super) mod acquisitions;
+pub(super) mod few_positions;
 pub(super) mod slice_spacing;
 pub(super) mod same_series;
 pub(super) mod tilt;
@@ -20,5 +23,6 @@ pub(super) mod refused;
 pub(super) mod frame;
 pub(super) mod voxels;
 pub(super) mod open;
+pub(super) mod outline;
 pub(super) mod read;
 pub(super) mod source_series;

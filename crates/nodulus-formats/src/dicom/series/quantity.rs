@@ -6,6 +6,7 @@ use crate::dicom::element::values::text;
 use crate::dicom::error::Error;
 use dicom_dictionary_std::tags;
 use dicom_object::InMemDicomObject;
+use std::path::PathBuf;
 
 /// A quantity that is not HU, and what says so.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,6 +14,14 @@ pub(crate) struct OtherQuantity {
     quantity: &'static str,
     attribute: &'static str,
     found: String,
+}
+
+impl OtherQuantity {
+    /// The refusal of a file that holds it.
+    pub(crate) fn refused(&self, file: PathBuf) -> Error {
+        let Self { quantity, attribute, found } = self;
+        Error::NotHounsfield { file, quantity, attribute, found: found.clone() }
+    }
 }
 
 /// The quantity of a slice; `None` for HU. `rescaling` are its slope and intercept.
@@ -120,12 +129,7 @@ pub(crate) fn check(slices: &[SliceHeader]) -> Result<(), Error> {
     let other = slices.iter().find_map(|slice| Some((slice, slice.quantity.as_ref()?)));
     match other {
         None => Ok(()),
-        Some((slice, OtherQuantity { quantity, attribute, found })) => Err(Error::NotHounsfield {
-            file: slice.name(),
-            quantity,
-            attribute,
-            found: found.clone(),
-        }),
+        Some((slice, quantity)) => Err(quantity.refused(slice.name())),
     }
 }
 

@@ -1,5 +1,6 @@
 //! A series whose slices do not make up a volume, with what was measured.
 
+use super::few_positions;
 use super::slice::SliceHeader;
 use crate::dicom::error::Error;
 use crate::dicom::series_info::{RefusedSeries, SeriesInfo};
@@ -11,6 +12,7 @@ pub(crate) fn refused(slices: &[SliceHeader], reason: Error) -> Error {
         (Error::File { file, problem }, _) => Error::File { file, problem },
         (Error::Io(error), _) => Error::Io(error),
         (reason, Some(first)) => {
+            let reason = few_positions::instead_of(reason, slices);
             let series = Box::new(measured(slices, first, &reason));
             Error::Refused { series, reason: Box::new(reason) }
         }

@@ -1,6 +1,7 @@
 //! Orders slices, and places them in the patient.
 
 use super::acquisitions::check_single;
+use super::few_positions;
 use super::quantity;
 use super::same_series::{MOST_ROUNDED, ROUNDING_TOLERANCE, angle_tolerance, check_same};
 use super::slice::SliceHeader;
@@ -49,8 +50,10 @@ pub(crate) fn stack<'a>(
         aside: Vec::new(),
     })?;
     let mut irregularities = Irregularities::default();
-    check_same(first, slices, tolerances, &mut irregularities)?;
+    // What a series is comes before the faults that its slices have.
     quantity::check(slices)?;
+    few_positions::check_jitter(slices)?;
+    check_same(first, slices, tolerances, &mut irregularities)?;
     let axes = axes(first, tolerances, &mut irregularities)?;
     let along = |slice: &SliceHeader| dot(slice.position_mm, axes[2]);
     check_single(slices, &slices.iter().map(along).collect::<Vec<_>>())?;

@@ -5,6 +5,7 @@ pub(super) mod samples;
 mod elements;
 mod doubled;
 mod series;
+mod no_scan;
 mod slice_grid;
 mod tilt;
 mod tolerated;

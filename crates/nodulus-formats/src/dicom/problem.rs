@@ -1,0 +1,145 @@
+//! Problems of one DICOM file.
+
+use dicom_core::Tag;
+use dicom_core::dictionary::{DataDictionary, DataDictionaryEntry};
+use dicom_dictionary_std::StandardDataDictionary;
+use nodulus_faults::{FaultClass, in_words};
+use std::fmt::Display;
+use std::io;
+
+/// A problem of one DICOM file.
+#[derive(Debug, thiserror::Error)]
+pub enum Problem {
+    /// The file cannot be read.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    /// The file is not DICOM.
+    #[error("not a DICOM file: there is no `DICM` at byte 128")]
+    NotDicom,
+    /// The file has no content; this says what it is instead.
+    #[error("{0}, expected a DICOM file: copy it again, or remove it if it is no slice")]
+    Blank(String),
+    /// The file is truncated.
+    #[error("cut off at byte {length}: {element} would end at byte {end}")]
+    Truncated {
+        /// The element that is incomplete.
+        element: String,
+        /// Where the element would end.
+        end: u64,
+        /// Length of the file.
+        length: u64,
+    },
+    /// The bytes are not a DICOM element.
+    #[error("at byte {at}: found {found}, expected {expected}")]
+    Malformed {
+        /// Offset of the bytes.
+        at: u64,
+        /// What was found.
+        found: String,
+        /// What was expected.
+        expected: &'static str,
+    },
+    /// The elements cannot be decoded or encoded.
+    #[error("{0}")]
+    Elements(String),
+    /// An attribute is missing or empty.
+    #[error("{0} is missing")]
+    Missing(String),
+    /// An attribute has a value that cannot be used.
+    #[error("{attribute} is {found}, expected {expected}")]
+    Value {
+        /// The attribute.
+        attribute: String,
+        /// Its value.
+        found: String,
+        /// What was expected.
+        expected: String,
+    },
+    /// The transfer syntax is not supported.
+    #[error(
+        "transfer syntax is {uid} ({name}), expected one that docs/dicom.md lists: convert the \
+         file to explicit VR little endian, with `gdcmconv --raw` for instance"
+    )]
+    TransferSyntax {
+        /// The transfer syntax.
+        uid: String,
+        /// Its name.
+        name: &'static str,
+    },
+    /// Compressed data are malformed, or disagree with the elements.
+    #[error("{what}: found {found}, expected {expected}")]
+    Compressed {
+        /// The pixel data or the data set, and its compression.
+        what: &'static str,
+        /// What was found.
+        found: String,
+        /// What was expected.
+        expected: String,
+    },
+    /// The codestream of a frame is malformed, or disagrees with the elements.
+    #[error(transparent)]
+    Codestream(#[from] dicom_codecs::Error),
+    /// A problem in a deflated data set; offsets are those of the inflated bytes.
+    #[error("in the inflated data set: {0}")]
+    Inflated(Box<Self>),
+    /// The value of a voxel is none of a CT.
+    #[error(
+        "the voxel at column {i}, row {j} is {hu} HU, expected -131072 to 131072: RescaleSlope or \
+         RescaleIntercept is wrong"
+    )]
+    Range {
+        /// Column.
+        i: usize,
+        /// Row.
+        j: usize,
+        /// Its value.
+        hu: i64,
+    },
+    /// A problem of one frame of several.
+    #[error("frame {0}: {1}")]
+    Frame(usize, Box<Self>),
+    /// The slice has no valid geometry.
+    #[error(transparent)]
+    Geometry(#[from] crate::volume::InvalidGeometry),
+}
+
+impl Problem {
+    /// The fault of the machine that it is, or the problem as it was.
+    pub(super) fn of_machine(self) -> Result<io::Error, Self> {
+        match self {
+            Self::Io(error) if FaultClass::of(&error) == FaultClass::Machine => Ok(error),
+            Self::Inflated(problem) => {
+                problem.of_machine().map_err(|problem| Self::Inflated(Box::new(problem)))
+            }
+            Self::Frame(n, problem) => {
+                problem.of_machine().map_err(|problem| Self::Frame(n, Box::new(problem)))
+            }
+            other => Err(other),
+        }
+    }
+
+    /// Makes a problem of an error of the DICOM library and all its causes, as the first message says little.
+    pub(crate) fn elements(error: &dyn std::error::Error) -> Self {
+        Self::Elements(in_words(error))
+    }
+
+    pub(crate) fn value(tag: Tag, found: impl Display, expected: impl Display) -> Self {
+        let (found, expected) = (found.to_string(), expected.to_string());
+        Self::Value { attribute: attribute_name(tag), found, expected }
+    }
+}
+
+/// The keyword and the tag of an attribute.
+pub(crate) fn attribute_name(tag: Tag) -> String {
+    match StandardDataDictionary.by_tag(tag) {
+        Some(entry) => format!("{} {tag}", entry.alias()),
+        None => tag.to_string(),
+    }
+}
+
+/// The keyword of an attribute, or its tag.
+pub(crate) fn keyword(tag: Tag) -> String {
+    StandardDataDictionary
+        .by_tag(tag)
+        .map_or_else(|| tag.to_string(), |entry| entry.alias().to_owned())
+}
