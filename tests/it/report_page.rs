@@ -110,7 +110,7 @@ fn the_json_has_what_the_page_shows() {
     let text = fs_err::read(folder.join("report.json")).unwrap();
     let report: Value = serde_json::from_slice(&text).unwrap();
     let page = fs_err::read_to_string(folder.join("report.html")).unwrap();
-    assert_eq!(report["report_version"], 8);
+    assert_eq!(report["report_version"], 9);
     let list = |name: &str| report[name].as_array().unwrap().clone();
     for source in list("provenance") {
         assert!(page.contains(source["key"].as_str().unwrap()), "{source}");
