@@ -12,6 +12,12 @@ pub(crate) struct LedgerEntry {
     /// For each day with a result or the exclusion of the series, a hash of what its rows are made of.
     pub(super) hashes_by_day: BTreeMap<String, String>,
     pub(super) compared: Option<ComparedResult>,
+    /// For each day with a receipt of the series, a hash of its rows.
+    pub(super) receipt_hashes_by_day: BTreeMap<String, String>,
+    /// Whether the current result has DICOM objects.
+    pub(super) has_objects: bool,
+    /// The archives that have answered for all of them.
+    pub(super) complete_destinations: Vec<String>,
 }
 
 /// A result that is compared with others of its patient.
@@ -67,7 +73,14 @@ impl LedgerEntry {
             let Attempt { at, scored_on, .. } = attempt.clone();
             (!patient_id.is_empty()).then_some(ComparedResult { patient_id, at, scored_on })
         });
-        Some(Self { state, hashes_by_day: record.hashes_by_day(), compared })
+        Some(Self {
+            state,
+            hashes_by_day: record.hashes_by_day(),
+            compared,
+            receipt_hashes_by_day: record.receipt_hashes_by_day(),
+            has_objects: !record.objects().1.is_empty(),
+            complete_destinations: record.complete_destinations(),
+        })
     }
 
     /// The patient whose other results it is compared with.
