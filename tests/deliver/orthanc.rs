@@ -5,7 +5,7 @@ use nodulus_test_needs::{Need, skip};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::net::TcpListener;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -21,8 +21,6 @@ pub(crate) struct Orthanc {
     plugin: PathBuf,
     pub(crate) http: u16,
     pub(crate) dicom: u16,
-    /// Key and certificate of its HTTP, in one file, where it has TLS.
-    certificate: Option<PathBuf>,
     child: Option<Child>,
 }
 
@@ -42,8 +40,8 @@ fn first(paths: &[&str]) -> Option<PathBuf> {
 }
 
 impl Orthanc {
-    /// Starts Orthanc, with TLS where there is a certificate. Without Orthanc the check is skipped.
-    pub(crate) fn start(certificate: Option<&Path>) -> Option<Self> {
+    /// Starts Orthanc. Without it the check is skipped.
+    pub(crate) fn start() -> Option<Self> {
         let program = first(&["/usr/sbin/Orthanc", "/usr/bin/Orthanc", "/usr/local/sbin/Orthanc"]);
         let plugins =
             ["/usr/share/orthanc/plugins", "/usr/lib/orthanc", "/usr/local/share/orthanc/plugins"];
@@ -62,7 +60,6 @@ impl Orthanc {
             plugin,
             http: free_port(),
             dicom: free_port(),
-            certificate: certificate.map(ToOwned::to_owned),
             child: None,
         };
         orthanc.run();
@@ -72,7 +69,7 @@ impl Orthanc {
     /// Starts it again on what it has stored.
     pub(crate) fn run(&mut self) {
         let database = self.folder.path().join("db");
-        let mut settings = json!({
+        let settings = json!({
             "Name": "test",
             "StorageDirectory": database,
             "IndexDirectory": database,
@@ -88,10 +85,6 @@ impl Orthanc {
             "SyncStorageArea": false,
             "DicomWeb": {"Enable": true, "Root": "/dicom-web/"},
         });
-        if let Some(certificate) = &self.certificate {
-            settings["SslEnabled"] = true.into();
-            settings["SslCertificate"] = json!(certificate);
-        }
         let file = self.folder.path().join("orthanc.json");
         fs::write(&file, settings.to_string()).unwrap();
         let log = fs::File::create(self.folder.path().join("log")).unwrap().into_parts().0;
@@ -118,12 +111,6 @@ impl Orthanc {
             let _ = child.kill();
             let _ = child.wait();
         }
-    }
-
-    /// Starts it again without TLS.
-    pub(crate) fn without_tls(&mut self) {
-        self.certificate = None;
-        self.run();
     }
 
     fn get(&self, path: &str) -> Vec<u8> {

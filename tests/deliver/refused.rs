@@ -3,6 +3,7 @@
 use crate::job::{Way, add, assert_all_sent, objects, scored};
 use crate::nightly_job::files;
 use crate::orthanc::{Orthanc, PASSWORD};
+use crate::relay::Relay;
 use fs_err as fs;
 use nodulus_test_needs::{Need, skip};
 use std::path::Path;
@@ -10,7 +11,7 @@ use std::process::Command;
 
 #[test]
 fn an_archive_that_does_not_know_us_is_left_at_once_and_secrets_are_told_to_nobody() {
-    let Some(orthanc) = Orthanc::start(None) else { return };
+    let Some(orthanc) = Orthanc::start() else { return };
     for (way, change, expected) in [
         (Way::StowRs, "", "it does not let us in (HTTP 401)"),
         (Way::CStore, "called_ae = \"OTHER\"\n", "it refuses the association"),
@@ -56,14 +57,13 @@ fn a_night_without_its_secret_stops_before_it_scores() {
     }
 }
 
-/// Makes an authority, and a certificate of 127.0.0.1 by it with its key in one file. Without openssl the check is skipped.
+/// Makes an authority, and a certificate of 127.0.0.1 by it. Without openssl the check is skipped.
 fn certificates(folder: &Path) -> Option<()> {
     let script = "set -e
         openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=authority -keyout ca.key -out ca.pem
         openssl req -newkey rsa:2048 -nodes -subj /CN=127.0.0.1 -keyout key.pem -out request.pem
         printf 'subjectAltName=IP:127.0.0.1\\nbasicConstraints=CA:FALSE\\n' > extensions
-        openssl x509 -req -days 2 -in request.pem -CA ca.pem -CAkey ca.key -CAcreateserial -extfile extensions -out own.pem
-        cat own.pem key.pem > both.pem";
+        openssl x509 -req -days 2 -in request.pem -CA ca.pem -CAkey ca.key -CAcreateserial -extfile extensions -out own.pem";
     let output = Command::new("sh").args(["-c", script]).current_dir(folder).output().unwrap();
     if !output.status.success() {
         skip(Need::Peer, "no certificates can be made: install the Debian package `openssl`");
@@ -78,10 +78,12 @@ fn https_is_for_archives_with_a_certificate_of_a_trusted_authority() {
     if certificates(folder.path()).is_none() {
         return;
     }
-    let Some(mut orthanc) = Orthanc::start(Some(&folder.path().join("both.pem"))) else { return };
+    let Some(orthanc) = Orthanc::start() else { return };
+    let [certificate, key] = ["own.pem", "key.pem"].map(|name| folder.path().join(name));
+    let relay = Relay::with_tls(orthanc.http, &certificate, &key);
     let job = scored();
     let trusted = folder.path().join("ca.pem");
-    let section = Way::StowRs.section(orthanc.http).replace("http:", "https:");
+    let section = Way::StowRs.section(relay.port).replace("http:", "https:");
     add(&job, &format!("{section}certificates = {:?}\n", trusted.to_str().unwrap()));
     // Not the authority of this certificate.
     let other = tempfile::tempdir().unwrap();
@@ -99,8 +101,5 @@ fn https_is_for_archives_with_a_certificate_of_a_trusted_authority() {
     fs::write(&trusted, ca).unwrap();
     let (summary, log) = job.run(0, &[]);
     assert_eq!(summary["deliveries"]["pacs"]["stored"], objects(&job).len(), "{log}");
-    // The test asks without TLS.
-    orthanc.stop();
-    orthanc.without_tls();
     assert_all_sent(&job, &orthanc);
 }

@@ -1,7 +1,12 @@
 //! A relay between the job and an archive, which counts, delays and cuts connections.
 
-use std::io::{Read, Write};
+use fs_err as fs;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
@@ -37,6 +42,30 @@ impl Relay {
             }
         });
         Self { port, state }
+    }
+
+    /// A relay that speaks TLS to the job. Orthanc can too, but that of Debian 12 crashes at the first connection.
+    pub(crate) fn with_tls(to: u16, certificate: &Path, key: &Path) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let certificate = CertificateDer::from_pem_slice(&fs::read(certificate).unwrap()).unwrap();
+        let key = PrivateKeyDer::from_pem_slice(&fs::read(key).unwrap()).unwrap();
+        let config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate], key)
+            .unwrap();
+        let config = Arc::new(config);
+        std::thread::spawn(move || {
+            for client in listener.incoming().map_while(Result::ok) {
+                let server = TcpStream::connect(("127.0.0.1", to)).unwrap();
+                let config = Arc::clone(&config);
+                std::thread::spawn(move || relay_tls(client, server, config));
+            }
+        });
+        Self { port, state: Arc::default() }
     }
 
     pub(crate) fn connections(&self) -> u64 {
@@ -94,4 +123,26 @@ fn relay(client: TcpStream, server: TcpStream, state: &Arc<State>) {
         }
         let _ = to_client.shutdown(Shutdown::Both);
     });
+}
+
+/// Reads from both sides in turn, until one closes.
+fn relay_tls(client: TcpStream, mut server: TcpStream, config: Arc<ServerConfig>) {
+    for stream in [&client, &server] {
+        stream.set_read_timeout(Some(Duration::from_millis(10))).unwrap();
+    }
+    let mut client = StreamOwned::new(ServerConnection::new(config).unwrap(), client);
+    let is_pause = |error: &ErrorKind| matches!(error, ErrorKind::WouldBlock | ErrorKind::TimedOut);
+    let mut bytes = vec![0; 65536];
+    loop {
+        match client.read(&mut bytes).map_err(|error| error.kind()) {
+            Ok(n @ 1..) => server.write_all(&bytes[..n]).unwrap(),
+            Err(error) if is_pause(&error) => {}
+            Ok(_) | Err(_) => return,
+        }
+        match server.read(&mut bytes).map_err(|error| error.kind()) {
+            Ok(n @ 1..) => client.write_all(&bytes[..n]).unwrap(),
+            Err(error) if is_pause(&error) => {}
+            Ok(_) | Err(_) => return,
+        }
+    }
 }
