@@ -21,6 +21,7 @@ pub(crate) struct Orthanc {
     plugin: PathBuf,
     pub(crate) http: u16,
     pub(crate) dicom: u16,
+    settings: Value,
     child: Option<Child>,
 }
 
@@ -42,6 +43,11 @@ fn first(paths: &[&str]) -> Option<PathBuf> {
 impl Orthanc {
     /// Starts Orthanc. Without it the check is skipped.
     pub(crate) fn start() -> Option<Self> {
+        Self::start_with(json!({}))
+    }
+
+    /// Starts Orthanc with further settings.
+    pub(crate) fn start_with(settings: Value) -> Option<Self> {
         let program = first(&["/usr/sbin/Orthanc", "/usr/bin/Orthanc", "/usr/local/sbin/Orthanc"]);
         let plugins =
             ["/usr/share/orthanc/plugins", "/usr/lib/orthanc", "/usr/local/share/orthanc/plugins"];
@@ -60,6 +66,7 @@ impl Orthanc {
             plugin,
             http: free_port(),
             dicom: free_port(),
+            settings,
             child: None,
         };
         orthanc.run();
@@ -69,7 +76,7 @@ impl Orthanc {
     /// Starts it again on what it has stored.
     pub(crate) fn run(&mut self) {
         let database = self.folder.path().join("db");
-        let settings = json!({
+        let mut settings = json!({
             "Name": "test",
             "StorageDirectory": database,
             "IndexDirectory": database,
@@ -85,6 +92,9 @@ impl Orthanc {
             "SyncStorageArea": false,
             "DicomWeb": {"Enable": true, "Root": "/dicom-web/"},
         });
+        for (key, value) in self.settings.as_object().unwrap() {
+            settings[key] = value.clone();
+        }
         let file = self.folder.path().join("orthanc.json");
         fs::write(&file, settings.to_string()).unwrap();
         let log = fs::File::create(self.folder.path().join("log")).unwrap().into_parts().0;

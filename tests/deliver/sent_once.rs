@@ -3,6 +3,7 @@
 use crate::job::{Way, add, assert_all_sent, objects, receipts, scored};
 use crate::orthanc::{Orthanc, free_port};
 use crate::relay::Relay;
+use serde_json::json;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
@@ -114,6 +115,20 @@ fn an_archive_that_was_away_gets_all_when_it_is_back() {
         assert_eq!(job.run(0, &[]).0["deliveries"]["pacs"]["stored"], 0);
         orthanc.run();
         assert_all_sent(&job, &orthanc);
+    }
+}
+
+#[test]
+fn an_archive_that_takes_implicit_vr_alone_gets_the_same_values() {
+    let implicit = json!({"AcceptedTransferSyntaxes": ["1.2.840.10008.1.2"]});
+    let Some(orthanc) = Orthanc::start_with(implicit) else { return };
+    let job = scored();
+    add(&job, &Way::CStore.section(orthanc.dicom));
+    job.run(0, &[]);
+    assert_all_sent(&job, &orthanc);
+    for id in orthanc.instances().values() {
+        let object = dicom_object::from_reader(&orthanc.file(id)[..]).unwrap();
+        assert_eq!(object.meta().transfer_syntax(), "1.2.840.10008.1.2");
     }
 }
 

@@ -13,7 +13,8 @@ use dicom_transfer_syntax_registry::entries::IMPLICIT_VR_LITTLE_ENDIAN;
 use dicom_ul::association::Error as AssociationError;
 use dicom_ul::association::client::{ClientAssociation, ClientAssociationOptions};
 use dicom_ul::pdu::{
-    AssociationRJ, AssociationRJResult, AssociationRJSource, PDataValue, PDataValueType, Pdu, ReadError,
+    AssociationRJ, AssociationRJResult, AssociationRJSource, PDataValue, PDataValueType, Pdu,
+    ReadError,
 };
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -34,6 +35,9 @@ const WITH_DATA_SET: u16 = 0x0000;
 
 /// Longest wait for the archive to release an association that is done.
 const CLOSING: Duration = Duration::from_secs(5);
+
+/// Most bytes of an answer.
+const MAX_ANSWER: usize = 1 << 16;
 
 /// An archive that takes C-STORE.
 pub(super) struct CStore {
@@ -178,6 +182,9 @@ impl Open {
                         command.extend(value.data);
                         is_whole |= value.is_last;
                     }
+                    if command.len() > MAX_ANSWER {
+                        return Err(unexpected());
+                    }
                     if is_whole {
                         break;
                     }
@@ -266,7 +273,9 @@ fn cause(error: &AssociationError) -> SendError {
         AssociationError::WireSend { source, .. } | AssociationError::WireRead { source, .. } => {
             broken(source)
         }
-        AssociationError::ReceivePdu { source: ReadError::ReadPdu { source, .. } } => broken(source),
+        AssociationError::ReceivePdu { source: ReadError::ReadPdu { source, .. } } => {
+            broken(source)
+        }
         AssociationError::Timeout { .. } => unreachable("it does not answer in time"),
         AssociationError::Aborted { .. } => unreachable("it broke the association off"),
         AssociationError::ConnectionClosed { .. } => unreachable("it closed the connection"),

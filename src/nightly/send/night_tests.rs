@@ -2,7 +2,7 @@ use super::*;
 use crate::nightly::records::record::{Attempt, AttemptOutcome, SeriesResult};
 use crate::nightly::scan::result_inputs::ResultInputs;
 use fs_err as fs;
-use nodulus_store::{Partitions, Row as _, Store};
+use nodulus_store::{PartReader, Partitions, Row as _, Store};
 use std::cell::RefCell;
 use std::rc::Rc;
 
@@ -69,9 +69,7 @@ impl Job {
     fn new(n_series: usize, deliver: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::create(&folder.path().join("store")).unwrap();
-        let text = format!(
-            "[score]\ninput = \"in\"\nstore = \"store\"\nmodel = \"m\"\noutputs = [\"seg\", \"rtstruct\", \"json\"]\n"
-        );
+        let text = "[score]\ninput = \"in\"\nstore = \"store\"\nmodel = \"m\"\noutputs = [\"seg\", \"rtstruct\", \"json\"]\n";
         let path = folder.path().join("s.toml");
         fs::write(&path, text).unwrap();
         let mut settings = ScoreSettings::read(&path, &[], None).unwrap();
@@ -140,9 +138,8 @@ impl Job {
     fn receipts(&self) -> Vec<Receipt> {
         let table = Partitions::of(self.store.root(), Receipt::TABLE).unwrap();
         let files = table.values().unwrap().into_iter().map(|day| table.file(&day));
-        let read = |file| {
-            let reader =
-                nodulus_store::PartReader::<Receipt>::open(&file, Receipt::TABLE, None).unwrap();
+        let read = |file: PathBuf| {
+            let reader = PartReader::<Receipt>::open(&file, Receipt::TABLE, None).unwrap();
             reader.flat_map(Result::unwrap).collect::<Vec<_>>()
         };
         files.flat_map(read).collect()
