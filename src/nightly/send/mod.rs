@@ -3,7 +3,7 @@
 //! The connections themselves are compiled with cargo's feature `deliver` alone: without it the program has no network code,
 //! and a file of settings with `[score.deliver]` is refused.
 #![cfg_attr(
-    not(feature = "deliver"),
+    not(any(feature = "deliver", test)),
     expect(dead_code, reason = "what only connections use is there to be tested")
 )]
 

@@ -66,7 +66,7 @@ pub struct DestinationSettings {
     pub timeout_seconds: u64,
 }
 
-/// PS3.8, 9.3.2: a title of an application that takes any.
+/// What other senders have by default; an archive that checks its title needs its own.
 fn called_ae() -> String {
     "ANY-SCP".to_owned()
 }
@@ -88,8 +88,8 @@ const fn timeout_seconds() -> u64 {
 }
 
 /// What a program without the sender says to settings that ask for it.
-const NOT_BUILT: &str = "`score.deliver` sends results over the network, for which this program was built without code; build it with \
-                         `cargo build --release --features deliver`, or leave the section out";
+const NOT_BUILT: &str = "`score.deliver` sends results over the network, and this program is built without network code; build one that has \
+                         it with `cargo build --release --features deliver`, or leave the section out";
 
 /// Whether the program can send.
 const CAN_SEND: bool = cfg!(feature = "deliver");
