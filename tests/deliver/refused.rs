@@ -6,6 +6,8 @@ use crate::orthanc::{Orthanc, PASSWORD};
 use crate::relay::Relay;
 use fs_err as fs;
 use nodulus_test_needs::{Need, skip};
+use std::io::{Read as _, Write as _};
+use std::net::TcpListener;
 use std::path::Path;
 use std::process::Command;
 
@@ -54,6 +56,46 @@ fn a_night_without_its_secret_stops_before_it_scores() {
         assert_eq!(output.status.code(), Some(1), "{error}");
         assert!(error.contains("`score.deliver.pacs`") && error.contains(expected), "{error}");
         let _ = fs::remove_file(&password);
+    }
+}
+
+#[test]
+fn a_bearer_token_is_sent_as_it_is_in_its_file() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let job = scored();
+    let n = objects(&job).len();
+    let archive = std::thread::spawn(move || {
+        let mut requests = Vec::new();
+        for _ in 0..n {
+            let (mut stream, _) = listener.accept().unwrap();
+            let (mut request, mut bytes) = (Vec::new(), [0; 4096]);
+            // The end of a body of one part.
+            while !request.ends_with(b"--\r\n") {
+                let read = stream.read(&mut bytes).unwrap();
+                assert!(read > 0);
+                request.extend(&bytes[..read]);
+            }
+            let answer = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+            stream.write_all(answer.as_bytes()).unwrap();
+            requests.push(String::from_utf8_lossy(&request).into_owned());
+        }
+        requests
+    });
+    fs::write(job.folder.path().join("token"), "eyJ0.abc-_.x=\n").unwrap();
+    let section = format!(
+        "[score.deliver.archive]\nurl = \"http://127.0.0.1:{port}/root/\"\ntoken_file = \"token\"\n"
+    );
+    add(&job, &section);
+    let (summary, log) = job.run(0, &[]);
+    assert_eq!(summary["deliveries"]["archive"]["stored"], n, "{log}");
+    for request in archive.join().unwrap() {
+        let (head, _) = request.split_once("\r\n\r\n").unwrap();
+        let mut lines = head.lines();
+        assert_eq!(lines.next(), Some("POST /root/studies HTTP/1.1"));
+        let headers: Vec<String> = lines.map(str::to_lowercase).collect();
+        assert!(headers.contains(&"authorization: bearer eyj0.abc-_.x=".to_owned()), "{head}");
+        assert!(headers.contains(&"accept: application/dicom+json".to_owned()), "{head}");
     }
 }
 
