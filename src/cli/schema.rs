@@ -2,6 +2,7 @@
 
 use super::error::{Error, Outcome};
 use super::format;
+use crate::nightly::run::summary::RunSummary;
 use crate::settings_reference;
 use crate::tables::Table;
 use clap::Args;
@@ -15,7 +16,7 @@ use std::path::PathBuf;
 pub(super) struct SchemaArguments {
     /// Table; default: all
     table: Option<String>,
-    /// Write into a folder: `TABLE.json` for each table, and the JSON Schemas of the files of settings
+    /// Write into a folder: `TABLE.json` for each table, and the JSON Schemas of the files of settings and of a run's summary
     #[arg(long, value_name = "DIR", conflicts_with = "table")]
     write: Option<PathBuf>,
     /// Print the settings reference, as in docs/settings.md
@@ -66,8 +67,8 @@ pub(super) fn schema(arguments: &SchemaArguments, out: &mut dyn Write) -> Result
     Ok(Outcome::Success)
 }
 
-/// The files of `schemas/`: one for each table, and one with the names and shapes of each network's parameters, at
-/// the widths of its paper.
+/// The files of `schemas/`: one for each table, one for each kind of file with settings, one for the summary of a nightly run, and
+/// one with the names and shapes of each network's parameters, at the widths of its paper.
 fn files() -> Result<Vec<(String, String)>, Error> {
     let mut files = Vec::new();
     for table in Table::ALL {
@@ -76,6 +77,7 @@ fn files() -> Result<Vec<(String, String)>, Error> {
     for (name, schema) in settings_reference::schemas() {
         files.push((name.to_owned(), pretty(&schema)?));
     }
+    files.push(("run-summary.schema.json".to_owned(), pretty(&RunSummary::schema())?));
     let mut parameters = serde_json::Map::new();
     for architecture in Architecture::ALL {
         let config = model::Config::of(architecture, Preset::Paper);

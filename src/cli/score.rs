@@ -11,7 +11,7 @@ use crate::near_names::near_or_all;
 use crate::nightly::run::event::RunEvent;
 use crate::nightly::run::job::{self, RunOptions};
 use crate::nightly::run::status::{self, JobStatus, SeriesStatus};
-use crate::nightly::run::summary::{RunSummary, StopReason};
+use crate::nightly::run::summary::{DeliveryCounts, RunSummary, StopReason};
 use crate::nightly::settings::ScoreSettings;
 use clap::{Args, Subcommand, ValueEnum};
 use nodulus_store::{Store, clock};
@@ -190,6 +190,18 @@ fn text(event: &RunEvent) -> String {
         }
         RunEvent::Waiting { series } => format!("{series} waits for candidates"),
         RunEvent::Settling { series } => format!("{series} still arrives"),
+        RunEvent::Delivered { series, destination, object, was_there } => {
+            let how = if *was_there { "already has" } else { "has" };
+            format!("{series} delivered: {destination} {how} {object}")
+        }
+        RunEvent::NotDelivered { series, destination, object, cause } => {
+            format!("{series} not delivered to {destination}: {object}: {cause}")
+        }
+        RunEvent::NotSent { destination, n } => {
+            format!(
+                "{n} objects are left that {destination} does not have; the next run sends them"
+            )
+        }
         RunEvent::Warning { text } => format!("warning: {text}"),
         RunEvent::Stopped { why: StopReason::MaxMinutes, left } => {
             format!("stopped by `--max-minutes`, {left} series remain")
@@ -220,6 +232,15 @@ fn write_summary(summary: &RunSummary, out: &mut dyn Write) -> Result<(), Error>
     ];
     let rows = counts.into_iter().map(|(name, n)| vec![name.to_owned(), n.to_string()]);
     writeln!(out, "{}", format::table(&["series", "count"], rows))?;
+    if !summary.deliveries.is_empty() {
+        let rows = summary.deliveries.iter().map(|(name, counts)| {
+            let DeliveryCounts { stored, already_there, failed, left } = counts;
+            let numbers = [stored, already_there, failed, left].map(ToString::to_string);
+            [name.clone()].into_iter().chain(numbers).collect()
+        });
+        let head = ["archive", "stored", "already there", "failed", "left"];
+        writeln!(out, "\n{}", format::table(&head, rows))?;
+    }
     for notice in &summary.notices {
         writeln!(out, "\nwarning: {notice}")?;
     }
@@ -240,7 +261,7 @@ fn status(arguments: &ScoreStatusArguments, out: &mut dyn Write) -> Result<Outco
         writeln!(out)?;
         return Ok(Outcome::Success);
     }
-    writeln!(out, "running   {}", status.holder.as_deref().unwrap_or("no"))?;
+    writeln!(out, "running     {}", status.holder.as_deref().unwrap_or("no"))?;
     match &status.last_run {
         Some(last) => {
             let how = match last.stopped {
@@ -250,13 +271,22 @@ fn status(arguments: &ScoreStatusArguments, out: &mut dyn Write) -> Result<Outco
             };
             writeln!(
                 out,
-                "last run  {} to {} {how}: {} scored, {} failed, {} left, exit status {}",
+                "last run    {} to {} {how}: {} scored, {} failed, {} left, exit status {}",
                 last.started, last.ended, last.scored, last.failed, last.left, last.exit_status
             )?;
         }
-        None => writeln!(out, "last run  none")?,
+        None => writeln!(out, "last run    none")?,
     }
-    writeln!(out, "scored    {}", status.scored)?;
+    writeln!(out, "scored      {}", status.scored)?;
+    if let Some(last) = &status.last_run {
+        for (name, DeliveryCounts { failed, left, .. }) in &last.deliveries {
+            writeln!(
+                out,
+                "delivery    {name} lacked {} objects after the last run",
+                failed + left
+            )?;
+        }
+    }
     writeln!(out, "never scored, of those failed or undone: {}", status.never_scored)?;
     let lists = [
         ("settling", &status.settling),
@@ -264,9 +294,10 @@ fn status(arguments: &ScoreStatusArguments, out: &mut dyn Write) -> Result<Outco
         ("failed", &status.failed),
         ("undone", &status.undone),
         ("excluded", &status.excluded),
+        ("undelivered", &status.undelivered),
     ];
     for (name, list) in lists {
-        writeln!(out, "{name:9} {}", list.len())?;
+        writeln!(out, "{name:11} {}", list.len())?;
         for SeriesStatus { id, detail } in list.iter().take(MAX_SERIES) {
             writeln!(out, "  {id}{}{detail}", if detail.is_empty() { "" } else { ": " })?;
         }

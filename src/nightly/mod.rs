@@ -1,4 +1,5 @@
-//! The nightly job: scores new scans of a folder, and writes records, tables, files and a page of drift.
+//! The nightly job: scores new scans of a folder, writes records, tables, files and a page of drift, and sends DICOM
+//! objects to archives.
 
 pub mod settings;
 pub mod identity;
@@ -9,6 +10,7 @@ pub mod scan;
 pub mod deliver;
 pub mod follow_up;
 pub mod records;
+pub mod send;
 mod pages;
 pub mod run;
 

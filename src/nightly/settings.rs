@@ -2,6 +2,7 @@
 
 use super::deliver::OutputKind;
 use super::identity::DeidentifySettings;
+use super::send::settings::DestinationSettings;
 use crate::pipeline::config::{self, FileKind};
 use crate::stages::crop::{self, Window};
 use crate::stages::ingest::Inclusion;
@@ -10,7 +11,7 @@ use nodulus_imaging::components::{ComponentRule, REACH_MM};
 use nodulus_settings::{Fault, Set};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// A file of a nightly job.
@@ -83,6 +84,13 @@ pub struct ScoreSettings {
     /// How outputs are de-identified; without it, they name the patients as they are.
     #[serde(default)]
     pub deidentify: Option<DeidentifySettings>,
+    /// Archives that DICOM objects are sent to, each with a name; needs a program that is built with the feature `deliver`.
+    #[serde(default)]
+    pub deliver: BTreeMap<String, DestinationSettings>,
+    /// File with the figures of the last run for Prometheus' `node_exporter`; its name ends in `.prom`.
+    #[serde(default)]
+    #[schemars(length(min = 1), extend("examples" = ["/var/lib/prometheus/node-exporter/nodulus.prom"]))]
+    pub prometheus: Option<PathBuf>,
     /// Least probability at which a voxel belongs to a nodule.
     #[serde(default = "probability_threshold")]
     #[schemars(extend("exclusiveMinimum" = 0, "exclusiveMaximum" = 1))]
@@ -191,7 +199,10 @@ impl ScoreSettings {
         let own = [&mut settings.input, &mut settings.store];
         let lists = [&mut settings.model.0, &mut settings.candidates.0];
         let key = settings.deidentify.as_mut().map(|deidentify| &mut deidentify.key);
+        let figures = settings.prometheus.as_mut();
+        let secrets = settings.deliver.values_mut().flat_map(DestinationSettings::paths_mut);
         let paths = own.into_iter().chain(settings.output.as_mut()).chain(key);
+        let paths = paths.chain(figures).chain(secrets);
         for path in paths.chain(lists.into_iter().flatten()) {
             *path = folder.join(&*path);
         }
@@ -233,6 +244,20 @@ impl ScoreSettings {
                  `score.inclusion.max_slice_thickness_mm` excludes thick ones"
             );
             return Err(Fault::new(key, message));
+        }
+        if let Some(path) = &self.prometheus
+            && path.extension().is_none_or(|extension| extension != "prom")
+        {
+            let key = "score.prometheus";
+            let found = path.display();
+            let message = format!(
+                "`{key}` is `{found}`, expected a file whose name ends in `.prom`, as in `prometheus = \"nodulus.prom\"`: \
+                 node_exporter reads no other"
+            );
+            return Err(Fault::new(key, message));
+        }
+        for (name, destination) in &self.deliver {
+            destination.check(name, &self.outputs)?;
         }
         Ok(())
     }

@@ -25,6 +25,7 @@ pub mod scores;
 pub mod score_exclusions;
 pub mod growth;
 pub mod drift;
+pub mod receipts;
 pub mod exclusions;
 pub mod passed_over;
 pub mod failures;
@@ -49,6 +50,7 @@ pub use rating_agreement::RatingAgreement;
 pub use ratings::{PairAgreement, PerRating, RATINGS, RatingDistribution, Scale};
 pub use reader_agreement::ReaderAgreement;
 pub use reader_metrics::ReaderMetric;
+pub use receipts::Receipt;
 pub use rois::{Neighbours, Oversize, Roi};
 pub use samples::{Role, Sample, Split, SplitBy};
 pub use scans::Scan;
@@ -107,6 +109,8 @@ pub enum Table {
     Growth,
     /// See [`drift`].
     Drift,
+    /// See [`receipts`].
+    Receipts,
 }
 
 impl Table {
@@ -132,8 +136,8 @@ impl Table {
     ];
 
     /// Every table: those of the stages, then those of the nightly job.
-    pub const ALL: [Self; 21] = {
-        let mut all = [Self::Scores; 21];
+    pub const ALL: [Self; 22] = {
+        let mut all = [Self::Scores; 22];
         let mut n = 0;
         while n < Self::OF_STAGES.len() {
             all[n] = Self::OF_STAGES[n];
@@ -142,6 +146,7 @@ impl Table {
         all[18] = Self::ScoreExclusions;
         all[19] = Self::Growth;
         all[20] = Self::Drift;
+        all[21] = Self::Receipts;
         all
     };
 
@@ -169,6 +174,7 @@ impl Table {
             Self::ScoreExclusions => ScoreExclusion::TABLE,
             Self::Growth => Growth::TABLE,
             Self::Drift => Drift::TABLE,
+            Self::Receipts => Receipt::TABLE,
         }
     }
 

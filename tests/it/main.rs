@@ -62,4 +62,5 @@ mod scored_files;
 mod series;
 mod tolerated;
 mod training;
+mod watch;
 mod wiring;

@@ -1,6 +1,7 @@
 //! The class of an error: whose fault it is.
 
 use crate::Panicked;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::TryReserveError;
 use std::error::Error;
@@ -8,7 +9,18 @@ use std::io::{self, ErrorKind};
 
 /// Whose fault an error is.
 #[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    JsonSchema,
 )]
 #[serde(rename_all = "snake_case")]
 pub enum FaultClass {

@@ -13,6 +13,6 @@ mod write;
 mod tests;
 
 pub use error::Error;
-pub use output::{DeliveredFile, OutputKind};
+pub use output::{DeliveredFile, OutputKind, is_dicom_file};
 pub use overlay::slices_needed;
 pub use write::deliver;

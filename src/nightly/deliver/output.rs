@@ -2,7 +2,7 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// A kind of file.
 #[derive(
@@ -23,6 +23,16 @@ pub enum OutputKind {
 }
 
 impl OutputKind {
+    /// Whether a file is of this kind, by the end of its name.
+    pub fn has_file(self, file: &Path) -> bool {
+        file.to_str().is_some_and(|name| name.ends_with(self.suffix()))
+    }
+
+    /// Whether its files are DICOM objects, which archives take.
+    pub fn is_dicom(self) -> bool {
+        is_dicom_file(Path::new(self.suffix()))
+    }
+
     /// End of the file's name.
     pub(super) const fn suffix(self) -> &'static str {
         match self {
@@ -33,6 +43,11 @@ impl OutputKind {
             Self::Json => "nodules.json",
         }
     }
+}
+
+/// Whether a file is a DICOM object, by the end of its name.
+pub fn is_dicom_file(file: &Path) -> bool {
+    file.extension().is_some_and(|extension| extension == "dcm")
 }
 
 /// Outcome of a requested file.

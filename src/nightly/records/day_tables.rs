@@ -1,9 +1,10 @@
-//! The tables `scores`, `score_exclusions`, `growth` and `drift`, which are made of the records, a file for each day.
+//! The tables `scores`, `score_exclusions`, `growth`, `drift` and `receipts`, which are made of the records, a file for each
+//! day.
 
 use super::ledger::{DayRows, Ledger};
 use crate::nightly::follow_up::drift::{self, NoduleMeasurements};
 use crate::nightly::scan::model::LoadedModel;
-use crate::tables::{Drift, Growth, Score, ScoreExclusion};
+use crate::tables::{Drift, Growth, Receipt, Score, ScoreExclusion};
 use fs_err as fs;
 use nodulus_nets::TrainingProfile;
 use nodulus_store::{Partitions, Provenance, Row, Store, record};
@@ -68,6 +69,27 @@ impl<'a> DayTables<'a> {
             self.put(day, scores, &provenance)?;
         }
         Ok(())
+    }
+
+    /// Rewrites `receipts` of some days.
+    pub(crate) fn write_receipts(
+        &self,
+        ledger: &Ledger,
+        days: &BTreeSet<String>,
+    ) -> Result<(), Error> {
+        for day in days {
+            let made_of = Provenance::from([(RECORDS.to_owned(), ledger.hash_of_receipts(day))]);
+            self.put(day, ledger.receipts_on(day)?, &made_of)?;
+        }
+        Ok(())
+    }
+
+    /// The days whose file of `receipts` is not made of the current records.
+    pub(crate) fn outdated_receipts(&self, ledger: &Ledger) -> BTreeSet<String> {
+        let table = Partitions::of(self.store.root(), Receipt::TABLE);
+        let made_of = |day: &str| table.as_ref()?.provenance(day, RECORDS);
+        let is_current = |day: &str| made_of(day) == Some(ledger.hash_of_receipts(day));
+        ledger.receipt_days().filter(|day| !is_current(day)).cloned().collect()
     }
 
     fn put<R: Row>(&self, day: &str, rows: Vec<R>, provenance: &Provenance) -> Result<(), Error> {

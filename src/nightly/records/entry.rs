@@ -16,6 +16,12 @@ pub(crate) struct LedgerEntry {
     /// For each day with a result or the exclusion of the series, a hash of what its rows are made of.
     pub(super) hashes_by_day: BTreeMap<String, String>,
     pub(super) compared: Option<ComparedResult>,
+    /// For each day with a receipt of the series, a hash of its rows.
+    pub(super) receipt_hashes_by_day: BTreeMap<String, String>,
+    /// Whether the current result has DICOM objects.
+    pub(super) has_objects: bool,
+    /// The archives that have answered for all of them.
+    pub(super) complete_destinations: Vec<String>,
 }
 
 /// A result that is compared with others of its patient.
@@ -74,7 +80,16 @@ impl LedgerEntry {
             (!patient_id.is_empty()).then_some(ComparedResult { patient_id, at, scored_on })
         });
         let (undone, has_result) = (record.undone.clone(), record.has_result());
-        Some(Self { state, undone, has_result, hashes_by_day: record.hashes_by_day(), compared })
+        Some(Self {
+            state,
+            undone,
+            has_result,
+            hashes_by_day: record.hashes_by_day(),
+            compared,
+            receipt_hashes_by_day: record.receipt_hashes_by_day(),
+            has_objects: !record.objects().1.is_empty(),
+            complete_destinations: record.complete_destinations(),
+        })
     }
 
     /// Whether it failed or was left undone, and never had a result.

@@ -7,7 +7,7 @@ use super::entry::{ComparedResult, LedgerEntry, SeriesState};
 use super::record::{Attempt, SeriesRecord};
 use crate::nightly::follow_up::growth::{self, MatchingRule};
 use crate::nightly::follow_up::scan::FollowUpScan;
-use crate::tables::{Growth, Score, ScoreExclusion};
+use crate::tables::{Growth, Receipt, Score, ScoreExclusion};
 use fs_err as fs;
 use nodulus_store::{Error, durable, hash, record};
 use rayon::prelude::*;
@@ -26,6 +26,8 @@ pub(crate) struct Ledger {
     patients: BTreeMap<String, BTreeSet<String>>,
     /// Series by day with a result.
     days: BTreeMap<String, BTreeSet<String>>,
+    /// Series by day with a receipt.
+    receipt_days: BTreeMap<String, BTreeSet<String>>,
 }
 
 /// The rows of a day that each stand in one record.
@@ -56,6 +58,7 @@ impl Ledger {
             entries: BTreeMap::new(),
             patients: BTreeMap::new(),
             days: BTreeMap::new(),
+            receipt_days: BTreeMap::new(),
         };
         for (id, entry) in entries.into_iter().flatten() {
             ledger.insert(id, entry);
@@ -72,6 +75,9 @@ impl Ledger {
         for day in entry.hashes_by_day.keys() {
             self.days.entry(day.clone()).or_default().insert(id.clone());
         }
+        for day in entry.receipt_hashes_by_day.keys() {
+            self.receipt_days.entry(day.clone()).or_default().insert(id.clone());
+        }
         self.entries.insert(id, entry);
         previous
     }
@@ -84,6 +90,9 @@ impl Ledger {
         }
         for day in entry.hashes_by_day.keys() {
             unlist(&mut self.days, day, id);
+        }
+        for day in entry.receipt_hashes_by_day.keys() {
+            unlist(&mut self.receipt_days, day, id);
         }
         Some(entry)
     }
@@ -245,6 +254,39 @@ impl Ledger {
         for (scores, exclusions) in of_records {
             rows.scores.extend(scores);
             rows.exclusions.extend(exclusions);
+        }
+        Ok(rows)
+    }
+
+    /// The series whose current result has objects that an archive has not answered for all.
+    pub(crate) fn without_receipts(&self, destination: &str) -> impl Iterator<Item = &String> {
+        let lacks = move |entry: &LedgerEntry| {
+            entry.has_objects && !entry.complete_destinations.iter().any(|name| name == destination)
+        };
+        self.entries.iter().filter(move |(_, entry)| lacks(entry)).map(|(id, _)| id)
+    }
+
+    /// The days with a receipt.
+    pub(super) fn receipt_days(&self) -> impl Iterator<Item = &String> {
+        self.receipt_days.keys()
+    }
+
+    /// Hash of what the rows of `receipts` of a day are made of.
+    pub(super) fn hash_of_receipts(&self, day: &str) -> String {
+        let ids = self.receipt_days.get(day).into_iter().flatten();
+        let of = |id| Some([id, self.entries.get(id)?.receipt_hashes_by_day.get(day)?]);
+        hash::sha256_parts(ids.filter_map(of).flatten().map(String::as_str))
+    }
+
+    /// The receipts of a day, by series.
+    ///
+    /// # Errors
+    ///
+    /// Fails if a record cannot be read.
+    pub(super) fn receipts_on(&self, day: &str) -> Result<Vec<Receipt>, Error> {
+        let mut rows = Vec::new();
+        for id in self.receipt_days.get(day).into_iter().flatten() {
+            rows.extend(self.read(id)?.receipts_on(day));
         }
         Ok(rows)
     }

@@ -1,15 +1,15 @@
 //! The record of a series: its results, when they were made, and of what.
 
-use crate::nightly::deliver::OutputKind;
+use crate::nightly::deliver::{OutputKind, is_dicom_file};
 use crate::nightly::follow_up::scan::FollowUpScan;
 use crate::nightly::scan::exclusion::SeriesExclusion;
 use crate::nightly::scan::result_inputs::ResultInputs;
-use crate::tables::{Score, ScoreExclusion};
+use crate::tables::{Receipt, Score, ScoreExclusion};
 use nodulus_faults::FaultClass;
 use nodulus_store::hash;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The record of a series, or of a source in the input that cannot be read.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -27,6 +27,9 @@ pub(crate) struct SeriesRecord {
     /// Earlier attempts with a result or an exclusion, oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) superseded: Vec<Attempt>,
+    /// Answers of archives for its objects, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) receipts: Vec<Receipt>,
 }
 
 /// Why a series was left undone.
@@ -55,7 +58,7 @@ pub(crate) struct Attempt {
 impl Attempt {
     /// An attempt at a time.
     pub(crate) fn new(inputs: ResultInputs, at: String, outcome: AttemptOutcome) -> Self {
-        let scored_on = at.split('T').next().unwrap_or_default().to_owned();
+        let scored_on = day_of(&at).to_owned();
         Self { inputs, at, scored_on, outcome }
     }
 
@@ -120,6 +123,49 @@ impl SeriesRecord {
         self.results().next().is_some()
     }
 
+    /// The DICOM objects of its current result, as files below the folder of outputs, and the day of the result.
+    pub(crate) fn objects(&self) -> (&str, Vec<&Path>) {
+        let Some(Attempt { scored_on, outcome: AttemptOutcome::Scored(result), .. }) =
+            &self.current
+        else {
+            return ("", Vec::new());
+        };
+        let files = result.outputs.iter().map(PathBuf::as_path);
+        (scored_on, files.filter(|file| is_dicom_file(file)).collect())
+    }
+
+    /// Whether an archive has answered for the object in a file.
+    pub(crate) fn has_receipt(&self, destination: &str, file: &Path) -> bool {
+        let is_of = |receipt: &Receipt| {
+            receipt.destination == destination && Path::new(&receipt.file) == file
+        };
+        self.receipts.iter().any(is_of)
+    }
+
+    /// The archives that have answered for all objects of the current result.
+    pub(super) fn complete_destinations(&self) -> Vec<String> {
+        let (_, files) = self.objects();
+        let names: BTreeSet<&str> = self.receipts.iter().map(|r| r.destination.as_str()).collect();
+        let has_all = |name: &&str| files.iter().all(|file| self.has_receipt(name, file));
+        names.into_iter().filter(has_all).map(str::to_owned).collect()
+    }
+
+    /// Its rows of `receipts` of a day.
+    pub(super) fn receipts_on(&self, day: &str) -> impl Iterator<Item = Receipt> {
+        self.receipts.iter().filter(move |receipt| day_of(&receipt.answered_at) == day).cloned()
+    }
+
+    /// For each day with a receipt, a hash of its rows.
+    pub(super) fn receipt_hashes_by_day(&self) -> BTreeMap<String, String> {
+        let mut days: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+        for receipt in &self.receipts {
+            let Receipt { destination, sop_instance_uid, answered_at, .. } = receipt;
+            let day = day_of(answered_at).to_owned();
+            days.entry(day).or_default().extend([&**destination, sop_instance_uid, answered_at]);
+        }
+        days.into_iter().map(|(day, parts)| (day, hash::sha256_parts(parts))).collect()
+    }
+
     /// Its attempts, oldest first, each with whether it is superseded.
     fn attempts(&self) -> impl Iterator<Item = (&Attempt, bool)> {
         let old = self.superseded.iter().map(|attempt| (attempt, true));
@@ -180,4 +226,9 @@ impl SeriesRecord {
         }
         days.into_iter().map(|(day, parts)| (day, hash::sha256_parts(parts))).collect()
     }
+}
+
+/// The day of a time.
+pub(crate) fn day_of(time: &str) -> &str {
+    time.split('T').next().unwrap_or_default()
 }

@@ -4,6 +4,7 @@ use crate::nightly::identity;
 use crate::nightly::input::candidates;
 use crate::nightly::records::day_tables;
 use crate::nightly::scan::{contract, model};
+use crate::nightly::send;
 
 use std::io;
 use std::path::PathBuf;
@@ -44,6 +45,12 @@ pub enum Error {
         /// The error of the file system and its causes.
         cause: String,
     },
+    /// The settings of an archive cannot be followed.
+    #[error(transparent)]
+    Send(#[from] send::Error),
+    /// The file for Prometheus could not be written.
+    #[error("cannot write `score.prometheus`")]
+    Prometheus(#[source] io::Error),
     /// The store could not be used.
     #[error(transparent)]
     Store(#[from] nodulus_store::Error),

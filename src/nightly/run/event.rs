@@ -68,6 +68,35 @@ pub enum RunEvent {
         /// The series.
         series: String,
     },
+    /// An archive has an object.
+    Delivered {
+        /// The series.
+        series: String,
+        /// Name of the archive in the settings.
+        destination: String,
+        /// The object.
+        object: String,
+        /// Whether the archive had it before.
+        was_there: bool,
+    },
+    /// An archive does not have an object, as far as is known.
+    NotDelivered {
+        /// The series.
+        series: String,
+        /// Name of the archive in the settings.
+        destination: String,
+        /// The object; empty where its file cannot be read.
+        object: String,
+        /// The cause.
+        cause: String,
+    },
+    /// Objects were not sent to an archive in this run.
+    NotSent {
+        /// Name of the archive in the settings.
+        destination: String,
+        /// Their number.
+        n: usize,
+    },
     /// A warning.
     Warning {
         /// The warning.

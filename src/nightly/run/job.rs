@@ -1,11 +1,13 @@
 //! The nightly job: lists the input and scores what is new.
 
 use super::context::RunContext;
+use super::deliveries::deliver;
 use super::error::Error;
 use super::event::RunEvent;
 use super::finished::FinishedSeries;
+use super::prometheus;
 use super::score::score;
-use super::summary::{RunSummary, StepSeconds};
+use super::summary::{RunSummary, SCHEMA_VERSION, StepSeconds};
 use super::triage::Triage;
 use super::write::{ResultWriter, Written};
 use crate::nightly::follow_up::drift::{MaskRule, other_rule};
@@ -22,6 +24,7 @@ use crate::nightly::scan::memory::MemoryBudget;
 use crate::nightly::scan::model::LoadedModel;
 use crate::nightly::scan::read::{PendingSeries, ReadSeries, read};
 use crate::nightly::scan::training_range;
+use crate::nightly::send::night::Destinations;
 use crate::nightly::settings::ScoreSettings;
 use nodulus_faults::FaultClass;
 use nodulus_faults::retry::WAITS;
@@ -54,6 +57,7 @@ pub fn run(
 ) -> (RunSummary, Result<(), Error>) {
     let (begun, now) = (Instant::now(), SystemTime::now());
     let mut summary = RunSummary {
+        schema_version: SCHEMA_VERSION,
         started: clock::timestamp(now),
         process: lock::this_process(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -70,7 +74,8 @@ pub fn run(
     };
     // An error of the run matters more than one of its summary.
     let written = summary.write(store, now);
-    result = result.and(written.map_err(Error::from));
+    let figures = prometheus::write(settings, store, &summary);
+    result = result.and(written.map_err(Error::from)).and(figures);
     (summary, result)
 }
 
@@ -85,6 +90,7 @@ fn try_run(
     let now = SystemTime::now();
     refuse_nested(settings)?;
     let identity = Identity::new(settings.deidentify.as_ref())?;
+    let destinations = Destinations::open(settings)?;
     let mut candidates = CandidateIndex::read(&settings.candidates.0)?;
     let loading = Instant::now();
     let model = LoadedModel::load(&settings.model.0, &options.device)?;
@@ -176,7 +182,7 @@ fn try_run(
         notify(RunEvent::Warning { text });
     }
     write_drift_page(tables)?;
-    result
+    result.and_then(|()| deliver(&context, destinations, &mut ledger, summary))
 }
 
 /// What the reader of a run's summary has to know, each in a sentence.
@@ -236,7 +242,9 @@ fn listed(
 /// Refuses a store or outputs in the input: outputs would be taken for scans.
 fn refuse_nested(settings: &ScoreSettings) -> Result<(), Error> {
     let output = settings.output();
-    for (setting, path) in [("score.store", &settings.store), ("score.output", &output)] {
+    let named = [("score.store", &settings.store), ("score.output", &output)];
+    let figures = settings.prometheus.iter().map(|path| ("score.prometheus", path));
+    for (setting, path) in named.into_iter().chain(figures) {
         if disk::lies_in(path, &settings.input) {
             return Err(Error::InInput { setting, path: path.clone() });
         }

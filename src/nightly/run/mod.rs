@@ -1,4 +1,4 @@
-//! A run of the nightly job: decides what to score, then reads, scores and writes at the same time.
+//! A run of the nightly job: decides what to score, reads, scores and writes at the same time, then sends.
 
 mod error;
 pub mod event;
@@ -8,6 +8,8 @@ mod finished;
 mod triage;
 mod score;
 mod write;
+mod deliveries;
+mod prometheus;
 pub mod job;
 pub mod status;
 

@@ -29,6 +29,8 @@ pub struct JobStatus {
     pub never_scored: usize,
     /// Series that a rule excludes, and why.
     pub excluded: Vec<SeriesStatus>,
+    /// Series with an object that an archive did not take in the last run, and why.
+    pub undelivered: Vec<SeriesStatus>,
 }
 
 /// Status of a series.
@@ -48,10 +50,17 @@ pub struct SeriesStatus {
 pub fn status(store: &Store) -> Result<JobStatus, Error> {
     let last_run = RunSummary::last(store)?;
     let settling = last_run.iter().flat_map(|last| &last.settling_series);
+    let failures = last_run.iter().flat_map(|last| &last.delivery_failures);
     let mut status = JobStatus {
         holder: lock::holder(store.root()).map_err(nodulus_store::Error::from)?,
         settling: settling
             .map(|id| SeriesStatus { id: id.clone(), detail: String::new() })
+            .collect(),
+        undelivered: failures
+            .map(|failure| SeriesStatus {
+                id: failure.id.clone(),
+                detail: format!("{}: {}", failure.destination, failure.cause),
+            })
             .collect(),
         last_run: last_run.clone(),
         ..JobStatus::default()

@@ -2,17 +2,27 @@
 
 use nodulus_faults::FaultClass;
 use nodulus_store::{Store, clock};
+use schemars::JsonSchema;
+use schemars::generate::SchemaSettings;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Folder of the summaries in the store.
 const FOLDER: &str = "runs";
 
-/// Summary of a run, as `STORE/runs/` keeps it and `nodulus score` prints it.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+/// Version of the summary; raised when a key goes, or comes to mean something else.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// Summary of a run, as `STORE/runs/` keeps it and `nodulus score --json` prints it. Readers ignore keys that they do not know: new
+/// ones do not raise the version.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct RunSummary {
+    /// Version of this schema; 0 in a summary of a program that had none.
+    #[schemars(extend("const" = SCHEMA_VERSION))]
+    pub schema_version: u32,
     /// Time of its start.
     pub started: String,
     /// Time of its end.
@@ -57,6 +67,10 @@ pub struct RunSummary {
     pub empty_masks: usize,
     /// Series of patients that the model was trained or validated on: refused, or scored where the settings allow it.
     pub seen_by_model: usize,
+    /// Outcomes of objects that were to be sent, by archive.
+    pub deliveries: BTreeMap<String, DeliveryCounts>,
+    /// Objects that an archive does not have although they were sent, and why.
+    pub delivery_failures: Vec<DeliveryFailure>,
     /// Warnings about the run as a whole; they are among `warnings` too.
     pub notices: Vec<String>,
     /// Why it ended before all series were done.
@@ -78,7 +92,7 @@ pub struct RunSummary {
 }
 
 /// Why a run ended early.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum StopReason {
     /// `--max-minutes` elapsed.
@@ -87,8 +101,35 @@ pub enum StopReason {
     Signal,
 }
 
+/// Outcomes of objects that were to be sent to an archive.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct DeliveryCounts {
+    /// Objects that the archive stored.
+    pub stored: usize,
+    /// Objects that it had before: a run ended between its answer and the record of it.
+    pub already_there: usize,
+    /// Objects that it does not have, as far as is known; the next run sends them again.
+    pub failed: usize,
+    /// Objects that were not sent, as the archive did not answer or the run was stopped; the next run sends them.
+    pub left: usize,
+}
+
+/// An object that an archive does not have although it was sent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct DeliveryFailure {
+    /// Name of the archive in the settings.
+    pub destination: String,
+    /// The series.
+    pub id: String,
+    /// The object; empty where its file cannot be read.
+    pub object: String,
+    /// The cause.
+    pub cause: String,
+}
+
 /// Seconds of each step.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
 pub struct StepSeconds {
     /// Loading the model.
     pub model: f64,
@@ -100,12 +141,14 @@ pub struct StepSeconds {
     pub score: f64,
     /// Writing results.
     pub write: f64,
+    /// Sending objects to archives.
+    pub deliver: f64,
     /// From start to end.
     pub total: f64,
 }
 
 /// A series that failed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SeriesFailure {
     /// The series, or the redacted name of its source.
     pub id: String,
@@ -117,7 +160,7 @@ pub struct SeriesFailure {
 }
 
 /// A series that a rule excludes.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ExcludedSeries {
     /// The series.
     pub id: String,
@@ -130,9 +173,16 @@ pub struct ExcludedSeries {
 }
 
 impl RunSummary {
-    /// Whether series stand without the result that is due.
+    /// The JSON Schema of summaries as they are written.
+    pub fn schema() -> serde_json::Value {
+        let settings = SchemaSettings::draft2020_12().for_serialize();
+        settings.into_generator().into_root_schema_for::<Self>().to_value()
+    }
+
+    /// Whether series stand without the result that is due, or objects failed to reach an archive.
     pub fn has_failures(&self) -> bool {
-        self.failed + self.failed_before + self.undone > 0
+        let failed: usize = self.deliveries.values().map(|counts| counts.failed).sum();
+        self.failed + self.failed_before + self.undone + failed > 0
     }
 
     /// Writes it to the store, under the time when the run began, to the millisecond.

@@ -161,7 +161,8 @@ fn candidates<'a>(slices: &[NamedSlice<'a>], file: &Path) -> BTreeMap<usize, &'a
 
 /// Whether a series has as many files as it announces.
 fn is_complete(own: &SeriesFiles) -> bool {
-    own.files.first().and_then(|first| announced_instances(first).ok().flatten()) == Some(own.files.len())
+    own.files.first().and_then(|first| announced_instances(first).ok().flatten())
+        == Some(own.files.len())
 }
 
 /// Whether the numbers of a series' instances, in the order of their names, leave one for a file. `is_shared` says that

@@ -1,0 +1,69 @@
+//! Opens the way to an archive.
+
+use super::archive::Archive;
+use super::credentials::{self, Credentials};
+use super::settings::DestinationSettings;
+
+/// An archive's settings cannot be followed.
+#[derive(Debug, thiserror::Error)]
+#[error("`score.deliver.{name}`")]
+pub struct Error {
+    /// Name of the archive.
+    name: String,
+    #[source]
+    source: Source,
+}
+
+#[derive(Debug, thiserror::Error)]
+enum Source {
+    #[error(transparent)]
+    Credentials(#[from] credentials::Error),
+    /// The authorities cannot be read.
+    #[cfg(feature = "deliver")]
+    #[error(transparent)]
+    Certificates(#[from] super::stow_rs::CertificateError),
+}
+
+/// Reads the files that an archive's settings name. No connection is made before the first object.
+///
+/// # Errors
+///
+/// Fails if a file of credentials or certificates cannot be used.
+pub(super) fn open(name: &str, settings: &DestinationSettings) -> Result<Box<dyn Archive>, Error> {
+    let fault = |source| Error { name: name.to_owned(), source };
+    let credentials = Credentials::read(settings).map_err(|error| fault(error.into()))?;
+    connection(settings, credentials).map_err(fault)
+}
+
+#[cfg(feature = "deliver")]
+fn connection(
+    settings: &DestinationSettings,
+    credentials: Credentials,
+) -> Result<Box<dyn Archive>, Source> {
+    Ok(match (&settings.address, &settings.url) {
+        (None, Some(url)) => Box::new(super::stow_rs::StowRs::new(url, settings, &credentials)?),
+        (address, _) => {
+            let address = address.clone().unwrap_or_default();
+            Box::new(super::c_store::CStore::new(address, settings, credentials))
+        }
+    })
+}
+
+/// Without the sender, settings with archives are refused.
+#[cfg(not(feature = "deliver"))]
+fn connection(_: &DestinationSettings, _: Credentials) -> Result<Box<dyn Archive>, Source> {
+    Ok(Box::new(NoArchive))
+}
+
+#[cfg(not(feature = "deliver"))]
+struct NoArchive;
+
+#[cfg(not(feature = "deliver"))]
+impl Archive for NoArchive {
+    fn send(
+        &mut self,
+        _: &super::object::StoredObject,
+    ) -> Result<super::archive::Acknowledgement, super::archive::SendError> {
+        Err(super::archive::SendError::Refused("this program cannot send".to_owned()))
+    }
+}
