@@ -141,7 +141,7 @@ fn try_read<'a>(
         return Ok(ReadOutcome::Unchanged);
     }
     let scan = files.open(&settings.tolerances)?;
-    if let Some(no_scan) = exclusion::by_rules(settings, scan.judged()) {
+    if let Some(no_scan) = exclusion::by_rules(settings, &scan.judged()) {
         return Ok(ReadOutcome::excluded(no_scan, n_candidates));
     }
     if n_candidates > MAX_CANDIDATES {

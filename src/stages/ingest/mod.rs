@@ -10,6 +10,7 @@ mod cohort_settings;
 mod frame;
 mod header_check;
 mod inclusion;
+mod judged;
 mod lidc_marks;
 mod mask_nodules;
 mod mask_marks;
@@ -31,7 +32,7 @@ pub use cohort_settings::{Cohort, MaskReader};
 pub use config::Config;
 use frame::Frame;
 pub use header_check::check_case;
-pub(crate) use inclusion::JudgedScan;
+pub(crate) use judged::JudgedScan;
 pub use inclusion::{Inclusion, Preset};
 use nodulus_formats::cohort;
 use nodulus_formats::mask_file::MaskRules;
@@ -52,7 +53,7 @@ pub const SPEC: StageSpec = StageSpec {
         Output::Table(Table::Exclusions),
         Output::Table(Table::PassedOver),
     ],
-    version: 8,
+    version: 9,
     needs_images: false,
     is_sharded: true,
     is_on: |_| true,

@@ -6,6 +6,8 @@ mod elements;
 mod doubled;
 mod series;
 mod slice_grid;
+mod several_images;
+mod several_images_in_files;
 mod tilt;
 mod tolerated;
 mod compressed;

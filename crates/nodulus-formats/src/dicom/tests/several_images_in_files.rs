@@ -1,0 +1,277 @@
+//! Files of two images in one series, by each attribute and arrangement: as single slices and as frames of one file.
+
+use super::multi_frame::{change_group, enhanced_of, put, sequence};
+use super::samples::{self, edit};
+use crate::dicom::series::telling::{told_keywords, told_tags};
+use crate::dicom::{Error, Tolerances, read_series};
+use crate::volume::{Geometry, Volume};
+use dicom_core::{PrimitiveValue, Tag, VR};
+use dicom_dictionary_std::tags;
+use dicom_object::InMemDicomObject;
+use std::path::PathBuf;
+
+const N_SLICES: usize = 12;
+
+/// An attribute with the values of two images.
+struct Case {
+    tag: Tag,
+    vr: VR,
+    values: [&'static str; 2],
+    /// Its functional group, where a frame has it.
+    group: Option<Tag>,
+    of_slices: bool,
+    /// Whether any two values that interleave are two images.
+    any: bool,
+}
+
+const fn case(tag: Tag, vr: VR, values: [&'static str; 2]) -> Case {
+    Case { tag, vr, values, group: None, of_slices: true, any: true }
+}
+
+impl Case {
+    const fn group(self, group: Tag) -> Self {
+        Self { group: Some(group), ..self }
+    }
+
+    const fn stacks(self) -> Self {
+        Self { any: false, ..self }
+    }
+
+    const fn frames_only(self) -> Self {
+        Self { of_slices: false, ..self }
+    }
+
+    fn value(&self, at: usize) -> PrimitiveValue {
+        let text = self.values[at];
+        match self.vr {
+            VR::FD => PrimitiveValue::from(text.parse::<f64>().unwrap()),
+            VR::FL => PrimitiveValue::from(text.parse::<f32>().unwrap()),
+            VR::UL => PrimitiveValue::from(text.parse::<u32>().unwrap()),
+            VR::US => PrimitiveValue::from(text.parse::<u16>().unwrap()),
+            _ => PrimitiveValue::from(text),
+        }
+    }
+
+    fn set(&self, object: &mut InMemDicomObject, image: Option<usize>) {
+        match image {
+            Some(at) => put(object, self.tag, self.vr, self.value(at)),
+            None => {
+                object.remove_element(self.tag);
+            }
+        }
+    }
+}
+
+const AB: [&str; 2] = ["AAA", "BBB"];
+const NUMBERS: [&str; 2] = ["10", "20"];
+const TIMES: [&str; 2] = ["120000", "121500"];
+const DATES: [&str; 2] = ["20200101", "20200102"];
+const DATE_TIMES: [&str; 2] = ["20200101120000", "20200101121500"];
+const UIDS: [&str; 2] = ["1.2.3.1", "1.2.3.2"];
+
+fn cases() -> Vec<Case> {
+    use VR::{CS, DA, DS, DT, FD, FL, IS, LO, LT, SH, ST, TM, UI, UL, US};
+    let content = tags::FRAME_CONTENT_SEQUENCE;
+    let reconstruction = tags::CT_RECONSTRUCTION_SEQUENCE;
+    let exposure = tags::CT_EXPOSURE_SEQUENCE;
+    let acquisition = tags::CT_ACQUISITION_DETAILS_SEQUENCE;
+    let rays = tags::CTX_RAY_DETAILS_SEQUENCE;
+    let cardiac = tags::CARDIAC_SYNCHRONIZATION_SEQUENCE;
+    let respiratory = tags::RESPIRATORY_SYNCHRONIZATION_SEQUENCE;
+    vec![
+        // What a slice has for other reasons too.
+        case(tags::ACQUISITION_NUMBER, IS, NUMBERS),
+        case(tags::TEMPORAL_POSITION_IDENTIFIER, IS, NUMBERS),
+        case(tags::CONVOLUTION_KERNEL, SH, ["B30f", "B70f"]).group(reconstruction),
+        case(tags::KVP, DS, ["80", "140"]).group(rays),
+        case(tags::IMAGE_TYPE, CS, ["ORIGINAL\\PRIMARY\\AXIAL\\A", "ORIGINAL\\PRIMARY\\AXIAL\\B"]),
+        case(tags::SERIES_DESCRIPTION, LO, AB),
+        case(tags::SERIES_NUMBER, IS, NUMBERS),
+        case(tags::SLICE_THICKNESS, DS, ["1", "5"]),
+        case(tags::CONTRAST_BOLUS_AGENT, LO, AB),
+        case(tags::BODY_PART_EXAMINED, CS, AB),
+        case(tags::MANUFACTURER, LO, AB),
+        case(tags::MANUFACTURER_MODEL_NAME, LO, AB),
+        // Times and delays.
+        case(tags::ACQUISITION_TIME, TM, TIMES),
+        case(tags::ACQUISITION_DATE_TIME, DT, DATE_TIMES),
+        case(tags::FRAME_ACQUISITION_DATE_TIME, DT, DATE_TIMES).group(content).frames_only(),
+        case(tags::FRAME_REFERENCE_DATE_TIME, DT, DATE_TIMES).group(content).frames_only(),
+        case(tags::TRIGGER_TIME, DS, NUMBERS),
+        case(tags::NOMINAL_CARDIAC_TRIGGER_DELAY_TIME, FD, NUMBERS).group(cardiac),
+        case(tags::NOMINAL_RESPIRATORY_TRIGGER_DELAY_TIME, FD, NUMBERS).group(respiratory),
+        case(tags::TEMPORAL_POSITION_TIME_OFFSET, FD, NUMBERS)
+            .group(tags::TEMPORAL_POSITION_SEQUENCE)
+            .frames_only(),
+        case(tags::CONTENT_TIME, TM, TIMES).stacks(),
+        case(tags::INSTANCE_CREATION_TIME, TM, TIMES).stacks(),
+        case(tags::SERIES_TIME, TM, TIMES).stacks(),
+        case(tags::STUDY_TIME, TM, TIMES).stacks(),
+        case(tags::PERFORMED_PROCEDURE_STEP_START_TIME, TM, TIMES).stacks(),
+        case(tags::CONTENT_DATE, DA, DATES).stacks(),
+        case(tags::INSTANCE_CREATION_DATE, DA, DATES).stacks(),
+        // One for a whole acquisition, reconstruction or phase.
+        case(tags::NOMINAL_PERCENTAGE_OF_CARDIAC_PHASE, FL, NUMBERS).group(cardiac),
+        case(tags::NOMINAL_PERCENTAGE_OF_RESPIRATORY_PHASE, FL, NUMBERS).group(respiratory),
+        case(tags::CARDIAC_CYCLE_POSITION, CS, AB).group(content),
+        case(tags::RESPIRATORY_CYCLE_POSITION, CS, AB).group(content),
+        case(tags::ACQUISITION_UID, UI, UIDS),
+        case(tags::IRRADIATION_EVENT_UID, UI, UIDS)
+            .group(tags::IRRADIATION_EVENT_IDENTIFICATION_SEQUENCE),
+        case(tags::FRAME_ACQUISITION_NUMBER, US, NUMBERS).group(content).frames_only(),
+        case(tags::TEMPORAL_POSITION_INDEX, UL, NUMBERS).group(content).frames_only(),
+        case(tags::STACK_ID, SH, AB).group(content),
+        case(tags::FRAME_TYPE, CS, ["ORIGINAL\\PRIMARY\\VOLUME\\A", "ORIGINAL\\PRIMARY\\VOLUME\\B"])
+            .group(tags::CT_IMAGE_FRAME_TYPE_SEQUENCE)
+            .frames_only(),
+        case(tags::FILTER_TYPE, SH, AB).group(rays),
+        case(tags::FILTER_MATERIAL, CS, AB).group(rays),
+        case(tags::PROTOCOL_NAME, LO, AB),
+        case(tags::ACQUISITION_PROTOCOL_NAME, LO, AB),
+        case(tags::STUDY_DESCRIPTION, LO, AB),
+        case(tags::SERIES_DATE, DA, DATES),
+        case(tags::ACQUISITION_DATE, DA, DATES),
+        case(tags::SCAN_OPTIONS, CS, AB).group(acquisition),
+        case(tags::PATIENT_POSITION, CS, ["HFS", "FFS"]),
+        case(tags::CONTRAST_BOLUS_ROUTE, LO, AB),
+        case(tags::CONTRAST_BOLUS_AGENT_ADMINISTERED, CS, ["YES", "NO"])
+            .group(tags::CONTRAST_BOLUS_USAGE_SEQUENCE)
+            .frames_only(),
+        case(tags::EXPOSURE_MODULATION_TYPE, CS, AB).group(exposure),
+        case(tags::MULTIENERGY_CT_ACQUISITION, CS, ["NO", "N"]),
+        case(tags::RECONSTRUCTION_ALGORITHM, CS, AB).group(reconstruction),
+        case(tags::CONVOLUTION_KERNEL_GROUP, CS, AB).group(reconstruction),
+        case(tags::RECONSTRUCTION_FIELD_OF_VIEW, FD, ["350", "200"]).group(reconstruction),
+        case(tags::RECONSTRUCTION_DIAMETER, DS, ["350", "200"]).group(reconstruction),
+        case(tags::DATA_COLLECTION_DIAMETER, DS, ["500", "300"]).group(acquisition),
+        case(tags::GANTRY_DETECTOR_TILT, DS, ["0", "20"]).group(acquisition),
+        // Slice by slice, in some programs.
+        case(tags::TABLE_HEIGHT, DS, ["150", "170"]).group(acquisition).stacks(),
+        case(tags::EXPOSURE_TIME, IS, NUMBERS).stacks(),
+        case(tags::X_RAY_TUBE_CURRENT, IS, NUMBERS).stacks(),
+        case(tags::EXPOSURE, IS, NUMBERS).stacks(),
+        case(tags::EXPOSURE_TIME_INMS, FD, NUMBERS).group(exposure).stacks(),
+        case(tags::X_RAY_TUBE_CURRENT_INM_A, FD, NUMBERS).group(exposure).stacks(),
+        case(tags::EXPOSURE_INM_AS, FD, NUMBERS).group(exposure).stacks(),
+        case(tags::REVOLUTION_TIME, FD, NUMBERS).group(acquisition).stacks(),
+        case(tags::SPIRAL_PITCH_FACTOR, FD, NUMBERS).group(tags::CT_TABLE_DYNAMICS_SEQUENCE).stacks(),
+        case(tags::TOTAL_COLLIMATION_WIDTH, FD, NUMBERS).group(acquisition).stacks(),
+        case(tags::WINDOW_CENTER, DS, ["40", "-600"]).group(tags::FRAME_VOILUT_SEQUENCE).stacks(),
+        case(tags::WINDOW_WIDTH, DS, ["400", "1500"]).group(tags::FRAME_VOILUT_SEQUENCE).stacks(),
+        case(tags::IMAGE_COMMENTS, LT, AB).stacks(),
+        case(tags::FRAME_COMMENTS, LT, AB).group(content).frames_only().stacks(),
+        case(tags::FRAME_LABEL, LO, AB).group(content).frames_only().stacks(),
+        case(tags::DERIVATION_DESCRIPTION, ST, AB).stacks(),
+        case(tags::STATION_NAME, SH, AB).stacks(),
+        case(tags::DEVICE_SERIAL_NUMBER, LO, AB).stacks(),
+        case(tags::SOFTWARE_VERSIONS, LO, AB).stacks(),
+        case(tags::PERFORMED_PROCEDURE_STEP_ID, SH, AB).stacks(),
+        case(tags::PERFORMED_PROCEDURE_STEP_DESCRIPTION, LO, AB).stacks(),
+    ]
+}
+
+/// What is made of an arrangement.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Outcome {
+    Refused,
+    Read,
+    /// Refused where any two values that interleave are two images.
+    RefusedIfAny,
+}
+
+/// The image, if any, whose value the n-th slice has.
+type ImageOf = fn(usize) -> Option<usize>;
+
+const ARRANGEMENTS: [(&str, ImageOf, Outcome); 9] = [
+    ("alternately", |n| Some(n % 2), Outcome::Refused),
+    ("alternately, one without", |n| (n % 2 == 0).then_some(0), Outcome::Refused),
+    ("alternately, one slice without", |n| (n != 7).then_some(n % 2), Outcome::Refused),
+    ("alternately, one slice odd", |n| Some(if n == 7 { 0 } else { n % 2 }), Outcome::Refused),
+    ("in pairs", |n| Some(n / 2 % 2), Outcome::RefusedIfAny),
+    ("in halves", |n| Some(n / 6), Outcome::Read),
+    ("in halves, one without", |n| (n < 6).then_some(0), Outcome::Read),
+    ("one slice odd", |n| Some(usize::from(n == 5)), Outcome::Read),
+    ("on one slice", |n| (n == 5).then_some(0), Outcome::Read),
+];
+
+fn volume() -> Volume<i16> {
+    let size = [3, 2, N_SLICES];
+    samples::on(Geometry::new(size, [0.5, 0.75, 2.5], [-10.0, 20.0, -99.5], Geometry::AXIAL).unwrap())
+}
+
+/// The attribute by which files are refused as several images; `None` where they are read.
+fn differing(files: &[PathBuf]) -> Option<String> {
+    match read_series(files, &Tolerances::default()) {
+        Ok(_) => None,
+        Err(Error::Refused { reason, .. }) => match *reason {
+            Error::SeveralImages { attribute, .. } => Some(attribute.to_owned()),
+            other => panic!("{other}"),
+        },
+        Err(other) => panic!("{other}"),
+    }
+}
+
+fn check(case: &Case, arrangement: &(&str, ImageOf, Outcome), files: &[PathBuf]) {
+    let (name, _, outcome) = arrangement;
+    let expected = match outcome {
+        Outcome::Refused => true,
+        Outcome::Read => false,
+        Outcome::RefusedIfAny => case.any,
+    };
+    let found = differing(files);
+    let keyword = crate::dicom::error::keyword(case.tag);
+    assert_eq!(found, expected.then(|| keyword.clone()), "{keyword} {name}");
+}
+
+#[test]
+fn every_attribute_has_its_case() {
+    let cases = cases();
+    for (tag, keyword) in told_tags().zip(told_keywords()) {
+        assert_eq!(crate::dicom::error::keyword(tag), keyword);
+        // The order of numbers alone tells, and not their values.
+        let is_there = cases.iter().any(|case| case.tag == tag) || tag == tags::INSTANCE_NUMBER;
+        assert!(is_there, "{keyword}");
+    }
+}
+
+#[test]
+fn slices_of_two_images_are_refused_by_each_attribute() {
+    let folder = tempfile::tempdir().unwrap();
+    let files = samples::write(folder.path(), &volume());
+    assert_eq!(differing(&files), None);
+    for case in cases().iter().filter(|case| case.of_slices) {
+        let plain: Vec<_> = files.iter().map(|file| fs_err::read(file).unwrap()).collect();
+        for arrangement in &ARRANGEMENTS {
+            for (n, file) in files.iter().enumerate() {
+                edit(file, |object| case.set(object, arrangement.1(n)));
+            }
+            check(case, arrangement, &files);
+        }
+        for (file, bytes) in files.iter().zip(plain) {
+            fs_err::write(file, bytes).unwrap();
+        }
+    }
+}
+
+#[test]
+fn frames_of_two_images_are_refused_by_each_attribute() {
+    for case in cases() {
+        let Some(group_tag) = case.group else { continue };
+        for arrangement in &ARRANGEMENTS {
+            let folder = tempfile::tempdir().unwrap();
+            let file = enhanced_of(folder.path(), &volume(), |object| {
+                change_group(object, None, |shared| {
+                    shared.remove_element(group_tag);
+                });
+                for n in 0..N_SLICES {
+                    let mut item = InMemDicomObject::new_empty();
+                    case.set(&mut item, arrangement.1(n));
+                    change_group(object, Some(n), |group| {
+                        group.put(sequence(group_tag, vec![item.clone()]));
+                    });
+                }
+            });
+            check(&case, arrangement, &[file]);
+        }
+    }
+}
