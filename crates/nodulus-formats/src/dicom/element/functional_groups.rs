@@ -94,6 +94,7 @@ const MACROS: [GroupMacro; 19] = [
                 | tags::EXPOSURE_TIME_INMS
                 | tags::EXPOSURE_INM_AS
                 | tags::EXPOSURE_MODULATION_TYPE
+                | tags::CTD_IVOL
         )
     }),
     GroupMacro::first_of(tags::CT_ACQUISITION_DETAILS_SEQUENCE, |tag| {
@@ -104,11 +105,16 @@ const MACROS: [GroupMacro; 19] = [
                 | tags::GANTRY_DETECTOR_TILT
                 | tags::TABLE_HEIGHT
                 | tags::REVOLUTION_TIME
-                | tags::SPIRAL_PITCH_FACTOR
+                | tags::SINGLE_COLLIMATION_WIDTH
                 | tags::TOTAL_COLLIMATION_WIDTH
         )
     }),
-    GroupMacro::first_of(tags::CT_TABLE_DYNAMICS_SEQUENCE, |tag| tag == tags::SPIRAL_PITCH_FACTOR),
+    GroupMacro::first_of(tags::CT_TABLE_DYNAMICS_SEQUENCE, |tag| {
+        matches!(
+            tag,
+            tags::TABLE_SPEED | tags::TABLE_FEED_PER_ROTATION | tags::SPIRAL_PITCH_FACTOR
+        )
+    }),
     GroupMacro::first_of(tags::CTX_RAY_DETAILS_SEQUENCE, |tag| {
         matches!(tag, tags::KVP | tags::FILTER_TYPE | tags::FILTER_MATERIAL)
     }),

@@ -4,18 +4,27 @@ use super::syntax::Encoding;
 use crate::dicom::error::{Problem, attribute_name};
 use crate::dicom::irregularities::Irregularity;
 use dicom_core::Tag;
+use dicom_dictionary_std::tags;
 use dicom_object::file::ReadPreamble;
 use dicom_object::{DicomCollectorOptions, InMemDicomObject};
 use std::io::{BufReader, Cursor};
 
 /// Decodes elements whose lengths were checked.
-pub(crate) fn decode(bytes: Vec<u8>, encoding: Encoding) -> Result<InMemDicomObject, Problem> {
+///
+/// Padding follows them (PS3.10, 7.2): at the end of its bytes the library captures a stack trace, which takes longer than
+/// to decode all elements of a slice.
+pub(crate) fn decode(mut bytes: Vec<u8>, encoding: Encoding) -> Result<InMemDicomObject, Problem> {
+    let Tag(group, element) = tags::DATA_SET_TRAILING_PADDING;
+    let number = |n: u16| if encoding.big_endian { n.to_be_bytes() } else { n.to_le_bytes() };
+    bytes.extend([group, element].map(number).as_flattened());
+    let no_length: &[u8] = if encoding.explicit_vr { b"OB\0\0\0\0\0\0" } else { &[0; 4] };
+    bytes.extend(no_length);
     let mut values = InMemDicomObject::new_empty();
     DicomCollectorOptions::new()
         .read_preamble(ReadPreamble::Never)
         .expected_ts(encoding.uid())
         .from_reader(BufReader::new(Cursor::new(bytes)))
-        .read_dataset_to_end(&mut values)
+        .read_dataset_up_to(tags::DATA_SET_TRAILING_PADDING, &mut values)
         .map_err(|error| Problem::elements(&error))?;
     Ok(values)
 }

@@ -98,7 +98,7 @@ pub(super) const LABELS: [(Telling, ReadValue); 12] = [
 /// delays within 5 ms are one. Streams of a reconstruction write their slices in turn, so that times of the content count
 /// where they are 10 seconds apart. Numbers are the same to within what scanners round or report differently from slice to
 /// slice. Attributes of single exposures that may alternate by design (direction of rotation, focal spot) never count.
-pub(super) const TOLD: [(Tag, Telling); 66] = [
+pub(super) const TOLD: [(Tag, Telling); 72] = [
     // The order in which slices were acquired or numbered.
     (tags::INSTANCE_NUMBER, Telling::number("InstanceNumber", 0.0, Rule::Order).in_order()),
     (tags::ACQUISITION_TIME, Telling::time("AcquisitionTime", 2.0, Rule::AnyOfFew).in_order()),
@@ -183,6 +183,15 @@ pub(super) const TOLD: [(Tag, Telling); 66] = [
     (tags::REVOLUTION_TIME, Telling::rough("RevolutionTime", 0.1, Rule::Stacks)),
     (tags::SPIRAL_PITCH_FACTOR, Telling::rough("SpiralPitchFactor", 0.1, Rule::Stacks)),
     (tags::TOTAL_COLLIMATION_WIDTH, Telling::rough("TotalCollimationWidth", 0.1, Rule::Stacks)),
+    (tags::SINGLE_COLLIMATION_WIDTH, Telling::rough("SingleCollimationWidth", 0.1, Rule::Stacks)),
+    (tags::TABLE_SPEED, Telling::rough("TableSpeed", 0.1, Rule::Stacks)),
+    (tags::TABLE_FEED_PER_ROTATION, Telling::rough("TableFeedPerRotation", 0.1, Rule::Stacks)),
+    (tags::CTD_IVOL, Telling::rough("CTDIvol", 0.1, Rule::Stacks)),
+    (tags::CONTRAST_BOLUS_VOLUME, Telling::rough("ContrastBolusVolume", 0.1, Rule::Stacks)),
+    (
+        tags::CONTRAST_BOLUS_START_TIME,
+        Telling::time("ContrastBolusStartTime", 10.0, Rule::Stacks),
+    ),
     (tags::WINDOW_CENTER, Telling::number("WindowCenter", 5.0, Rule::Stacks)),
     (tags::WINDOW_WIDTH, Telling::rough("WindowWidth", 0.1, Rule::Stacks)),
     (tags::IMAGE_COMMENTS, Telling::text("ImageComments", Rule::Stacks)),

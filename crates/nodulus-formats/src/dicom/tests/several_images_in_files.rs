@@ -156,6 +156,14 @@ fn cases() -> Vec<Case> {
         case(tags::REVOLUTION_TIME, FD, NUMBERS).group(acquisition).stacks(),
         case(tags::SPIRAL_PITCH_FACTOR, FD, NUMBERS).group(tags::CT_TABLE_DYNAMICS_SEQUENCE).stacks(),
         case(tags::TOTAL_COLLIMATION_WIDTH, FD, NUMBERS).group(acquisition).stacks(),
+        case(tags::SINGLE_COLLIMATION_WIDTH, FD, NUMBERS).group(acquisition).stacks(),
+        case(tags::TABLE_SPEED, FD, NUMBERS).group(tags::CT_TABLE_DYNAMICS_SEQUENCE).stacks(),
+        case(tags::TABLE_FEED_PER_ROTATION, FD, NUMBERS)
+            .group(tags::CT_TABLE_DYNAMICS_SEQUENCE)
+            .stacks(),
+        case(tags::CTD_IVOL, FD, NUMBERS).group(exposure).stacks(),
+        case(tags::CONTRAST_BOLUS_VOLUME, DS, NUMBERS).stacks(),
+        case(tags::CONTRAST_BOLUS_START_TIME, TM, TIMES).stacks(),
         case(tags::WINDOW_CENTER, DS, ["40", "-600"]).group(tags::FRAME_VOILUT_SEQUENCE).stacks(),
         case(tags::WINDOW_WIDTH, DS, ["400", "1500"]).group(tags::FRAME_VOILUT_SEQUENCE).stacks(),
         case(tags::IMAGE_COMMENTS, LT, AB).stacks(),
