@@ -35,17 +35,18 @@ pub struct Inclusion {
     /// Greatest number of slices that are there twice.
     #[schemars(range(min = 0, max = 1_000_000), extend("examples" = [0]))]
     pub max_duplicate_slices: Option<i64>,
-    /// Convolution kernels of included scans; without it, all kernels.
+    /// Convolution kernels that every slice of an included scan has; without it, all kernels.
     #[schemars(length(min = 1), extend("examples" = [["B30f", "STANDARD"]]))]
     pub kernels: Option<BTreeSet<String>>,
     /// Excludes projections and reformats by their `ImageType`: MIP, `MinIP`, MPR, resampled images and volume rendering.
     pub exclude_reformats: bool,
     /// Excludes images that are `DERIVED` by their `ImageType`.
     pub exclude_derived: bool,
-    /// Values that the `ImageType` of included scans has.
+    /// Values that the `ImageType` of every slice of an included scan has.
     #[schemars(length(min = 1), extend("examples" = [["ORIGINAL", "AXIAL"]]))]
     pub image_type: Option<BTreeSet<String>>,
-    /// Patterns of included scans' `SeriesDescription`, with `*` and `?`, in upper or lower case; one must fit.
+    /// Patterns of included scans' `SeriesDescription`, with `*` and `?`, in upper or lower case; one must fit, on every
+    /// slice of a DICOM series.
     #[schemars(length(min = 1), extend("examples" = [["*lung*", "*thorax*"]]))]
     pub description: Option<BTreeSet<String>>,
     /// Patterns of excluded scans' `SeriesDescription`, as in `description`.

@@ -77,7 +77,7 @@ impl<'a> Placed<'a> {
         }
         let values = || self.slices.iter().map(|slice| value(*slice)).zip(self.heights.iter().copied());
         let passes = if telling.is_order { passes(telling, values()) } else { Vec::new() };
-        let mut images = self.stacks(&passes);
+        let mut images = self.stacks(telling.rule, &passes);
         let classes = classes(telling.reading, values());
         let is_any = match telling.rule {
             Rule::Any => true,
@@ -92,7 +92,7 @@ impl<'a> Placed<'a> {
                 images = interleaved(&classes, self.slices.len());
             }
             if images.is_empty() {
-                images = self.stacks(&classes);
+                images = self.stacks(telling.rule, &classes);
             }
         }
         if images.is_empty() {
@@ -113,9 +113,18 @@ impl<'a> Placed<'a> {
     }
 
     /// The classes that are stacks of their own and interleave, if stacks hold nearly all slices.
-    fn stacks<'c>(&self, classes: &'c [Class]) -> Vec<&'c Class> {
+    ///
+    /// METHOD: two stacks at the same positions may be copies of each other, which programs write with numbers, times and
+    /// comments of their own. Their voxels tell, so that only the other attributes count.
+    fn stacks<'c>(&self, rule: Rule, classes: &'c [Class]) -> Vec<&'c Class> {
         let n_slices = self.slices.len() as f64;
-        let least_gap = (LEAST_GAP * self.length_mm() / n_slices).max(SAME_POSITION_MM);
+        let gaps = self.heights.windows(2).map(|pair| pair[1] - pair[0]);
+        let n_gaps = match rule {
+            Rule::Any | Rule::AnyOfFew => self.slices.len(),
+            Rule::Stacks | Rule::Order => gaps.filter(|mm| *mm >= SAME_POSITION_MM).count(),
+        };
+        let mean_gap = self.length_mm() / n_gaps.max(1) as f64;
+        let least_gap = (LEAST_GAP * mean_gap).max(SAME_POSITION_MM);
         let even = classes.iter().filter(|class| is_even(&class.heights, least_gap));
         let even: Vec<&Class> = even.collect();
         let n_even: usize = even.iter().map(|class| class.n_slices()).sum();

@@ -101,6 +101,9 @@ fn seconds(text: &str) -> Option<f64> {
     let text: String = text.trim().chars().filter(|c| *c != ':').collect();
     let text = text.split(['+', '-']).next().unwrap_or_default();
     let digits = text.split('.').next().unwrap_or_default().len();
+    if digits == 0 {
+        return None;
+    }
     // A date has 8 digits, and the time after it 6.
     let (days, time) = if digits >= 8 {
         let first = Date::new(1, 1, 1)?;

@@ -100,7 +100,6 @@ pub(super) const LABELS: [(Telling, ReadValue); 12] = [
 /// slice. Attributes of single exposures that may alternate by design (direction of rotation, focal spot) never count.
 pub(super) const TOLD: [(Tag, Telling); 72] = [
     // The order in which slices were acquired or numbered.
-    (tags::INSTANCE_NUMBER, Telling::number("InstanceNumber", 0.0, Rule::Order).in_order()),
     (tags::ACQUISITION_TIME, Telling::time("AcquisitionTime", 2.0, Rule::AnyOfFew).in_order()),
     (
         tags::ACQUISITION_DATE_TIME,
@@ -115,6 +114,7 @@ pub(super) const TOLD: [(Tag, Telling); 72] = [
         Telling::time("FrameReferenceDateTime", 2.0, Rule::AnyOfFew).in_order(),
     ),
     (tags::TRIGGER_TIME, Telling::number("TriggerTime", 5.0, Rule::AnyOfFew).in_order()),
+    (tags::INSTANCE_NUMBER, Telling::number("InstanceNumber", 0.0, Rule::Order).in_order()),
     // One for a whole acquisition, reconstruction or phase.
     (
         tags::NOMINAL_CARDIAC_TRIGGER_DELAY_TIME,
@@ -236,10 +236,11 @@ impl ToldValues {
     }
 }
 
-/// The keywords of the attributes of [`TOLD`].
+/// The keywords of the attributes of [`TOLD`], and then of [`LABELS`].
 #[cfg(test)]
-pub(crate) fn told_keywords() -> impl Iterator<Item = &'static str> {
-    TOLD.into_iter().map(|(_, telling)| telling.keyword)
+pub(crate) fn keywords() -> impl Iterator<Item = &'static str> {
+    let told = TOLD.into_iter().map(|(_, telling)| telling.keyword);
+    told.chain(LABELS.into_iter().map(|(telling, _)| telling.keyword))
 }
 
 #[cfg(test)]

@@ -172,6 +172,23 @@ fn attributes_that_are_written_slice_by_slice_count_where_they_make_stacks() {
         assert!(is_read(&|n| Some(times[n * n / 5 % 2].to_owned())), "{keyword}");
         assert!(is_read(&|n| Some(format!("12{n:02}00"))), "{keyword}");
     }
+    // Two stacks at the same positions: copies, unless their voxels differ.
+    let copies = |keyword: &str, of: &dyn Fn(usize) -> String| {
+        let slice = |n: usize| {
+            let mut slice = slice_at(n, [-10.0, 20.0, (n / 2) as f64]);
+            slice.told_apart.set(keyword, Some(of(n)));
+            slice
+        };
+        stack(&(0..24).map(slice).collect::<Vec<_>>(), &Tolerances::default()).is_ok()
+    };
+    for keyword in ["InstanceNumber", "ContentTime", "InstanceCreationTime", "StationName"] {
+        assert!(copies(keyword, &|n| (120_000 + 3000 * (n % 2) + n / 2).to_string()), "{keyword}");
+        assert!(copies(keyword, &|n| (120_000 + 3000 * (n % 2)).to_string()), "{keyword}");
+    }
+    for keyword in ["AcquisitionTime", "ProtocolName"] {
+        assert!(!copies(keyword, &|n| (120_000 + 3000 * (n % 2)).to_string()), "{keyword}");
+    }
+    assert!(!copies("AcquisitionTime", &|n| (120_000 + 3000 * (n % 2) + n / 2).to_string()));
     // A current that follows the body, in whole numbers.
     for most in [3.0, 10.0, 250.0] {
         let current = |n: usize| Some(format!("{:.0}", most * (1.5 + (n as f64 / 6.0).sin() + 0.1 * (n as f64 * 12.9).sin())));

@@ -1,13 +1,15 @@
 //! Files of two images in one series, by each attribute and arrangement: as single slices and as frames of one file.
 
 use super::multi_frame::{change_group, enhanced_of, put, sequence};
-use super::samples::{self, edit};
-use crate::dicom::series::telling::{told_keywords, told_tags};
+use super::samples;
+use crate::dicom::error::keyword;
+use crate::dicom::series::telling::{keywords, told_tags};
 use crate::dicom::{Error, Tolerances, read_series};
 use crate::volume::{Geometry, Volume};
 use dicom_core::{PrimitiveValue, Tag, VR};
 use dicom_dictionary_std::tags;
 use dicom_object::InMemDicomObject;
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 const N_SLICES: usize = 12;
@@ -227,19 +229,27 @@ fn check(case: &Case, arrangement: &(&str, ImageOf, Outcome), files: &[PathBuf])
         Outcome::RefusedIfAny => case.any,
     };
     let found = differing(files);
-    let keyword = crate::dicom::error::keyword(case.tag);
-    assert_eq!(found, expected.then(|| keyword.clone()), "{keyword} {name}");
+    let attribute = keyword(case.tag);
+    assert_eq!(found, expected.then(|| attribute.clone()), "{attribute} {name}");
 }
 
 #[test]
-fn every_attribute_has_its_case() {
-    let cases = cases();
-    for (tag, keyword) in told_tags().zip(told_keywords()) {
-        assert_eq!(crate::dicom::error::keyword(tag), keyword);
-        // The order of numbers alone tells, and not their values.
-        let is_there = cases.iter().any(|case| case.tag == tag) || tag == tags::INSTANCE_NUMBER;
-        assert!(is_there, "{keyword}");
+fn every_attribute_has_its_case_and_is_documented() {
+    let of_cases: BTreeSet<String> = cases().iter().map(|case| keyword(case.tag)).collect();
+    let told: BTreeSet<String> = keywords().map(str::to_owned).collect();
+    for (tag, name) in told_tags().zip(keywords()) {
+        assert_eq!(keyword(tag), name);
     }
+    // The order of the slices' numbers tells, and not two values of it.
+    let in_order = BTreeSet::from(["InstanceNumber".to_owned()]);
+    assert_eq!(of_cases, &told - &in_order);
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/tolerances.md");
+    let page = fs_err::read_to_string(page).unwrap();
+    let (_, section) = page.split_once("### Several images in one series").unwrap();
+    let (table, _) = section.split_once("- Values **interleave**").unwrap();
+    let attributes = table.lines().filter_map(|row| row.strip_prefix("| ")?.split(" | ").next());
+    let documented = attributes.flat_map(|cell| cell.split('`').skip(1).step_by(2));
+    assert_eq!(documented.map(str::to_owned).collect::<BTreeSet<_>>(), told);
 }
 
 #[test]
@@ -247,16 +257,15 @@ fn slices_of_two_images_are_refused_by_each_attribute() {
     let folder = tempfile::tempdir().unwrap();
     let files = samples::write(folder.path(), &volume());
     assert_eq!(differing(&files), None);
+    let plain: Vec<_> = files.iter().map(|file| dicom_object::open_file(file).unwrap()).collect();
     for case in cases().iter().filter(|case| case.of_slices) {
-        let plain: Vec<_> = files.iter().map(|file| fs_err::read(file).unwrap()).collect();
         for arrangement in &ARRANGEMENTS {
-            for (n, file) in files.iter().enumerate() {
-                edit(file, |object| case.set(object, arrangement.1(n)));
+            for (n, (file, object)) in files.iter().zip(&plain).enumerate() {
+                let mut object = object.clone();
+                case.set(&mut object, arrangement.1(n));
+                object.write_to_file(file).unwrap();
             }
             check(case, arrangement, &files);
-        }
-        for (file, bytes) in files.iter().zip(plain) {
-            fs_err::write(file, bytes).unwrap();
         }
     }
 }
