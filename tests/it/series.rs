@@ -194,7 +194,8 @@ fn rules_of_inclusion_look_at_every_slice() {
     let (scans, _) = ingest(folder.path(), &[&rules[..], &[&*kernels]].concat());
     let share = format!("({} of {n_slices} slices)", upper.len());
     let reasons: Vec<_> = scans.iter().map(|scan| scan.exclusion_reasons.join("; ")).collect();
-    let changed = reasons.iter().find(|reasons| reasons.contains("B70f")).expect("the changed scan");
+    let changed =
+        reasons.iter().find(|reasons| reasons.contains("B70f")).expect("the changed scan");
     for part in [
         "kernel B70f is not in ingest.inclusion.kernels",
         "a reformat by ImageType (MIP)",

@@ -141,7 +141,8 @@ impl Inclusion {
         if let Some(kernels) = &rules.kernels {
             let is_other = |kernel: Option<&str>| kernel.is_none_or(|name| !kernels.contains(name));
             reasons.extend(scan.kernels.excluded(is_other).map(|(kernel, share)| {
-                let kernel = kernel.map_or("a missing kernel".to_owned(), |k| format!("kernel {k}"));
+                let kernel =
+                    kernel.map_or("a missing kernel".to_owned(), |k| format!("kernel {k}"));
                 format!("{kernel} is not in {section}.kernels{share}")
             }));
         }
@@ -159,9 +160,8 @@ impl Inclusion {
     /// Why a scan is excluded by what it says about its images.
     fn reasons_by_labels(&self, section: &str, scan: &JudgedScan<'_>) -> Vec<String> {
         let mut reasons = Vec::new();
-        let excluded = |is: &dyn Fn(&[&str]) -> bool| {
-            scan.image_types.excluded(|types| is(&values_of(types)))
-        };
+        let excluded =
+            |is: &dyn Fn(&[&str]) -> bool| scan.image_types.excluded(|types| is(&values_of(types)));
         if self.exclude_reformats {
             let found = excluded(&|values| reformat(values).is_some());
             reasons.extend(found.map(|(types, share)| {
@@ -171,9 +171,9 @@ impl Inclusion {
         }
         if self.exclude_derived {
             let found = excluded(&|values| values.contains(&"DERIVED"));
-            reasons.extend(found.map(|(_, share)| {
-                format!("derived from other images by ImageType{share}")
-            }));
+            reasons.extend(
+                found.map(|(_, share)| format!("derived from other images by ImageType{share}")),
+            );
         }
         for wanted in self.image_type.iter().flatten() {
             let found = excluded(&|values| !values.contains(&wanted.as_str()));

@@ -110,10 +110,7 @@ const MACROS: [GroupMacro; 19] = [
         )
     }),
     GroupMacro::first_of(tags::CT_TABLE_DYNAMICS_SEQUENCE, |tag| {
-        matches!(
-            tag,
-            tags::TABLE_SPEED | tags::TABLE_FEED_PER_ROTATION | tags::SPIRAL_PITCH_FACTOR
-        )
+        matches!(tag, tags::TABLE_SPEED | tags::TABLE_FEED_PER_ROTATION | tags::SPIRAL_PITCH_FACTOR)
     }),
     GroupMacro::first_of(tags::CTX_RAY_DETAILS_SEQUENCE, |tag| {
         matches!(tag, tags::KVP | tags::FILTER_TYPE | tags::FILTER_MATERIAL)
@@ -163,10 +160,7 @@ const MACROS: [GroupMacro; 19] = [
     GroupMacro::first_of(tags::UNASSIGNED_SHARED_CONVERTED_ATTRIBUTES_SEQUENCE, is_converted),
     GroupMacro::first_of(tags::UNASSIGNED_PER_FRAME_CONVERTED_ATTRIBUTES_SEQUENCE, is_converted),
     GroupMacro::one(tags::PIXEL_MEASURES_SEQUENCE, |tag| {
-        matches!(
-            tag,
-            tags::SLICE_THICKNESS | tags::SPACING_BETWEEN_SLICES | tags::PIXEL_SPACING
-        )
+        matches!(tag, tags::SLICE_THICKNESS | tags::SPACING_BETWEEN_SLICES | tags::PIXEL_SPACING)
     }),
     GroupMacro::first_of(tags::FRAME_VOILUT_SEQUENCE, |tag| {
         matches!(tag, tags::WINDOW_CENTER | tags::WINDOW_WIDTH)

@@ -39,24 +39,24 @@ impl CheckedHeader {
 pub(crate) fn is_descriptive(tag: Tag) -> bool {
     is_told(tag)
         || matches!(
-        tag,
-        tags::IMAGE_TYPE
-            | tags::STUDY_DATE
-            | tags::MANUFACTURER
-            | tags::MANUFACTURER_MODEL_NAME
-            | tags::SERIES_DESCRIPTION
-            | tags::CONTRAST_BOLUS_AGENT
-            | tags::BODY_PART_EXAMINED
-            | tags::SLICE_THICKNESS
-            | tags::KVP
-            | tags::SPACING_BETWEEN_SLICES
-            | tags::CONVOLUTION_KERNEL
-            | tags::SERIES_NUMBER
-            | tags::ACQUISITION_NUMBER
-            | tags::TEMPORAL_POSITION_IDENTIFIER
-            | tags::IMAGES_IN_ACQUISITION
-            | tags::VOLUME_BASED_CALCULATION_TECHNIQUE
-    )
+            tag,
+            tags::IMAGE_TYPE
+                | tags::STUDY_DATE
+                | tags::MANUFACTURER
+                | tags::MANUFACTURER_MODEL_NAME
+                | tags::SERIES_DESCRIPTION
+                | tags::CONTRAST_BOLUS_AGENT
+                | tags::BODY_PART_EXAMINED
+                | tags::SLICE_THICKNESS
+                | tags::KVP
+                | tags::SPACING_BETWEEN_SLICES
+                | tags::CONVOLUTION_KERNEL
+                | tags::SERIES_NUMBER
+                | tags::ACQUISITION_NUMBER
+                | tags::TEMPORAL_POSITION_IDENTIFIER
+                | tags::IMAGES_IN_ACQUISITION
+                | tags::VOLUME_BASED_CALCULATION_TECHNIQUE
+        )
 }
 
 impl ElementHeader {

@@ -75,7 +75,8 @@ impl<'a> Placed<'a> {
         if self.slices.windows(2).all(|pair| value(pair[0]) == value(pair[1])) {
             return Ok(());
         }
-        let values = || self.slices.iter().map(|slice| value(*slice)).zip(self.heights.iter().copied());
+        let values =
+            || self.slices.iter().map(|slice| value(*slice)).zip(self.heights.iter().copied());
         let passes = if telling.is_order { passes(telling, values()) } else { Vec::new() };
         let mut images = self.stacks(telling.rule, &passes);
         let classes = classes(telling.reading, values());

@@ -135,7 +135,12 @@ pub(super) struct Class {
 
 impl Class {
     /// The slices with values from the first to the last one.
-    pub(super) fn of(first: Value<'_>, last: Value<'_>, n_values: usize, heights: Vec<f64>) -> Self {
+    pub(super) fn of(
+        first: Value<'_>,
+        last: Value<'_>,
+        n_values: usize,
+        heights: Vec<f64>,
+    ) -> Self {
         let (first, last) = (first.to_string(), last.to_string());
         let label = if first == last { first } else { format!("{first} to {last}") };
         let mut heights = heights;
@@ -190,7 +195,8 @@ pub(super) fn classes<'a>(
         Class::of(same[0].1, same[same.len() - 1].1, n_values, heights)
     });
     let mut classes: Vec<Class> = of_numbers.collect();
-    classes.extend(others.into_values().map(|(value, heights)| Class::of(value, value, 1, heights)));
+    classes
+        .extend(others.into_values().map(|(value, heights)| Class::of(value, value, 1, heights)));
     classes
 }
 
@@ -219,7 +225,8 @@ mod tests {
     #[test]
     fn values_that_mean_the_same_are_one() {
         let of = |reading: Reading, values: &[&str]| {
-            let slices = values.iter().map(|text| Value::text(Some(*text).filter(|t| !t.is_empty())));
+            let slices =
+                values.iter().map(|text| Value::text(Some(*text).filter(|t| !t.is_empty())));
             let classes = classes(reading, slices.zip([0.0, 1.0, 2.0, 3.0]));
             classes.into_iter().map(|class| (class.label, class.heights.len())).collect::<Vec<_>>()
         };
@@ -227,20 +234,21 @@ mod tests {
         let named = |label: &str, n: usize| (label.to_owned(), n);
         assert_eq!(of(Reading::Text, &["THORAX", "Thorax ", "thorax\\"]), [named("THORAX", 3)]);
         assert_eq!(of(Reading::Text, &["A B", "A_B"]), [named("A B", 2)]);
-        assert_eq!(of(Reading::Text, &["A", "B", ""]), [
-            named("missing", 1),
-            named("A", 1),
-            named("B", 1)
-        ]);
-        assert_eq!(of(number(0.0, 0.01), &["1", "0.99999994", "1.0"]), [named("0.99999994 to 1.0", 3)]);
-        assert_eq!(of(number(1.0, 0.0), &["150", "150.1", "80\\140", ""]), [
-            named("150 to 150.1", 2),
-            named("missing", 1),
-            named("80\\140", 1)
-        ]);
-        assert_eq!(of(Reading::Time { apart: 2.0 }, &["120000", "120000.00", "120001", "120500"]), [
-            named("120000 to 120001", 3),
-            named("120500", 1)
-        ]);
+        assert_eq!(
+            of(Reading::Text, &["A", "B", ""]),
+            [named("missing", 1), named("A", 1), named("B", 1)]
+        );
+        assert_eq!(
+            of(number(0.0, 0.01), &["1", "0.99999994", "1.0"]),
+            [named("0.99999994 to 1.0", 3)]
+        );
+        assert_eq!(
+            of(number(1.0, 0.0), &["150", "150.1", "80\\140", ""]),
+            [named("150 to 150.1", 2), named("missing", 1), named("80\\140", 1)]
+        );
+        assert_eq!(
+            of(Reading::Time { apart: 2.0 }, &["120000", "120000.00", "120001", "120500"]),
+            [named("120000 to 120001", 3), named("120500", 1)]
+        );
     }
 }

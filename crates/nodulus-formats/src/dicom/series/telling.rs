@@ -89,7 +89,9 @@ pub(super) const LABELS: [(Telling, ReadValue); 12] = [
         Value::text(slice.labels.body_part.as_deref())
     }),
     (Telling::text("Manufacturer", Rule::Any), |slice| Value::text(slice.manufacturer.as_deref())),
-    (Telling::text("ManufacturerModelName", Rule::Any), |slice| Value::text(slice.model.as_deref())),
+    (Telling::text("ManufacturerModelName", Rule::Any), |slice| {
+        Value::text(slice.model.as_deref())
+    }),
 ];
 
 /// Attributes by which alone images are told apart.
@@ -163,14 +165,8 @@ pub(super) const TOLD: [(Tag, Telling); 72] = [
     (tags::RECONSTRUCTION_ALGORITHM, Telling::text("ReconstructionAlgorithm", Rule::Any)),
     (tags::CONVOLUTION_KERNEL_GROUP, Telling::text("ConvolutionKernelGroup", Rule::Any)),
     (tags::RECONSTRUCTION_FIELD_OF_VIEW, Telling::text("ReconstructionFieldOfView", Rule::Any)),
-    (
-        tags::RECONSTRUCTION_DIAMETER,
-        Telling::number("ReconstructionDiameter", 1.0, Rule::Any),
-    ),
-    (
-        tags::DATA_COLLECTION_DIAMETER,
-        Telling::number("DataCollectionDiameter", 1.0, Rule::Any),
-    ),
+    (tags::RECONSTRUCTION_DIAMETER, Telling::number("ReconstructionDiameter", 1.0, Rule::Any)),
+    (tags::DATA_COLLECTION_DIAMETER, Telling::number("DataCollectionDiameter", 1.0, Rule::Any)),
     (tags::GANTRY_DETECTOR_TILT, Telling::number("GantryDetectorTilt", 0.5, Rule::Any)),
     // Slice by slice, in some programs.
     (tags::TABLE_HEIGHT, Telling::number("TableHeight", 1.0, Rule::Stacks)),
@@ -188,10 +184,7 @@ pub(super) const TOLD: [(Tag, Telling); 72] = [
     (tags::TABLE_FEED_PER_ROTATION, Telling::rough("TableFeedPerRotation", 0.1, Rule::Stacks)),
     (tags::CTD_IVOL, Telling::rough("CTDIvol", 0.1, Rule::Stacks)),
     (tags::CONTRAST_BOLUS_VOLUME, Telling::rough("ContrastBolusVolume", 0.1, Rule::Stacks)),
-    (
-        tags::CONTRAST_BOLUS_START_TIME,
-        Telling::time("ContrastBolusStartTime", 10.0, Rule::Stacks),
-    ),
+    (tags::CONTRAST_BOLUS_START_TIME, Telling::time("ContrastBolusStartTime", 10.0, Rule::Stacks)),
     (tags::WINDOW_CENTER, Telling::number("WindowCenter", 5.0, Rule::Stacks)),
     (tags::WINDOW_WIDTH, Telling::rough("WindowWidth", 0.1, Rule::Stacks)),
     (tags::IMAGE_COMMENTS, Telling::text("ImageComments", Rule::Stacks)),
@@ -227,7 +220,8 @@ impl ToldValues {
     pub(crate) fn of(values: &InMemDicomObject, own: &InMemDicomObject) -> Self {
         let read = |values, tag| text(values, tag).ok().flatten().map(String::into_boxed_str);
         let is_frame = !std::ptr::eq(own, values);
-        let of_frame = |tag| read(own, tag).or_else(|| is_frame.then(|| read(values, tag)).flatten());
+        let of_frame =
+            |tag| read(own, tag).or_else(|| is_frame.then(|| read(values, tag)).flatten());
         Self(TOLD.iter().map(|(tag, _)| of_frame(*tag)).collect())
     }
 

@@ -3,7 +3,8 @@
 use super::samples;
 use crate::dicom::write::series::{NewSeries, Numbering, write_series};
 use crate::dicom::{
-    CtSeries, Date, Error, Irregularities, SeriesInfo, SeriesLabels, SliceLabels, Tolerances, read_series,
+    CtSeries, Date, Error, Irregularities, SeriesInfo, SeriesLabels, SliceLabels, Tolerances,
+    read_series,
 };
 use crate::volume::Geometry;
 use dicom_core::{DataElement, PrimitiveValue, Tag, VR};

@@ -18,7 +18,10 @@ fn slices(n_slices: usize, set: Set<'_>) -> Vec<SliceHeader> {
     (0..n_slices).map(slice).collect()
 }
 
-fn told<'a>(keyword: &'a str, of: &'a dyn Fn(usize) -> Option<String>) -> impl Fn(&mut SliceHeader, usize) + 'a {
+fn told<'a>(
+    keyword: &'a str,
+    of: &'a dyn Fn(usize) -> Option<String>,
+) -> impl Fn(&mut SliceHeader, usize) + 'a {
     move |slice, n| slice.told_apart.set(keyword, of(n))
 }
 
@@ -147,7 +150,10 @@ fn values_on_a_few_slices_are_those_of_one_image() {
         let found = refused(n_slices, &|slice, n| {
             slice.labels.contrast = (n % step == 0).then(|| "Omni".to_owned());
         });
-        assert!(found.starts_with("ContrastBolusAgent (none: ") || found.contains("Omni"), "{found}");
+        assert!(
+            found.starts_with("ContrastBolusAgent (none: ") || found.contains("Omni"),
+            "{found}"
+        );
     }
     // Rounding is no difference.
     for (a, b, is_refused) in [(1.0, 0.999_999_94, false), (1.0, 1.25, true)] {
@@ -160,7 +166,8 @@ fn values_on_a_few_slices_are_those_of_one_image() {
 fn attributes_that_are_written_slice_by_slice_count_where_they_make_stacks() {
     let times = ["120000", "120030", "120100"];
     for keyword in ["ImageComments", "StationName", "ContentTime", "SeriesTime", "WindowCenter"] {
-        let is_read = |of: &dyn Fn(usize) -> Option<String>| refusal(24, &told(keyword, of)).is_empty();
+        let is_read =
+            |of: &dyn Fn(usize) -> Option<String>| refusal(24, &told(keyword, of)).is_empty();
         let found = refused(24, &told(keyword, &|n| Some(times[n % 3].to_owned())));
         assert!(found.contains("(120000: 8 slices, 120030: 8 slices, 120100: 8"), "{found}");
         assert!(!is_read(&|n| n.is_multiple_of(2).then(|| times[0].to_owned())), "{keyword}");
@@ -191,7 +198,12 @@ fn attributes_that_are_written_slice_by_slice_count_where_they_make_stacks() {
     assert!(!copies("AcquisitionTime", &|n| (120_000 + 3000 * (n % 2) + n / 2).to_string()));
     // A current that follows the body, in whole numbers.
     for most in [3.0, 10.0, 250.0] {
-        let current = |n: usize| Some(format!("{:.0}", most * (1.5 + (n as f64 / 6.0).sin() + 0.1 * (n as f64 * 12.9).sin())));
+        let current = |n: usize| {
+            Some(format!(
+                "{:.0}",
+                most * (1.5 + (n as f64 / 6.0).sin() + 0.1 * (n as f64 * 12.9).sin())
+            ))
+        };
         assert_eq!(refusal(133, &told("Exposure", &current)), "", "{most}");
     }
 }
@@ -211,6 +223,10 @@ fn two_parts_of_the_body_are_one_scan() {
         assert_eq!(found, "", "{at}");
     }
     // An overlap of two scans is none.
-    let overlap = |n: usize| Some(if n < 10 || [10, 12, 14].contains(&n) { "A" } else { "B" }.to_owned());
-    assert_eq!(refused(20, &told("ProtocolName", &overlap)), "ProtocolName (A: 13 slices, B: 7 slices)");
+    let overlap =
+        |n: usize| Some(if n < 10 || [10, 12, 14].contains(&n) { "A" } else { "B" }.to_owned());
+    assert_eq!(
+        refused(20, &told("ProtocolName", &overlap)),
+        "ProtocolName (A: 13 slices, B: 7 slices)"
+    );
 }

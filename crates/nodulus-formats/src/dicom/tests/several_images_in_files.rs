@@ -123,9 +123,13 @@ fn cases() -> Vec<Case> {
         case(tags::FRAME_ACQUISITION_NUMBER, US, NUMBERS).group(content).frames_only(),
         case(tags::TEMPORAL_POSITION_INDEX, UL, NUMBERS).group(content).frames_only(),
         case(tags::STACK_ID, SH, AB).group(content),
-        case(tags::FRAME_TYPE, CS, ["ORIGINAL\\PRIMARY\\VOLUME\\A", "ORIGINAL\\PRIMARY\\VOLUME\\B"])
-            .group(tags::CT_IMAGE_FRAME_TYPE_SEQUENCE)
-            .frames_only(),
+        case(
+            tags::FRAME_TYPE,
+            CS,
+            ["ORIGINAL\\PRIMARY\\VOLUME\\A", "ORIGINAL\\PRIMARY\\VOLUME\\B"],
+        )
+        .group(tags::CT_IMAGE_FRAME_TYPE_SEQUENCE)
+        .frames_only(),
         case(tags::FILTER_TYPE, SH, AB).group(rays),
         case(tags::FILTER_MATERIAL, CS, AB).group(rays),
         case(tags::PROTOCOL_NAME, LO, AB),
@@ -156,7 +160,9 @@ fn cases() -> Vec<Case> {
         case(tags::X_RAY_TUBE_CURRENT_INM_A, FD, NUMBERS).group(exposure).stacks(),
         case(tags::EXPOSURE_INM_AS, FD, NUMBERS).group(exposure).stacks(),
         case(tags::REVOLUTION_TIME, FD, NUMBERS).group(acquisition).stacks(),
-        case(tags::SPIRAL_PITCH_FACTOR, FD, NUMBERS).group(tags::CT_TABLE_DYNAMICS_SEQUENCE).stacks(),
+        case(tags::SPIRAL_PITCH_FACTOR, FD, NUMBERS)
+            .group(tags::CT_TABLE_DYNAMICS_SEQUENCE)
+            .stacks(),
         case(tags::TOTAL_COLLIMATION_WIDTH, FD, NUMBERS).group(acquisition).stacks(),
         case(tags::SINGLE_COLLIMATION_WIDTH, FD, NUMBERS).group(acquisition).stacks(),
         case(tags::TABLE_SPEED, FD, NUMBERS).group(tags::CT_TABLE_DYNAMICS_SEQUENCE).stacks(),
@@ -206,7 +212,9 @@ const ARRANGEMENTS: [(&str, ImageOf, Outcome); 9] = [
 
 fn volume() -> Volume<i16> {
     let size = [3, 2, N_SLICES];
-    samples::on(Geometry::new(size, [0.5, 0.75, 2.5], [-10.0, 20.0, -99.5], Geometry::AXIAL).unwrap())
+    samples::on(
+        Geometry::new(size, [0.5, 0.75, 2.5], [-10.0, 20.0, -99.5], Geometry::AXIAL).unwrap(),
+    )
 }
 
 /// The attribute by which files are refused as several images; `None` where they are read.
