@@ -42,7 +42,7 @@ const VERY_FEW_SLICES: usize = 6;
 /// that ascend or descend through the body, a second pass shows in their order, whatever the single values.
 ///
 /// dcm2niix splits a series where the exposure, the protocol's name or the study's time differs, and so plain scans whose
-/// exposure varies; it stacks several acquisitions, as ITK, pydicom and `dicom2nifti` do.
+/// exposure varies; it stacks several acquisitions, as other readers do.
 pub(crate) fn check_single(slices: &[SliceHeader], heights: &[f64]) -> Result<(), Error> {
     let mut order: Vec<usize> = (0..slices.len()).collect();
     order.sort_by(|a, b| heights[*a].total_cmp(&heights[*b]));
