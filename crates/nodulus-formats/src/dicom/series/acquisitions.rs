@@ -182,16 +182,17 @@ fn is_even(heights: &[f64], least_gap: f64) -> bool {
     heights.len() >= LEAST_OF_STACK && n_uneven <= most
 }
 
+/// Slices with one place in the order: that place, their values and their heights.
+type Step<'s, 'a> = &'s [(f64, Value<'a>, f64)];
+
 /// The passes through the body that slices make in the order of a number or time; none if there is only one.
 fn passes<'a>(telling: Telling, slices: impl Iterator<Item = (Value<'a>, f64)>) -> Vec<Class> {
     let placed = slices.filter_map(|(value, mm)| Some((telling.reading.place(value)?, value, mm)));
     let mut placed: Vec<(f64, Value<'a>, f64)> = placed.collect();
     placed.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.2.total_cmp(&b.2)));
     // Slices with one value were acquired at once, and have no order among them.
-    let mut passes: Vec<Vec<&[(f64, Value<'a>, f64)]>> = Vec::new();
-    let mean = |step: &[(f64, Value<'_>, f64)]| {
-        step.iter().map(|(.., mm)| mm).sum::<f64>() / step.len() as f64
-    };
+    let mut passes: Vec<Vec<Step<'_, 'a>>> = Vec::new();
+    let mean = |step: Step<'_, '_>| step.iter().map(|(.., mm)| mm).sum::<f64>() / step.len() as f64;
     for step in placed.chunk_by(|a, b| a.0.total_cmp(&b.0).is_eq()) {
         let goes_on = passes.last().is_some_and(|pass| match pass[..] {
             [.., before, last] => (mean(last) > mean(before)) == (mean(step) > mean(last)),
@@ -205,7 +206,7 @@ fn passes<'a>(telling: Telling, slices: impl Iterator<Item = (Value<'a>, f64)>) 
     if passes.len() < 2 {
         return Vec::new();
     }
-    let class = |pass: Vec<&[(f64, Value<'a>, f64)]>| {
+    let class = |pass: Vec<Step<'_, 'a>>| {
         let slices: Vec<_> = pass.iter().flat_map(|step| step.iter()).collect();
         let heights = slices.iter().map(|(.., mm)| *mm).collect();
         Class::of(slices[0].1, slices[slices.len() - 1].1, pass.len(), heights)

@@ -139,11 +139,10 @@ impl Class {
         first: Value<'_>,
         last: Value<'_>,
         n_values: usize,
-        heights: Vec<f64>,
+        mut heights: Vec<f64>,
     ) -> Self {
         let (first, last) = (first.to_string(), last.to_string());
         let label = if first == last { first } else { format!("{first} to {last}") };
-        let mut heights = heights;
         heights.sort_by(f64::total_cmp);
         Self { label, n_values, heights }
     }

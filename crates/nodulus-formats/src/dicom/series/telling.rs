@@ -168,8 +168,8 @@ pub(super) const TOLD: [(Tag, Telling); 72] = [
     (tags::RECONSTRUCTION_DIAMETER, Telling::number("ReconstructionDiameter", 1.0, Rule::Any)),
     (tags::DATA_COLLECTION_DIAMETER, Telling::number("DataCollectionDiameter", 1.0, Rule::Any)),
     (tags::GANTRY_DETECTOR_TILT, Telling::number("GantryDetectorTilt", 0.5, Rule::Any)),
+    (tags::TABLE_HEIGHT, Telling::number("TableHeight", 1.0, Rule::Any)),
     // Slice by slice, in some programs.
-    (tags::TABLE_HEIGHT, Telling::number("TableHeight", 1.0, Rule::Stacks)),
     (tags::EXPOSURE_TIME, Telling::rough("ExposureTime", 0.1, Rule::Stacks)),
     (tags::X_RAY_TUBE_CURRENT, Telling::rough("XRayTubeCurrent", 0.1, Rule::Stacks)),
     (tags::EXPOSURE, Telling::rough("Exposure", 0.1, Rule::Stacks)),

@@ -5,6 +5,10 @@ use crate::dicom::Tolerances;
 use crate::dicom::series::slice::SliceHeader;
 use crate::dicom::series::stack::stack;
 
+/// Numbers in no order.
+const SHUFFLED: [usize; 24] =
+    [5, 14, 22, 0, 9, 17, 3, 11, 20, 7, 1, 19, 12, 23, 6, 15, 2, 10, 21, 8, 16, 4, 13, 18];
+
 /// Sets the value of an attribute of the n-th slice.
 type Set<'a> = &'a dyn Fn(&mut SliceHeader, usize);
 
@@ -75,8 +79,6 @@ fn a_second_pass_through_the_body_shows_in_the_order_of_times_and_numbers() {
     assert_eq!(refused(18, &told("AcquisitionTime", &three)).matches("6 slices").count(), 3);
 
     // One pass in either direction, in steps, in several numberings, and numbers or times in no order.
-    const SHUFFLED: [usize; 24] =
-        [5, 14, 22, 0, 9, 17, 3, 11, 20, 7, 1, 19, 12, 23, 6, 15, 2, 10, 21, 8, 16, 4, 13, 18];
     let plain: [&dyn Fn(usize) -> usize; 8] = [
         &|n| n,
         &|n| 50 - n,
@@ -114,6 +116,7 @@ fn times_are_apart_by_seconds_and_not_by_letters() {
         ("TriggerTime", "500", "503", false),
         ("TableHeight", "150", "150.0", false),
         ("TableHeight", "150.0", "150.1", false),
+        ("TableHeight", "150", "151", false),
         ("TableHeight", "150", "170", true),
         ("XRayTubeCurrent", "199", "200", false),
         ("XRayTubeCurrent", "100", "200", true),

@@ -6,6 +6,7 @@ use crate::dicom::error::keyword;
 use crate::dicom::series::telling::{keywords, told_tags};
 use crate::dicom::{Error, Tolerances, read_series};
 use crate::volume::{Geometry, Volume};
+use dicom_core::VR::{CS, DA, DS, DT, FD, FL, IS, LO, LT, SH, ST, TM, UI, UL, US};
 use dicom_core::{PrimitiveValue, Tag, VR};
 use dicom_dictionary_std::tags;
 use dicom_object::InMemDicomObject;
@@ -71,120 +72,112 @@ const DATES: [&str; 2] = ["20200101", "20200102"];
 const DATE_TIMES: [&str; 2] = ["20200101120000", "20200101121500"];
 const UIDS: [&str; 2] = ["1.2.3.1", "1.2.3.2"];
 
-fn cases() -> Vec<Case> {
-    use VR::{CS, DA, DS, DT, FD, FL, IS, LO, LT, SH, ST, TM, UI, UL, US};
-    let content = tags::FRAME_CONTENT_SEQUENCE;
-    let reconstruction = tags::CT_RECONSTRUCTION_SEQUENCE;
-    let exposure = tags::CT_EXPOSURE_SEQUENCE;
-    let acquisition = tags::CT_ACQUISITION_DETAILS_SEQUENCE;
-    let rays = tags::CTX_RAY_DETAILS_SEQUENCE;
-    let cardiac = tags::CARDIAC_SYNCHRONIZATION_SEQUENCE;
-    let respiratory = tags::RESPIRATORY_SYNCHRONIZATION_SEQUENCE;
-    vec![
-        // What a slice has for other reasons too.
-        case(tags::ACQUISITION_NUMBER, IS, NUMBERS),
-        case(tags::TEMPORAL_POSITION_IDENTIFIER, IS, NUMBERS),
-        case(tags::CONVOLUTION_KERNEL, SH, ["B30f", "B70f"]).group(reconstruction),
-        case(tags::KVP, DS, ["80", "140"]).group(rays),
-        case(tags::IMAGE_TYPE, CS, ["ORIGINAL\\PRIMARY\\AXIAL\\A", "ORIGINAL\\PRIMARY\\AXIAL\\B"]),
-        case(tags::SERIES_DESCRIPTION, LO, AB),
-        case(tags::SERIES_NUMBER, IS, NUMBERS),
-        case(tags::SLICE_THICKNESS, DS, ["1", "5"]),
-        case(tags::CONTRAST_BOLUS_AGENT, LO, AB),
-        case(tags::BODY_PART_EXAMINED, CS, AB),
-        case(tags::MANUFACTURER, LO, AB),
-        case(tags::MANUFACTURER_MODEL_NAME, LO, AB),
-        // Times and delays.
-        case(tags::ACQUISITION_TIME, TM, TIMES),
-        case(tags::ACQUISITION_DATE_TIME, DT, DATE_TIMES),
-        case(tags::FRAME_ACQUISITION_DATE_TIME, DT, DATE_TIMES).group(content).frames_only(),
-        case(tags::FRAME_REFERENCE_DATE_TIME, DT, DATE_TIMES).group(content).frames_only(),
-        case(tags::TRIGGER_TIME, DS, NUMBERS),
-        case(tags::NOMINAL_CARDIAC_TRIGGER_DELAY_TIME, FD, NUMBERS).group(cardiac),
-        case(tags::NOMINAL_RESPIRATORY_TRIGGER_DELAY_TIME, FD, NUMBERS).group(respiratory),
-        case(tags::TEMPORAL_POSITION_TIME_OFFSET, FD, NUMBERS)
-            .group(tags::TEMPORAL_POSITION_SEQUENCE)
-            .frames_only(),
-        case(tags::CONTENT_TIME, TM, TIMES).stacks(),
-        case(tags::INSTANCE_CREATION_TIME, TM, TIMES).stacks(),
-        case(tags::SERIES_TIME, TM, TIMES).stacks(),
-        case(tags::STUDY_TIME, TM, TIMES).stacks(),
-        case(tags::PERFORMED_PROCEDURE_STEP_START_TIME, TM, TIMES).stacks(),
-        case(tags::CONTENT_DATE, DA, DATES).stacks(),
-        case(tags::INSTANCE_CREATION_DATE, DA, DATES).stacks(),
-        // One for a whole acquisition, reconstruction or phase.
-        case(tags::NOMINAL_PERCENTAGE_OF_CARDIAC_PHASE, FL, NUMBERS).group(cardiac),
-        case(tags::NOMINAL_PERCENTAGE_OF_RESPIRATORY_PHASE, FL, NUMBERS).group(respiratory),
-        case(tags::CARDIAC_CYCLE_POSITION, CS, AB).group(content),
-        case(tags::RESPIRATORY_CYCLE_POSITION, CS, AB).group(content),
-        case(tags::ACQUISITION_UID, UI, UIDS),
-        case(tags::IRRADIATION_EVENT_UID, UI, UIDS)
-            .group(tags::IRRADIATION_EVENT_IDENTIFICATION_SEQUENCE),
-        case(tags::FRAME_ACQUISITION_NUMBER, US, NUMBERS).group(content).frames_only(),
-        case(tags::TEMPORAL_POSITION_INDEX, UL, NUMBERS).group(content).frames_only(),
-        case(tags::STACK_ID, SH, AB).group(content),
-        case(
-            tags::FRAME_TYPE,
-            CS,
-            ["ORIGINAL\\PRIMARY\\VOLUME\\A", "ORIGINAL\\PRIMARY\\VOLUME\\B"],
-        )
+const CONTENT: Tag = tags::FRAME_CONTENT_SEQUENCE;
+const RECONSTRUCTION: Tag = tags::CT_RECONSTRUCTION_SEQUENCE;
+const OF_EXPOSURE: Tag = tags::CT_EXPOSURE_SEQUENCE;
+const ACQUISITION: Tag = tags::CT_ACQUISITION_DETAILS_SEQUENCE;
+const RAYS: Tag = tags::CTX_RAY_DETAILS_SEQUENCE;
+const CARDIAC: Tag = tags::CARDIAC_SYNCHRONIZATION_SEQUENCE;
+const RESPIRATORY: Tag = tags::RESPIRATORY_SYNCHRONIZATION_SEQUENCE;
+
+const CASES: [Case; 83] = [
+    // What a slice has for other reasons too.
+    case(tags::ACQUISITION_NUMBER, IS, NUMBERS),
+    case(tags::TEMPORAL_POSITION_IDENTIFIER, IS, NUMBERS),
+    case(tags::CONVOLUTION_KERNEL, SH, ["B30f", "B70f"]).group(RECONSTRUCTION),
+    case(tags::KVP, DS, ["80", "140"]).group(RAYS),
+    case(tags::IMAGE_TYPE, CS, ["ORIGINAL\\PRIMARY\\AXIAL\\A", "ORIGINAL\\PRIMARY\\AXIAL\\B"]),
+    case(tags::SERIES_DESCRIPTION, LO, AB),
+    case(tags::SERIES_NUMBER, IS, NUMBERS),
+    case(tags::SLICE_THICKNESS, DS, ["1", "5"]),
+    case(tags::CONTRAST_BOLUS_AGENT, LO, AB),
+    case(tags::BODY_PART_EXAMINED, CS, AB),
+    case(tags::MANUFACTURER, LO, AB),
+    case(tags::MANUFACTURER_MODEL_NAME, LO, AB),
+    // Times and delays.
+    case(tags::ACQUISITION_TIME, TM, TIMES),
+    case(tags::ACQUISITION_DATE_TIME, DT, DATE_TIMES),
+    case(tags::FRAME_ACQUISITION_DATE_TIME, DT, DATE_TIMES).group(CONTENT).frames_only(),
+    case(tags::FRAME_REFERENCE_DATE_TIME, DT, DATE_TIMES).group(CONTENT).frames_only(),
+    case(tags::TRIGGER_TIME, DS, NUMBERS),
+    case(tags::NOMINAL_CARDIAC_TRIGGER_DELAY_TIME, FD, NUMBERS).group(CARDIAC),
+    case(tags::NOMINAL_RESPIRATORY_TRIGGER_DELAY_TIME, FD, NUMBERS).group(RESPIRATORY),
+    case(tags::TEMPORAL_POSITION_TIME_OFFSET, FD, NUMBERS)
+        .group(tags::TEMPORAL_POSITION_SEQUENCE)
+        .frames_only(),
+    case(tags::CONTENT_TIME, TM, TIMES).stacks(),
+    case(tags::INSTANCE_CREATION_TIME, TM, TIMES).stacks(),
+    case(tags::SERIES_TIME, TM, TIMES).stacks(),
+    case(tags::STUDY_TIME, TM, TIMES).stacks(),
+    case(tags::PERFORMED_PROCEDURE_STEP_START_TIME, TM, TIMES).stacks(),
+    case(tags::CONTENT_DATE, DA, DATES).stacks(),
+    case(tags::INSTANCE_CREATION_DATE, DA, DATES).stacks(),
+    // One for a whole acquisition, reconstruction or phase.
+    case(tags::NOMINAL_PERCENTAGE_OF_CARDIAC_PHASE, FL, NUMBERS).group(CARDIAC),
+    case(tags::NOMINAL_PERCENTAGE_OF_RESPIRATORY_PHASE, FL, NUMBERS).group(RESPIRATORY),
+    case(tags::CARDIAC_CYCLE_POSITION, CS, AB).group(CONTENT),
+    case(tags::RESPIRATORY_CYCLE_POSITION, CS, AB).group(CONTENT),
+    case(tags::ACQUISITION_UID, UI, UIDS),
+    case(tags::IRRADIATION_EVENT_UID, UI, UIDS)
+        .group(tags::IRRADIATION_EVENT_IDENTIFICATION_SEQUENCE),
+    case(tags::FRAME_ACQUISITION_NUMBER, US, NUMBERS).group(CONTENT).frames_only(),
+    case(tags::TEMPORAL_POSITION_INDEX, UL, NUMBERS).group(CONTENT).frames_only(),
+    case(tags::STACK_ID, SH, AB).group(CONTENT),
+    case(tags::FRAME_TYPE, CS, ["ORIGINAL\\PRIMARY\\VOLUME\\A", "ORIGINAL\\PRIMARY\\VOLUME\\B"])
         .group(tags::CT_IMAGE_FRAME_TYPE_SEQUENCE)
         .frames_only(),
-        case(tags::FILTER_TYPE, SH, AB).group(rays),
-        case(tags::FILTER_MATERIAL, CS, AB).group(rays),
-        case(tags::PROTOCOL_NAME, LO, AB),
-        case(tags::ACQUISITION_PROTOCOL_NAME, LO, AB),
-        case(tags::STUDY_DESCRIPTION, LO, AB),
-        case(tags::SERIES_DATE, DA, DATES),
-        case(tags::ACQUISITION_DATE, DA, DATES),
-        case(tags::SCAN_OPTIONS, CS, AB).group(acquisition),
-        case(tags::PATIENT_POSITION, CS, ["HFS", "FFS"]),
-        case(tags::CONTRAST_BOLUS_ROUTE, LO, AB),
-        case(tags::CONTRAST_BOLUS_AGENT_ADMINISTERED, CS, ["YES", "NO"])
-            .group(tags::CONTRAST_BOLUS_USAGE_SEQUENCE)
-            .frames_only(),
-        case(tags::EXPOSURE_MODULATION_TYPE, CS, AB).group(exposure),
-        case(tags::MULTIENERGY_CT_ACQUISITION, CS, ["NO", "N"]),
-        case(tags::RECONSTRUCTION_ALGORITHM, CS, AB).group(reconstruction),
-        case(tags::CONVOLUTION_KERNEL_GROUP, CS, AB).group(reconstruction),
-        case(tags::RECONSTRUCTION_FIELD_OF_VIEW, FD, ["350", "200"]).group(reconstruction),
-        case(tags::RECONSTRUCTION_DIAMETER, DS, ["350", "200"]).group(reconstruction),
-        case(tags::DATA_COLLECTION_DIAMETER, DS, ["500", "300"]).group(acquisition),
-        case(tags::GANTRY_DETECTOR_TILT, DS, ["0", "20"]).group(acquisition),
-        // Slice by slice, in some programs.
-        case(tags::TABLE_HEIGHT, DS, ["150", "170"]).group(acquisition).stacks(),
-        case(tags::EXPOSURE_TIME, IS, NUMBERS).stacks(),
-        case(tags::X_RAY_TUBE_CURRENT, IS, NUMBERS).stacks(),
-        case(tags::EXPOSURE, IS, NUMBERS).stacks(),
-        case(tags::EXPOSURE_TIME_INMS, FD, NUMBERS).group(exposure).stacks(),
-        case(tags::X_RAY_TUBE_CURRENT_INM_A, FD, NUMBERS).group(exposure).stacks(),
-        case(tags::EXPOSURE_INM_AS, FD, NUMBERS).group(exposure).stacks(),
-        case(tags::REVOLUTION_TIME, FD, NUMBERS).group(acquisition).stacks(),
-        case(tags::SPIRAL_PITCH_FACTOR, FD, NUMBERS)
-            .group(tags::CT_TABLE_DYNAMICS_SEQUENCE)
-            .stacks(),
-        case(tags::TOTAL_COLLIMATION_WIDTH, FD, NUMBERS).group(acquisition).stacks(),
-        case(tags::SINGLE_COLLIMATION_WIDTH, FD, NUMBERS).group(acquisition).stacks(),
-        case(tags::TABLE_SPEED, FD, NUMBERS).group(tags::CT_TABLE_DYNAMICS_SEQUENCE).stacks(),
-        case(tags::TABLE_FEED_PER_ROTATION, FD, NUMBERS)
-            .group(tags::CT_TABLE_DYNAMICS_SEQUENCE)
-            .stacks(),
-        case(tags::CTD_IVOL, FD, NUMBERS).group(exposure).stacks(),
-        case(tags::CONTRAST_BOLUS_VOLUME, DS, NUMBERS).stacks(),
-        case(tags::CONTRAST_BOLUS_START_TIME, TM, TIMES).stacks(),
-        case(tags::WINDOW_CENTER, DS, ["40", "-600"]).group(tags::FRAME_VOILUT_SEQUENCE).stacks(),
-        case(tags::WINDOW_WIDTH, DS, ["400", "1500"]).group(tags::FRAME_VOILUT_SEQUENCE).stacks(),
-        case(tags::IMAGE_COMMENTS, LT, AB).stacks(),
-        case(tags::FRAME_COMMENTS, LT, AB).group(content).frames_only().stacks(),
-        case(tags::FRAME_LABEL, LO, AB).group(content).frames_only().stacks(),
-        case(tags::DERIVATION_DESCRIPTION, ST, AB).stacks(),
-        case(tags::STATION_NAME, SH, AB).stacks(),
-        case(tags::DEVICE_SERIAL_NUMBER, LO, AB).stacks(),
-        case(tags::SOFTWARE_VERSIONS, LO, AB).stacks(),
-        case(tags::PERFORMED_PROCEDURE_STEP_ID, SH, AB).stacks(),
-        case(tags::PERFORMED_PROCEDURE_STEP_DESCRIPTION, LO, AB).stacks(),
-    ]
-}
+    case(tags::FILTER_TYPE, SH, AB).group(RAYS),
+    case(tags::FILTER_MATERIAL, CS, AB).group(RAYS),
+    case(tags::PROTOCOL_NAME, LO, AB),
+    case(tags::ACQUISITION_PROTOCOL_NAME, LO, AB),
+    case(tags::STUDY_DESCRIPTION, LO, AB),
+    case(tags::SERIES_DATE, DA, DATES),
+    case(tags::ACQUISITION_DATE, DA, DATES),
+    case(tags::SCAN_OPTIONS, CS, AB).group(ACQUISITION),
+    case(tags::PATIENT_POSITION, CS, ["HFS", "FFS"]),
+    case(tags::CONTRAST_BOLUS_ROUTE, LO, AB),
+    case(tags::CONTRAST_BOLUS_AGENT_ADMINISTERED, CS, ["YES", "NO"])
+        .group(tags::CONTRAST_BOLUS_USAGE_SEQUENCE)
+        .frames_only(),
+    case(tags::EXPOSURE_MODULATION_TYPE, CS, AB).group(OF_EXPOSURE),
+    case(tags::MULTIENERGY_CT_ACQUISITION, CS, ["NO", "N"]),
+    case(tags::RECONSTRUCTION_ALGORITHM, CS, AB).group(RECONSTRUCTION),
+    case(tags::CONVOLUTION_KERNEL_GROUP, CS, AB).group(RECONSTRUCTION),
+    case(tags::RECONSTRUCTION_FIELD_OF_VIEW, FD, ["350", "200"]).group(RECONSTRUCTION),
+    case(tags::RECONSTRUCTION_DIAMETER, DS, ["350", "200"]).group(RECONSTRUCTION),
+    case(tags::DATA_COLLECTION_DIAMETER, DS, ["500", "300"]).group(ACQUISITION),
+    case(tags::GANTRY_DETECTOR_TILT, DS, ["0", "20"]).group(ACQUISITION),
+    // Slice by slice, in some programs.
+    case(tags::TABLE_HEIGHT, DS, ["150", "170"]).group(ACQUISITION),
+    case(tags::EXPOSURE_TIME, IS, NUMBERS).stacks(),
+    case(tags::X_RAY_TUBE_CURRENT, IS, NUMBERS).stacks(),
+    case(tags::EXPOSURE, IS, NUMBERS).stacks(),
+    case(tags::EXPOSURE_TIME_INMS, FD, NUMBERS).group(OF_EXPOSURE).stacks(),
+    case(tags::X_RAY_TUBE_CURRENT_INM_A, FD, NUMBERS).group(OF_EXPOSURE).stacks(),
+    case(tags::EXPOSURE_INM_AS, FD, NUMBERS).group(OF_EXPOSURE).stacks(),
+    case(tags::REVOLUTION_TIME, FD, NUMBERS).group(ACQUISITION).stacks(),
+    case(tags::SPIRAL_PITCH_FACTOR, FD, NUMBERS).group(tags::CT_TABLE_DYNAMICS_SEQUENCE).stacks(),
+    case(tags::TOTAL_COLLIMATION_WIDTH, FD, NUMBERS).group(ACQUISITION).stacks(),
+    case(tags::SINGLE_COLLIMATION_WIDTH, FD, NUMBERS).group(ACQUISITION).stacks(),
+    case(tags::TABLE_SPEED, FD, NUMBERS).group(tags::CT_TABLE_DYNAMICS_SEQUENCE).stacks(),
+    case(tags::TABLE_FEED_PER_ROTATION, FD, NUMBERS)
+        .group(tags::CT_TABLE_DYNAMICS_SEQUENCE)
+        .stacks(),
+    case(tags::CTD_IVOL, FD, NUMBERS).group(OF_EXPOSURE).stacks(),
+    case(tags::CONTRAST_BOLUS_VOLUME, DS, NUMBERS).stacks(),
+    case(tags::CONTRAST_BOLUS_START_TIME, TM, TIMES).stacks(),
+    case(tags::WINDOW_CENTER, DS, ["40", "-600"]).group(tags::FRAME_VOILUT_SEQUENCE).stacks(),
+    case(tags::WINDOW_WIDTH, DS, ["400", "1500"]).group(tags::FRAME_VOILUT_SEQUENCE).stacks(),
+    case(tags::IMAGE_COMMENTS, LT, AB).stacks(),
+    case(tags::FRAME_COMMENTS, LT, AB).group(CONTENT).frames_only().stacks(),
+    case(tags::FRAME_LABEL, LO, AB).group(CONTENT).frames_only().stacks(),
+    case(tags::DERIVATION_DESCRIPTION, ST, AB).stacks(),
+    case(tags::STATION_NAME, SH, AB).stacks(),
+    case(tags::DEVICE_SERIAL_NUMBER, LO, AB).stacks(),
+    case(tags::SOFTWARE_VERSIONS, LO, AB).stacks(),
+    case(tags::PERFORMED_PROCEDURE_STEP_ID, SH, AB).stacks(),
+    case(tags::PERFORMED_PROCEDURE_STEP_DESCRIPTION, LO, AB).stacks(),
+];
 
 /// What is made of an arrangement.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -243,7 +236,7 @@ fn check(case: &Case, arrangement: &(&str, ImageOf, Outcome), files: &[PathBuf])
 
 #[test]
 fn every_attribute_has_its_case_and_is_documented() {
-    let of_cases: BTreeSet<String> = cases().iter().map(|case| keyword(case.tag)).collect();
+    let of_cases: BTreeSet<String> = CASES.iter().map(|case| keyword(case.tag)).collect();
     let told: BTreeSet<String> = keywords().map(str::to_owned).collect();
     for (tag, name) in told_tags().zip(keywords()) {
         assert_eq!(keyword(tag), name);
@@ -266,7 +259,7 @@ fn slices_of_two_images_are_refused_by_each_attribute() {
     let files = samples::write(folder.path(), &volume());
     assert_eq!(differing(&files), None);
     let plain: Vec<_> = files.iter().map(|file| dicom_object::open_file(file).unwrap()).collect();
-    for case in cases().iter().filter(|case| case.of_slices) {
+    for case in CASES.iter().filter(|case| case.of_slices) {
         for arrangement in &ARRANGEMENTS {
             for (n, (file, object)) in files.iter().zip(&plain).enumerate() {
                 let mut object = object.clone();
@@ -280,7 +273,7 @@ fn slices_of_two_images_are_refused_by_each_attribute() {
 
 #[test]
 fn frames_of_two_images_are_refused_by_each_attribute() {
-    for case in cases() {
+    for case in CASES {
         let Some(group_tag) = case.group else { continue };
         for arrangement in &ARRANGEMENTS {
             let folder = tempfile::tempdir().unwrap();
