@@ -169,6 +169,49 @@ fn of_a_study_over_several_folders_the_thinnest_scan_is_kept() {
 }
 
 #[test]
+fn rules_of_inclusion_look_at_every_slice() {
+    let folder = tempfile::tempdir().unwrap();
+    let slices = two_patients(&folder.path().join("lidc"));
+    let n_slices = slices.len();
+    // The upper half is a projection with another kernel and voltage; the phantom's slices have no description.
+    let upper = &slices[n_slices / 2..];
+    for slice in upper {
+        set_text(slice, tags::IMAGE_TYPE, VR::CS, "DERIVED\\SECONDARY\\AXIAL\\MIP");
+        set_text(slice, tags::CONVOLUTION_KERNEL, VR::SH, "B70f");
+        set_text(slice, tags::KVP, VR::DS, "80");
+    }
+    for slice in &slices[1..] {
+        set_text(slice, tags::SERIES_DESCRIPTION, VR::LO, "Thorax 1.0");
+    }
+    let rules = [
+        "ingest.inclusion.kvp=[100, 140]",
+        "ingest.inclusion.image_type=[\"AXIAL\", \"PRIMARY\"]",
+        "ingest.inclusion.description=[\"Thorax*\"]",
+    ];
+    let (scans, store) = ingest(folder.path(), &[]);
+    let kernel = scans.iter().filter_map(|scan| scan.kernel.clone()).find(|name| name != "B70f");
+    let kernels = format!("ingest.inclusion.kernels=[\"{}\"]", kernel.unwrap());
+    fs_err::remove_dir_all(store).unwrap();
+    let (scans, _) = ingest(folder.path(), &[&rules[..], &[&*kernels]].concat());
+    let share = format!("({} of {n_slices} slices)", upper.len());
+    let reasons: Vec<_> = scans.iter().map(|scan| scan.exclusion_reasons.join("; ")).collect();
+    let changed =
+        reasons.iter().find(|reasons| reasons.contains("B70f")).expect("the changed scan");
+    for part in [
+        "kernel B70f is not in ingest.inclusion.kernels",
+        "a reformat by ImageType (MIP)",
+        "ImageType is without PRIMARY",
+        "tube voltage 80 kV is not in 100 to 140 kV",
+    ] {
+        assert!(changed.contains(&format!("{part} {share}")), "{changed}");
+    }
+    let lists = "SeriesDescription is missing, and ingest.inclusion.description lists patterns";
+    assert!(changed.contains(&format!("{lists} (1 of {n_slices} slices)")), "{changed}");
+    // The other scan has no description at all.
+    assert!(reasons.iter().any(|reasons| reasons == lists), "{reasons:?}");
+}
+
+#[test]
 fn a_tilted_series_is_refused_or_moved_onto_an_even_grid() {
     let folder = tempfile::tempdir().unwrap();
     let slices = two_patients(&folder.path().join("lidc"));

@@ -21,7 +21,7 @@ pub(crate) struct SeriesExclusion {
 pub(super) fn of_error(settings: &ScoreSettings, error: &dicom::Error) -> Option<NoScan> {
     let Some(rule) = error.no_scan() else {
         let dicom::Error::Refused { series, .. } = error else { return None };
-        return by_rules(settings, JudgedScan::of_series(&series.info, series.spacing_k_mm));
+        return by_rules(settings, &JudgedScan::of_series(&series.info, series.spacing_k_mm));
     };
     let reason = match error {
         dicom::Error::Refused { reason, .. } => redaction::cause(&settings.input, reason),
@@ -41,25 +41,22 @@ pub(super) fn of_outlines(settings: &ScoreSettings, outlines: &[SeriesOutline]) 
         return of_error(settings, error);
     }
     let judged =
-        |outline: &SeriesOutline| by_rules(settings, JudgedScan::of_series(&outline.info, None));
+        |outline: &SeriesOutline| by_rules(settings, &JudgedScan::of_series(&outline.info, None));
     let excluded: Option<Vec<NoScan>> = outlines.iter().map(judged).collect();
     excluded?.into_iter().next()
 }
 
 /// Why the rules of the settings exclude a scan. Its description, which people type, is not repeated, as it may name the
 /// patient.
-pub(super) fn by_rules(settings: &ScoreSettings, scan: JudgedScan<'_>) -> Option<NoScan> {
+pub(super) fn by_rules(settings: &ScoreSettings, scan: &JudgedScan<'_>) -> Option<NoScan> {
     let reasons = settings.inclusion.reasons("score.inclusion", scan);
     if reasons.is_empty() {
         return None;
     }
-    let reason = reasons.join("; ");
-    let reason = match scan.series_description {
-        Some(description) => {
-            let named = format!("SeriesDescription {description} fits");
-            reason.replace(&named, "SeriesDescription fits")
-        }
-        None => reason,
-    };
+    let mut reason = reasons.join("; ");
+    for description in scan.descriptions() {
+        let named = format!("SeriesDescription {description} fits");
+        reason = reason.replace(&named, "SeriesDescription fits");
+    }
     Some(NoScan { rule: "inclusion".to_owned(), reason })
 }

@@ -128,7 +128,7 @@ pub(crate) fn read<'a>(
 fn exclusion_despite(settings: &ScoreSettings, series: &DiscoveredSeries) -> Option<NoScan> {
     let files = ScanFiles::of(&series.source, &series.id).ok()?;
     match files.open(&settings.tolerances) {
-        Ok(scan) => exclusion::by_rules(settings, scan.judged()),
+        Ok(scan) => exclusion::by_rules(settings, &scan.judged()),
         Err(error) => Error::from(error).exclusion(settings),
     }
 }
@@ -163,7 +163,7 @@ fn try_read<'a>(
         return Ok(ReadOutcome::Unchanged);
     }
     let scan = files.open(&settings.tolerances)?;
-    if let Some(no_scan) = exclusion::by_rules(settings, scan.judged()) {
+    if let Some(no_scan) = exclusion::by_rules(settings, &scan.judged()) {
         return Ok(ReadOutcome::excluded(no_scan, n_candidates));
     }
     if n_candidates > MAX_CANDIDATES {

@@ -1,8 +1,8 @@
 //! Which scans later stages, and the nightly job, use.
 
+use super::judged::JudgedScan;
 use super::reformats::reformat;
 use crate::tables::Scan;
-use nodulus_formats::dicom::SeriesInfo;
 use nodulus_formats::limits::decimals_over;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -37,17 +37,18 @@ pub struct Inclusion {
     /// Greatest number of slices that are there twice.
     #[schemars(range(min = 0, max = 1_000_000), extend("examples" = [0]))]
     pub max_duplicate_slices: Option<i64>,
-    /// Convolution kernels of included scans; without it, all kernels.
+    /// Convolution kernels that every slice of an included scan has; without it, all kernels.
     #[schemars(length(min = 1), extend("examples" = [["B30f", "STANDARD"]]))]
     pub kernels: Option<BTreeSet<String>>,
     /// Excludes projections and reformats by their `ImageType`: MIP, `MinIP`, MPR, resampled images and volume rendering.
     pub exclude_reformats: bool,
     /// Excludes images that are `DERIVED` by their `ImageType`.
     pub exclude_derived: bool,
-    /// Values that the `ImageType` of included scans has.
+    /// Values that the `ImageType` of every slice of an included scan has.
     #[schemars(length(min = 1), extend("examples" = [["ORIGINAL", "AXIAL"]]))]
     pub image_type: Option<BTreeSet<String>>,
-    /// Patterns of included scans' `SeriesDescription`, with `*` and `?`, in upper or lower case; one must fit.
+    /// Patterns of included scans' `SeriesDescription`, with `*` and `?`, in upper or lower case; one must fit, on every
+    /// slice of a DICOM series.
     #[schemars(length(min = 1), extend("examples" = [["*lung*", "*thorax*"]]))]
     pub description: Option<BTreeSet<String>>,
     /// Patterns of excluded scans' `SeriesDescription`, as in `description`.
@@ -59,53 +60,6 @@ pub struct Inclusion {
     /// Least and greatest tube voltage, kV.
     #[schemars(inner(range(min = 0, max = 1000)), extend("examples" = [[100.0, 140.0]]))]
     pub kvp: Option<[f64; 2]>,
-}
-
-/// What the rules look at; `None` where it is not known.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct JudgedScan<'a> {
-    slice_thickness_mm: Option<f64>,
-    slice_gap_max_deviation_mm: Option<f64>,
-    spacing_k_mm: Option<f64>,
-    n_missing_slices: Option<i64>,
-    n_duplicate_slices: Option<i64>,
-    kernel: Option<&'a str>,
-    kvp: Option<f64>,
-    image_type: Option<&'a str>,
-    pub(crate) series_description: Option<&'a str>,
-}
-
-impl<'a> From<&'a Scan> for JudgedScan<'a> {
-    fn from(scan: &'a Scan) -> Self {
-        Self {
-            slice_thickness_mm: scan.slice_thickness_mm,
-            slice_gap_max_deviation_mm: scan.slice_gap_max_deviation_mm,
-            spacing_k_mm: scan.spacing_k_mm,
-            n_missing_slices: scan.n_missing_slices,
-            n_duplicate_slices: scan.n_duplicate_slices,
-            kernel: scan.kernel.as_deref(),
-            kvp: scan.kvp,
-            image_type: scan.image_type.as_deref(),
-            series_description: scan.series_description.as_deref(),
-        }
-    }
-}
-
-impl<'a> JudgedScan<'a> {
-    /// A DICOM series by its headers; its spacing along k, where its slices make a grid.
-    pub(crate) fn of_series(info: &'a SeriesInfo, spacing_k_mm: Option<f64>) -> Self {
-        Self {
-            slice_thickness_mm: info.slice_thickness_mm,
-            slice_gap_max_deviation_mm: info.slice_gap_max_deviation_mm,
-            spacing_k_mm,
-            n_missing_slices: info.n_missing_slices.map(|n| n as i64),
-            n_duplicate_slices: Some(info.n_duplicate_slices as i64),
-            kernel: info.kernel.as_deref(),
-            kvp: info.kvp,
-            image_type: info.labels.image_type.as_deref(),
-            series_description: info.labels.series_description.as_deref(),
-        }
-    }
 }
 
 impl Default for Inclusion {
@@ -155,9 +109,10 @@ impl Inclusion {
 
     /// Why a scan is excluded; empty where it is included. `section` is where the settings' file has the rules.
     ///
-    /// METHOD: an unknown value excludes no scan: MetaImage has no thickness, and a table of scan geometry no
-    /// kernel.
-    pub(crate) fn reasons(&self, section: &str, scan: JudgedScan<'_>) -> Vec<String> {
+    /// METHOD: a value that the source of a scan cannot have excludes none: MetaImage has no thickness, and a table of scan
+    /// geometry no kernel. Rules that list what is included exclude a DICOM series whose slices do not say what they are.
+    /// One slice that a rule excludes excludes its series.
+    pub(crate) fn reasons(&self, section: &str, scan: &JudgedScan<'_>) -> Vec<String> {
         let rules = self.resolved();
         let mut reasons = Vec::new();
         let over = |value: Option<f64>, limit: Option<f64>| {
@@ -186,51 +141,77 @@ impl Inclusion {
                 reasons.push(format!("{n} {what} slices are over {limit}"));
             }
         }
-        if let (Some(kernel), Some(kernels)) = (scan.kernel, &rules.kernels)
-            && !kernels.contains(kernel)
-        {
-            reasons.push(format!("kernel {kernel} is not in {section}.kernels"));
+        if let Some(kernels) = &rules.kernels {
+            let is_other = |kernel: Option<&str>| kernel.is_none_or(|name| !kernels.contains(name));
+            reasons.extend(scan.kernels.excluded(is_other).map(|(kernel, share)| {
+                let kernel =
+                    kernel.map_or("a missing kernel".to_owned(), |k| format!("kernel {k}"));
+                format!("{kernel} is not in {section}.kernels{share}")
+            }));
         }
         reasons.extend(rules.reasons_by_labels(section, scan));
-        if let (Some(kvp), Some([low, high])) = (scan.kvp, rules.kvp)
-            && !(low..=high).contains(&kvp)
-        {
-            reasons.push(format!("tube voltage {kvp} kV is not in {low} to {high} kV"));
+        if let Some([low, high]) = rules.kvp {
+            let is_other = |kvp: Option<f64>| kvp.is_some_and(|kvp| !(low..=high).contains(&kvp));
+            reasons.extend(scan.kvps.excluded(is_other).map(|(kvp, share)| {
+                let kvp = kvp.unwrap_or_default();
+                format!("tube voltage {kvp} kV is not in {low} to {high} kV{share}")
+            }));
         }
         reasons
     }
 
     /// Why a scan is excluded by what it says about its images.
-    fn reasons_by_labels(&self, section: &str, scan: JudgedScan<'_>) -> Vec<String> {
+    fn reasons_by_labels(&self, section: &str, scan: &JudgedScan<'_>) -> Vec<String> {
         let mut reasons = Vec::new();
-        if let Some(image_type) = scan.image_type {
-            let values: Vec<&str> = image_type.split('\\').map(str::trim).collect();
-            if let Some(word) = reformat(&values).filter(|_| self.exclude_reformats) {
-                reasons.push(format!("a reformat by ImageType ({word})"));
-            }
-            if self.exclude_derived && values.contains(&"DERIVED") {
-                reasons.push("derived from other images by ImageType".to_owned());
-            }
-            let wanted = self.image_type.iter().flatten();
-            for value in wanted.filter(|wanted| !values.contains(&wanted.as_str())) {
-                reasons.push(format!("ImageType is without {value}"));
-            }
+        let excluded =
+            |is: &dyn Fn(&[&str]) -> bool| scan.image_types.excluded(|types| is(&values_of(types)));
+        if self.exclude_reformats {
+            let found = excluded(&|values| reformat(values).is_some());
+            reasons.extend(found.map(|(types, share)| {
+                let word = reformat(&values_of(types)).unwrap_or_default();
+                format!("a reformat by ImageType ({word}){share}")
+            }));
         }
-        if let Some(description) = scan.series_description {
-            let fits = |patterns: &BTreeSet<String>| {
-                patterns.iter().find(|p| is_like(description, p)).cloned()
-            };
-            if self.description.as_ref().is_some_and(|patterns| fits(patterns).is_none()) {
-                reasons.push(format!(
-                    "SeriesDescription {description} fits no pattern of {section}.description"
-                ));
-            }
-            if let Some(pattern) = self.exclude_description.as_ref().and_then(fits) {
-                reasons.push(format!("SeriesDescription {description} fits {pattern}"));
-            }
+        if self.exclude_derived {
+            let found = excluded(&|values| values.contains(&"DERIVED"));
+            reasons.extend(
+                found.map(|(_, share)| format!("derived from other images by ImageType{share}")),
+            );
+        }
+        for wanted in self.image_type.iter().flatten() {
+            let found = excluded(&|values| !values.contains(&wanted.as_str()));
+            let reason = |(_, share)| format!("ImageType is without {wanted}{share}");
+            reasons.extend(found.map(reason));
+        }
+        let fitting = |description: Option<&str>, patterns: &BTreeSet<String>| {
+            let description = description?;
+            patterns.iter().find(|pattern| is_like(description, pattern)).cloned()
+        };
+        if let Some(patterns) = &self.description {
+            let found = scan.descriptions.excluded(|found| fitting(found, patterns).is_none());
+            reasons.extend(found.map(|(description, share)| match description {
+                Some(description) => format!(
+                    "SeriesDescription {description} fits no pattern of {section}.description{share}"
+                ),
+                None => format!(
+                    "SeriesDescription is missing, and {section}.description lists patterns{share}"
+                ),
+            }));
+        }
+        if let Some(patterns) = &self.exclude_description {
+            let found = scan.descriptions.excluded(|found| fitting(found, patterns).is_some());
+            reasons.extend(found.and_then(|(description, share)| {
+                let pattern = fitting(description, patterns)?;
+                Some(format!("SeriesDescription {} fits {pattern}{share}", description?))
+            }));
         }
         reasons
     }
+}
+
+/// The values of an image type.
+fn values_of(image_type: Option<&str>) -> Vec<&str> {
+    image_type.into_iter().flat_map(|values| values.split('\\')).map(str::trim).collect()
 }
 
 /// Reasons for which scans are excluded because another one of their study is thinner, by cohort and series.
@@ -312,7 +293,7 @@ mod tests {
     use super::*;
 
     fn reasons(rules: &Inclusion, scan: &Scan) -> Vec<String> {
-        rules.reasons("ingest.inclusion", scan.into())
+        rules.reasons("ingest.inclusion", &scan.into())
     }
 
     fn thick(mm: f64) -> Scan {

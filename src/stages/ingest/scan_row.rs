@@ -2,10 +2,11 @@
 
 use super::cohort_settings::Cohort;
 use super::config::Config;
+use super::judged::JudgedScan;
 use super::sources::SourceCase;
 use crate::tables::Scan;
 use nodulus_formats::cohort::{Layout, ScanFacts};
-use nodulus_formats::dicom::RefusedSeries;
+use nodulus_formats::dicom::{RefusedSeries, SeriesInfo};
 use nodulus_formats::luna_csv::luna16_patient;
 use nodulus_formats::scan_geometry::ScanGeometry;
 use std::collections::BTreeSet;
@@ -85,7 +86,7 @@ pub(super) fn of_image(
         exclusion_reasons: Vec::new(),
         n_reading_sessions: 0,
     };
-    judged(config, series_list, scan)
+    judged(config, series_list, info, scan)
 }
 
 /// The row of a DICOM series whose slices make no volume: what is known, and the reason.
@@ -149,7 +150,7 @@ pub(super) fn of_refused(
         exclusion_reasons: Vec::new(),
         n_reading_sessions: 0,
     };
-    let mut scan = judged(config, series_list, scan);
+    let mut scan = judged(config, series_list, Some(info), scan);
     scan.included = false;
     scan.exclusion_reasons.insert(0, reason);
     scan
@@ -217,15 +218,24 @@ pub(super) fn of_geometry(
         exclusion_reasons: Vec::new(),
         n_reading_sessions: 0,
     };
-    judged(config, series_list, scan)
+    judged(config, series_list, None, scan)
 }
 
-/// Applies the inclusion rules to a row.
-fn judged(config: &Config, series_list: Option<&BTreeSet<String>>, scan: Scan) -> Scan {
+/// Applies the inclusion rules to a row. `info` is what the headers of a DICOM series say.
+fn judged(
+    config: &Config,
+    series_list: Option<&BTreeSet<String>>,
+    info: Option<&SeriesInfo>,
+    scan: Scan,
+) -> Scan {
     let mut exclusion_reasons = Vec::new();
     if series_list.is_some_and(|list| !list.contains(&scan.series_instance_uid)) {
         exclusion_reasons.push("not in ingest.series_list".to_owned());
     }
-    exclusion_reasons.extend(config.inclusion.reasons("ingest.inclusion", (&scan).into()));
+    let looked_at = match info {
+        Some(info) => JudgedScan::of_series(info, scan.spacing_k_mm),
+        None => (&scan).into(),
+    };
+    exclusion_reasons.extend(config.inclusion.reasons("ingest.inclusion", &looked_at));
     Scan { included: exclusion_reasons.is_empty(), exclusion_reasons, ..scan }
 }

@@ -47,7 +47,7 @@ pub use series::read::{CtFacts, CtSeries, read_facts, read_series, read_slices};
 pub use series::source_series::SourceSeries;
 pub use series::tilt::Tilt;
 pub use series::tolerances::Tolerances;
-pub use series_info::{RefusedSeries, SeriesInfo, SeriesLabels};
+pub use series_info::{RefusedSeries, SeriesInfo, SeriesLabels, SliceLabels};
 pub use write::deidentify::Pseudonyms;
 pub use write::derived_object::Creation;
 pub use write::new_object::NewObject;

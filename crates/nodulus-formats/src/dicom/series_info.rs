@@ -35,6 +35,8 @@ pub struct SeriesInfo {
     pub tilt_deg: Option<f64>,
     /// What the series calls itself.
     pub labels: SeriesLabels,
+    /// What its slices say, each for itself.
+    pub of_slices: SliceLabels,
     /// Faults that were read past, and how often.
     pub irregularities: Irregularities,
     /// DICOM `Manufacturer`.
@@ -69,6 +71,20 @@ pub struct SeriesLabels {
     pub body_part: Option<String>,
     /// DICOM `ContrastBolusAgent`.
     pub contrast: Option<String>,
+}
+
+/// What each slice says about itself: the values of all slices, in the order in which they first occur, each with the number
+/// of its slices; `None` for slices without one. Empty where slices were not read.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SliceLabels {
+    /// DICOM `SeriesDescription`.
+    pub descriptions: Vec<(Option<String>, usize)>,
+    /// DICOM `ImageType`, as in [`SeriesLabels`].
+    pub image_types: Vec<(Option<String>, usize)>,
+    /// DICOM `ConvolutionKernel`.
+    pub kernels: Vec<(Option<String>, usize)>,
+    /// DICOM `KVP`, kV.
+    pub kvps: Vec<(Option<f64>, usize)>,
 }
 
 /// What is known about a series whose slices do not make up a volume.

@@ -6,6 +6,7 @@ use super::header::{ElementHeader, ITEM, ITEM_END, SEQUENCE_END};
 use super::scanner::Scanner;
 use super::syntax::Encoding;
 use crate::dicom::error::Problem;
+use crate::dicom::series::telling::is_told;
 use dicom_core::Tag;
 use dicom_dictionary_std::tags;
 use dicom_object::InMemDicomObject;
@@ -50,86 +51,123 @@ struct GroupMacro {
     sequence: Tag,
     /// Whether the sequence must have one item; of others, such as the sources of an exposure, the first item counts.
     single: bool,
-    wanted: &'static [Tag],
+    is_wanted: fn(Tag) -> bool,
 }
 
-/// Attributes of a converted slice that no other group has.
-const CONVERTED: [Tag; 7] = [
-    tags::KVP,
-    tags::TRIGGER_TIME,
-    tags::X_RAY_TUBE_CURRENT,
-    tags::FILTER_TYPE,
-    tags::CONVOLUTION_KERNEL,
-    tags::IRRADIATION_EVENT_UID,
-    tags::NOMINAL_PERCENTAGE_OF_CARDIAC_PHASE,
-];
+impl GroupMacro {
+    const fn one(sequence: Tag, is_wanted: fn(Tag) -> bool) -> Self {
+        Self { sequence, single: true, is_wanted }
+    }
 
-const MACROS: [GroupMacro; 13] = [
-    GroupMacro {
-        sequence: tags::CT_RECONSTRUCTION_SEQUENCE,
-        single: false,
-        wanted: &[tags::CONVOLUTION_KERNEL],
-    },
-    GroupMacro {
-        sequence: tags::CT_EXPOSURE_SEQUENCE,
-        single: false,
-        wanted: &[tags::X_RAY_TUBE_CURRENT_INM_A],
-    },
-    GroupMacro { sequence: tags::CTX_RAY_DETAILS_SEQUENCE, single: false, wanted: &[tags::KVP] },
-    GroupMacro {
-        sequence: tags::CT_IMAGE_FRAME_TYPE_SEQUENCE,
-        single: true,
-        wanted: &[tags::FRAME_TYPE, tags::VOLUME_BASED_CALCULATION_TECHNIQUE],
-    },
-    GroupMacro {
-        sequence: tags::FRAME_CONTENT_SEQUENCE,
-        single: false,
-        wanted: &[tags::FRAME_ACQUISITION_NUMBER, tags::TEMPORAL_POSITION_INDEX, tags::STACK_ID],
-    },
-    GroupMacro {
-        sequence: tags::CARDIAC_SYNCHRONIZATION_SEQUENCE,
-        single: false,
-        wanted: &[
-            tags::NOMINAL_PERCENTAGE_OF_CARDIAC_PHASE,
-            tags::NOMINAL_CARDIAC_TRIGGER_DELAY_TIME,
-        ],
-    },
-    GroupMacro {
-        sequence: tags::IRRADIATION_EVENT_IDENTIFICATION_SEQUENCE,
-        single: false,
-        wanted: &[tags::IRRADIATION_EVENT_UID],
-    },
-    GroupMacro {
-        sequence: tags::PLANE_POSITION_SEQUENCE,
-        single: true,
-        wanted: &[tags::IMAGE_POSITION_PATIENT],
-    },
-    GroupMacro {
-        sequence: tags::PLANE_ORIENTATION_SEQUENCE,
-        single: true,
-        wanted: &[tags::IMAGE_ORIENTATION_PATIENT],
-    },
+    const fn first_of(sequence: Tag, is_wanted: fn(Tag) -> bool) -> Self {
+        Self { sequence, single: false, is_wanted }
+    }
+}
+
+/// Whether a converted slice has an attribute outside the other groups.
+fn is_converted(tag: Tag) -> bool {
+    is_told(tag)
+        || matches!(
+            tag,
+            tags::KVP
+                | tags::CONVOLUTION_KERNEL
+                | tags::ACQUISITION_NUMBER
+                | tags::TEMPORAL_POSITION_IDENTIFIER
+        )
+}
+
+const MACROS: [GroupMacro; 19] = [
+    GroupMacro::first_of(tags::CT_RECONSTRUCTION_SEQUENCE, |tag| {
+        matches!(
+            tag,
+            tags::CONVOLUTION_KERNEL
+                | tags::CONVOLUTION_KERNEL_GROUP
+                | tags::RECONSTRUCTION_ALGORITHM
+                | tags::RECONSTRUCTION_DIAMETER
+                | tags::RECONSTRUCTION_FIELD_OF_VIEW
+        )
+    }),
+    GroupMacro::first_of(tags::CT_EXPOSURE_SEQUENCE, |tag| {
+        matches!(
+            tag,
+            tags::X_RAY_TUBE_CURRENT_INM_A
+                | tags::EXPOSURE_TIME_INMS
+                | tags::EXPOSURE_INM_AS
+                | tags::EXPOSURE_MODULATION_TYPE
+                | tags::CTD_IVOL
+        )
+    }),
+    GroupMacro::first_of(tags::CT_ACQUISITION_DETAILS_SEQUENCE, |tag| {
+        matches!(
+            tag,
+            tags::SCAN_OPTIONS
+                | tags::DATA_COLLECTION_DIAMETER
+                | tags::GANTRY_DETECTOR_TILT
+                | tags::TABLE_HEIGHT
+                | tags::REVOLUTION_TIME
+                | tags::SINGLE_COLLIMATION_WIDTH
+                | tags::TOTAL_COLLIMATION_WIDTH
+        )
+    }),
+    GroupMacro::first_of(tags::CT_TABLE_DYNAMICS_SEQUENCE, |tag| {
+        matches!(tag, tags::TABLE_SPEED | tags::TABLE_FEED_PER_ROTATION | tags::SPIRAL_PITCH_FACTOR)
+    }),
+    GroupMacro::first_of(tags::CTX_RAY_DETAILS_SEQUENCE, |tag| {
+        matches!(tag, tags::KVP | tags::FILTER_TYPE | tags::FILTER_MATERIAL)
+    }),
+    GroupMacro::one(tags::CT_IMAGE_FRAME_TYPE_SEQUENCE, |tag| {
+        matches!(tag, tags::FRAME_TYPE | tags::VOLUME_BASED_CALCULATION_TECHNIQUE)
+    }),
+    GroupMacro::first_of(tags::FRAME_CONTENT_SEQUENCE, |tag| {
+        matches!(
+            tag,
+            tags::FRAME_ACQUISITION_NUMBER
+                | tags::FRAME_ACQUISITION_DATE_TIME
+                | tags::FRAME_REFERENCE_DATE_TIME
+                | tags::CARDIAC_CYCLE_POSITION
+                | tags::RESPIRATORY_CYCLE_POSITION
+                | tags::TEMPORAL_POSITION_INDEX
+                | tags::STACK_ID
+                | tags::FRAME_COMMENTS
+                | tags::FRAME_LABEL
+        )
+    }),
+    GroupMacro::first_of(tags::TEMPORAL_POSITION_SEQUENCE, |tag| {
+        tag == tags::TEMPORAL_POSITION_TIME_OFFSET
+    }),
+    GroupMacro::first_of(tags::CARDIAC_SYNCHRONIZATION_SEQUENCE, |tag| {
+        matches!(
+            tag,
+            tags::NOMINAL_PERCENTAGE_OF_CARDIAC_PHASE | tags::NOMINAL_CARDIAC_TRIGGER_DELAY_TIME
+        )
+    }),
+    GroupMacro::first_of(tags::RESPIRATORY_SYNCHRONIZATION_SEQUENCE, |tag| {
+        matches!(
+            tag,
+            tags::NOMINAL_PERCENTAGE_OF_RESPIRATORY_PHASE
+                | tags::NOMINAL_RESPIRATORY_TRIGGER_DELAY_TIME
+        )
+    }),
+    GroupMacro::first_of(tags::CONTRAST_BOLUS_USAGE_SEQUENCE, |tag| {
+        tag == tags::CONTRAST_BOLUS_AGENT_ADMINISTERED
+    }),
+    GroupMacro::first_of(tags::IRRADIATION_EVENT_IDENTIFICATION_SEQUENCE, |tag| {
+        tag == tags::IRRADIATION_EVENT_UID
+    }),
+    GroupMacro::one(tags::PLANE_POSITION_SEQUENCE, |tag| tag == tags::IMAGE_POSITION_PATIENT),
+    GroupMacro::one(tags::PLANE_ORIENTATION_SEQUENCE, |tag| tag == tags::IMAGE_ORIENTATION_PATIENT),
     // The other attributes of a converted slice: PS3.3, C.8.23.
-    GroupMacro {
-        sequence: tags::UNASSIGNED_SHARED_CONVERTED_ATTRIBUTES_SEQUENCE,
-        single: false,
-        wanted: &CONVERTED,
-    },
-    GroupMacro {
-        sequence: tags::UNASSIGNED_PER_FRAME_CONVERTED_ATTRIBUTES_SEQUENCE,
-        single: false,
-        wanted: &CONVERTED,
-    },
-    GroupMacro {
-        sequence: tags::PIXEL_MEASURES_SEQUENCE,
-        single: true,
-        wanted: &[tags::SLICE_THICKNESS, tags::SPACING_BETWEEN_SLICES, tags::PIXEL_SPACING],
-    },
-    GroupMacro {
-        sequence: tags::PIXEL_VALUE_TRANSFORMATION_SEQUENCE,
-        single: true,
-        wanted: &[tags::RESCALE_INTERCEPT, tags::RESCALE_SLOPE, tags::RESCALE_TYPE],
-    },
+    GroupMacro::first_of(tags::UNASSIGNED_SHARED_CONVERTED_ATTRIBUTES_SEQUENCE, is_converted),
+    GroupMacro::first_of(tags::UNASSIGNED_PER_FRAME_CONVERTED_ATTRIBUTES_SEQUENCE, is_converted),
+    GroupMacro::one(tags::PIXEL_MEASURES_SEQUENCE, |tag| {
+        matches!(tag, tags::SLICE_THICKNESS | tags::SPACING_BETWEEN_SLICES | tags::PIXEL_SPACING)
+    }),
+    GroupMacro::first_of(tags::FRAME_VOILUT_SEQUENCE, |tag| {
+        matches!(tag, tags::WINDOW_CENTER | tags::WINDOW_WIDTH)
+    }),
+    GroupMacro::one(tags::PIXEL_VALUE_TRANSFORMATION_SEQUENCE, |tag| {
+        matches!(tag, tags::RESCALE_INTERCEPT | tags::RESCALE_SLOPE | tags::RESCALE_TYPE)
+    }),
 ];
 
 /// Whether an element is stored in [`FunctionalGroups`].
@@ -259,7 +297,7 @@ impl<R: Read + Seek> Scanner<R> {
         self.items(sequence, encoding, &mut |scanner, end| {
             n_items += 1;
             scanner.elements(end, encoding, &mut |scanner, element| match element.length {
-                Some(length) if n_items == 1 && wanted.wanted.contains(&element.tag) => {
+                Some(length) if n_items == 1 && (wanted.is_wanted)(element.tag) => {
                     found.append(scanner, element, length, encoding)
                 }
                 _ => scanner.skip_element(element, encoding),

@@ -2,6 +2,7 @@
 
 use super::syntax::{Encoding, IMPLICIT_LITTLE};
 use crate::dicom::error::Problem;
+use crate::dicom::series::telling::is_told;
 use dicom_core::dictionary::{DataDictionary, DataDictionaryEntry};
 use dicom_core::{Tag, VR};
 use dicom_dictionary_std::{StandardDataDictionary, tags};
@@ -36,66 +37,26 @@ impl CheckedHeader {
 
 /// Whether no voxel and no position depends on an attribute, so that one without a valid value counts as missing.
 pub(crate) fn is_descriptive(tag: Tag) -> bool {
-    matches!(
-        tag,
-        tags::IMAGE_TYPE
-            | tags::STUDY_DATE
-            | tags::ACQUISITION_DATE
-            | tags::ACQUISITION_DATE_TIME
-            | tags::MANUFACTURER
-            | tags::MANUFACTURER_MODEL_NAME
-            | tags::SERIES_DESCRIPTION
-            | tags::CONTRAST_BOLUS_AGENT
-            | tags::BODY_PART_EXAMINED
-            | tags::SLICE_THICKNESS
-            | tags::KVP
-            | tags::SPACING_BETWEEN_SLICES
-            | tags::X_RAY_TUBE_CURRENT
-            | tags::X_RAY_TUBE_CURRENT_INM_A
-            | tags::CONVOLUTION_KERNEL
-            | tags::MULTIENERGY_CT_ACQUISITION
-            | tags::SERIES_NUMBER
-            | tags::ACQUISITION_NUMBER
-            | tags::TEMPORAL_POSITION_IDENTIFIER
-            | tags::IMAGES_IN_ACQUISITION
-            | tags::FRAME_TYPE
-            | tags::VOLUME_BASED_CALCULATION_TECHNIQUE
-            | tags::ACQUISITION_TIME
-            | tags::CONTENT_TIME
-            | tags::TRIGGER_TIME
-            | tags::NOMINAL_PERCENTAGE_OF_CARDIAC_PHASE
-            | tags::NOMINAL_CARDIAC_TRIGGER_DELAY_TIME
-            | tags::IRRADIATION_EVENT_UID
-            | tags::FILTER_TYPE
-            | tags::FRAME_ACQUISITION_NUMBER
-            | tags::TEMPORAL_POSITION_INDEX
-            | tags::STACK_ID
-            | tags::SERIES_TIME
-            | tags::STUDY_TIME
-            | tags::PERFORMED_PROCEDURE_STEP_START_TIME
-            | tags::SERIES_DATE
-            | tags::STATION_NAME
-            | tags::STUDY_DESCRIPTION
-            | tags::DERIVATION_DESCRIPTION
-            | tags::SCAN_OPTIONS
-            | tags::DATA_COLLECTION_DIAMETER
-            | tags::DEVICE_SERIAL_NUMBER
-            | tags::SOFTWARE_VERSIONS
-            | tags::PROTOCOL_NAME
-            | tags::CONTRAST_BOLUS_ROUTE
-            | tags::RECONSTRUCTION_DIAMETER
-            | tags::GANTRY_DETECTOR_TILT
-            | tags::TABLE_HEIGHT
-            | tags::EXPOSURE_TIME
-            | tags::EXPOSURE
-            | tags::PATIENT_POSITION
-            | tags::EXPOSURE_MODULATION_TYPE
-            | tags::IMAGE_COMMENTS
-            | tags::WINDOW_CENTER
-            | tags::WINDOW_WIDTH
-            | tags::PERFORMED_PROCEDURE_STEP_ID
-            | tags::PERFORMED_PROCEDURE_STEP_DESCRIPTION
-    )
+    is_told(tag)
+        || matches!(
+            tag,
+            tags::IMAGE_TYPE
+                | tags::STUDY_DATE
+                | tags::MANUFACTURER
+                | tags::MANUFACTURER_MODEL_NAME
+                | tags::SERIES_DESCRIPTION
+                | tags::CONTRAST_BOLUS_AGENT
+                | tags::BODY_PART_EXAMINED
+                | tags::SLICE_THICKNESS
+                | tags::KVP
+                | tags::SPACING_BETWEEN_SLICES
+                | tags::CONVOLUTION_KERNEL
+                | tags::SERIES_NUMBER
+                | tags::ACQUISITION_NUMBER
+                | tags::TEMPORAL_POSITION_IDENTIFIER
+                | tags::IMAGES_IN_ACQUISITION
+                | tags::VOLUME_BASED_CALCULATION_TECHNIQUE
+        )
 }
 
 impl ElementHeader {

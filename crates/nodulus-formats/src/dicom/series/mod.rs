@@ -13,6 +13,8 @@ pub(super) mod slice_attributes;
 pub(super) mod multi_frame;
 pub(super) mod slice_headers;
 pub(super) mod tolerances;
+pub(super) mod telling;
+mod classes;
 pub(super) mod acquisitions;
 pub(super) mod few_positions;
 pub(super) mod slice_spacing;

@@ -39,7 +39,6 @@ impl OpenSeries {
     pub fn open(files: &[PathBuf], tolerances: &Tolerances) -> Result<Self, Error> {
         let (slices, aside) = read_headers(files)?;
         let stack = ordered(&slices, tolerances)?;
-        let thickness = stack.slices.iter().filter_map(|slice| slice.thickness_mm);
         let info = SeriesInfo {
             grid_residual_mm: Some(stack.grid_residual_mm),
             tilt_deg: stack.tilted.as_ref().map(|tilted| tilted.degrees),
@@ -47,7 +46,7 @@ impl OpenSeries {
             slice_gap_max_deviation_mm: Some(stack.gap_max_deviation_mm),
             n_missing_slices: Some(0),
             n_duplicate_slices: stack.duplicates.len(),
-            ..stack.slices[0].series_info(thickness.reduce(f64::max))
+            ..stack.slices[0].series_info(stack.slices.iter().copied())
         };
         Ok(Self {
             info,

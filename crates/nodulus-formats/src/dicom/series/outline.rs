@@ -6,7 +6,7 @@ use crate::dicom::element::elements;
 use crate::dicom::element::values::{number, text, whole};
 use crate::dicom::error::Error;
 use crate::dicom::irregularities::Irregularities;
-use crate::dicom::series_info::{SeriesInfo, SeriesLabels};
+use crate::dicom::series_info::{SeriesInfo, SeriesLabels, SliceLabels};
 use dicom_core::Tag;
 use dicom_dictionary_std::tags;
 use rayon::prelude::*;
@@ -73,6 +73,13 @@ fn outline(file: &Path) -> Option<SeriesOutline> {
     let (rescale_type, image_type) = (labels.rescale_type.as_deref(), labels.image_type.as_deref());
     let quantity = quantity::of(&found.values, rescale_type, [image_type, None], rescaling);
     let date = |tag| Date::from_dicom(&text(tag)?);
+    let (kernel, kvp) = (text(tags::CONVOLUTION_KERNEL), number(tags::KVP));
+    let of_slices = SliceLabels {
+        kernels: vec![(kernel.clone(), 1)],
+        kvps: vec![(kvp, 1)],
+        image_types: vec![(labels.image_type.clone(), 1)],
+        descriptions: vec![(labels.series_description.clone(), 1)],
+    };
     let info = SeriesInfo {
         series_instance_uid: text(tags::SERIES_INSTANCE_UID)?,
         study_instance_uid: text(tags::STUDY_INSTANCE_UID).unwrap_or_default(),
@@ -86,11 +93,12 @@ fn outline(file: &Path) -> Option<SeriesOutline> {
         grid_residual_mm: None,
         tilt_deg: None,
         labels,
+        of_slices,
         irregularities: Irregularities::default(),
         manufacturer: text(tags::MANUFACTURER),
         model: text(tags::MANUFACTURER_MODEL_NAME),
-        kernel: text(tags::CONVOLUTION_KERNEL),
-        kvp: number(tags::KVP),
+        kernel,
+        kvp,
         tube_current: None,
         transfer_syntax: found.transfer_syntax.clone(),
     };

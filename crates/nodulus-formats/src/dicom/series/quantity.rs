@@ -27,8 +27,8 @@ impl OtherQuantity {
 /// The quantity of a slice; `None` for HU. `rescaling` are its slope and intercept.
 ///
 /// METHOD: a CT without a `RescaleType` holds HU (PS3.3, C.8.2.1), unless it is one of multi-energy CT, which must name
-/// its type. An image type that names another quantity (PS3.3, C.8.15.2.1.1.3, and manufacturers' words) says so whatever
-/// the `RescaleType`, as some scanners write `HU` into every image. `US` is no quantity. A converter writes it
+/// its type. An image type that names another quantity (PS3.3, C.8.2.1.1.1 and C.8.16.1.4, and manufacturers' words) says
+/// so whatever the `RescaleType`, as some scanners write `HU` into every image. `US` is no quantity. A converter writes it
 /// for slices without a type, so a legacy converted file whose values are not rescaled is read as its slices are.
 pub(crate) fn of(
     values: &InMemDicomObject,
@@ -60,58 +60,114 @@ pub(crate) fn of(
         Some("OD") => return by_type("optical densities"),
         _ => return by_type("another quantity"),
     }
-    let mut values = image_types.into_iter().flatten().flat_map(|types| types.split('\\'));
-    let (value, quantity) = values.find_map(|value| Some((value, of_image_type(value)?)))?;
-    let found = format!("`{}`", value.trim());
-    Some(OtherQuantity { quantity, attribute: "ImageType", found })
+    let (value, quantity) = image_types.into_iter().flatten().find_map(of_image_type)?;
+    Some(OtherQuantity { quantity, attribute: "ImageType", found: format!("`{value}`") })
 }
 
 /// Words of an image type that name another quantity than HU.
-const QUANTITIES: [(&str, &str); 29] = [
+const QUANTITIES: [(&str, &str); 50] = [
     ("ELECTRON DENSITY", "electron densities"),
+    ("ELECTRONDENSITY", "electron densities"),
     ("RHO", "electron densities"),
+    ("REL ED", "electron densities"),
     ("EFF ATOMIC NUM", "effective atomic numbers"),
     ("EFFECTIVE ATOMIC", "effective atomic numbers"),
     ("EFFECTIVE Z", "effective atomic numbers"),
+    ("EFFECTIVEZ", "effective atomic numbers"),
     ("Z EFFECTIVE", "effective atomic numbers"),
+    ("ZEFFECTIVE", "effective atomic numbers"),
     ("Z EFF", "effective atomic numbers"),
     ("ZEFF", "effective atomic numbers"),
     ("EFF Z", "effective atomic numbers"),
+    ("EFFZ", "effective atomic numbers"),
     ("MAT SPECIFIC", "a property of one material"),
     ("MATERIAL", "a property of one material"),
     ("MAT FRACTIONAL", "fractions of a material"),
     ("MAT VALUE BASED", "values of a material"),
     ("MAT MODIFIED", "modified Hounsfield units"),
     ("IODINE", "amounts of iodine"),
+    ("IODINEMAP", "amounts of iodine"),
+    ("IODINEDENSITY", "amounts of iodine"),
     ("WATER", "amounts of water"),
     ("HAP", "amounts of hydroxyapatite"),
     ("URIC ACID", "amounts of uric acid"),
+    ("URICACID", "amounts of uric acid"),
     ("GADOLINIUM", "amounts of gadolinium"),
+    ("FAT FRACTION", "fractions of fat"),
+    ("FATFRACTION", "fractions of fat"),
     // General Electric's material density images; those at one energy are `GSI MONO`.
     ("GSI MD", "a property of one material"),
     // Maps that are computed from several images: PS3.3, C.8.16.1.4.
     ("STD DEVIATION", "standard deviations"),
     ("DIVISION", "ratios of images"),
     ("MULTIPLICATION", "products of images"),
+    ("QUANTITY", "another quantity"),
     ("MTT", "mean transit times"),
     ("RCBF", "a blood flow"),
+    ("CBF", "a blood flow"),
+    ("BLOOD FLOW", "a blood flow"),
     ("RCBV", "a blood volume"),
+    ("CBV", "a blood volume"),
+    ("PBV", "a blood volume"),
+    ("BLOOD VOLUME", "a blood volume"),
     ("TTP", "times to a peak"),
+    ("TMAX", "times to a peak"),
+    ("PERMEABILITY", "a permeability"),
+    ("KTRANS", "a permeability"),
+    ("PERFUSION MAP", "a perfusion"),
+    ("CALCIUM MAP", "amounts of calcium"),
     ("T TEST", "values of a test"),
     ("Z SCORE", "values of a test"),
 ];
 
-/// Images in HU, from which a material was taken away.
-const IN_HU: [&str; 4] = ["REMOVED", "SUPPRESSED", "SUBTRACTED", "FREE"];
+/// Words that name another quantity only in the fourth value of a derived image and after it.
+///
+/// METHOD: the third value of an Enhanced CT says what was imaged (PS3.3, C.8.16.1.3): `ORIGINAL\PRIMARY\PERFUSION\NONE`
+/// are the images in HU from which perfusion is computed. A scan for the score of calcium is an original image.
+const QUANTITIES_OF_DERIVED: [(&str, &str); 2] =
+    [("PERFUSION", "a perfusion"), ("CALCIUM", "amounts of calcium")];
+
+/// Words of images in HU, whatever material they name.
+///
+/// METHOD: PS3.3, C.8.2.1.1.1: an image without a material (`MAT_REMOVED`; of manufacturers `VNC(IODINE)`, `VUE`) and one at
+/// one energy (`VMI`) are in HU. One that is corrected for a material, as for the beam's hardening in water, is the usual CT.
+const IN_HU: [&str; 15] = [
+    "REMOVED",
+    "SUPPRESSED",
+    "SUBTRACTED",
+    "CORRECTED",
+    "CORRECTION",
+    "VNC",
+    "VNCA",
+    "VUE",
+    "NON CON",
+    "NON CONTRAST",
+    "NONCONTRAST",
+    "UNENHANCED",
+    "MONO",
+    "MONOENERGETIC",
+    "VMI",
+];
+
+/// The first value of an image type that names another quantity, with that quantity.
+fn of_image_type(image_type: &str) -> Option<(&str, &'static str)> {
+    let is_derived = image_type.trim_start().starts_with("DERIVED");
+    image_type.split('\\').enumerate().find_map(|(at, value)| {
+        let quantity = of_value(value, is_derived && at >= 3)?;
+        Some((value.trim(), quantity))
+    })
+}
 
 /// The quantity that one value of an image type names.
-fn of_image_type(value: &str) -> Option<&'static str> {
+fn of_value(value: &str, is_contrast_of_derived: bool) -> Option<&'static str> {
     let words = words(value);
     let has = |wanted: &str| words.contains(&format!(" {wanted} "));
-    if IN_HU.into_iter().any(has) {
+    if IN_HU.into_iter().any(has) || words.ends_with(" FREE ") {
         return None;
     }
-    QUANTITIES.into_iter().find(|(wanted, _)| has(wanted)).map(|(_, quantity)| quantity)
+    let of_derived = QUANTITIES_OF_DERIVED.into_iter().filter(|_| is_contrast_of_derived);
+    let mut quantities = QUANTITIES.into_iter().chain(of_derived);
+    quantities.find(|(wanted, _)| has(wanted)).map(|(_, quantity)| quantity)
 }
 
 /// A value as words in capitals, with a space around each: ` EFF ATOMIC NUM ` for `EFF_ATOMIC_NUM`.
@@ -144,19 +200,32 @@ mod tests {
             ("WATER(IODINE)", "amounts of iodine"),
             ("PURE_IODINE", "amounts of iodine"),
             ("Iodine no Water", "amounts of iodine"),
+            ("IODINEMAP", "amounts of iodine"),
+            ("DE_IODINE_ENHANCED", "amounts of iodine"),
+            ("IODINE_FREE_WATER_MD", "amounts of iodine"),
             ("HAP(WATER)", "amounts of water"),
+            ("FREE_WATER", "amounts of water"),
+            ("URICACID", "amounts of uric acid"),
+            ("FAT_FRACTION", "fractions of fat"),
             ("GSI MD", "a property of one material"),
             ("MATERIAL_SPECIFIC", "a property of one material"),
             ("Z_EFF", "effective atomic numbers"),
             ("Z Effective", "effective atomic numbers"),
+            ("EFFECTIVEZ", "effective atomic numbers"),
             ("EFF_ATOMIC_NUM", "effective atomic numbers"),
             ("ELECTRON_DENSITY", "electron densities"),
+            ("ELECTRONDENSITY", "electron densities"),
+            ("REL_ED", "electron densities"),
             ("DE_RHO", "electron densities"),
             ("STD_DEVIATION", "standard deviations"),
+            ("QUANTITY", "another quantity"),
             ("MTT", "mean transit times"),
+            ("CBF", "a blood flow"),
+            ("LUNG_PBV", "a blood volume"),
+            ("TMAX", "times to a peak"),
             ("T_TEST", "values of a test"),
         ] {
-            assert_eq!(of_image_type(value), Some(expected), "{value}");
+            assert_eq!(of_value(value, false), Some(expected), "{value}");
         }
         for hu in [
             "ORIGINAL",
@@ -165,17 +234,32 @@ mod tests {
             "CT_SOM7 SPI DE",
             "GSI MONO",
             "MONO_70KEV",
+            "MONO_IODINE_ENHANCED",
             "MONOENERGETIC",
             "VMI",
             "VIRT_NON_CON",
             "VNC",
+            "VNC(IODINE)",
+            "VUE(IODINE)",
             "IODINE_REMOVED",
+            "CALCIUM SUPPRESSED",
             "FAT FREE",
             "MAT_REMOVED",
+            "WATER_CORRECTED",
+            "MIXED",
             "HELIX",
             "",
         ] {
-            assert_eq!(of_image_type(hu), None, "{hu}");
+            assert_eq!(of_value(hu, true), None, "{hu}");
+        }
+        for (image_type, expected) in [
+            ("DERIVED\\PRIMARY\\AXIAL\\PERFUSION", Some(("PERFUSION", "a perfusion"))),
+            ("DERIVED\\PRIMARY\\AXIAL\\CALCIUM", Some(("CALCIUM", "amounts of calcium"))),
+            ("ORIGINAL\\PRIMARY\\PERFUSION\\NONE", None),
+            ("DERIVED\\PRIMARY\\PERFUSION\\NONE", None),
+            ("ORIGINAL\\PRIMARY\\AXIAL\\CALCIUM", None),
+        ] {
+            assert_eq!(of_image_type(image_type), expected, "{image_type}");
         }
     }
 }

@@ -31,11 +31,10 @@ fn measured(slices: &[SliceHeader], first: &SliceHeader, reason: &Error) -> Refu
         Error::Drift { spacing_mm, .. } => (Some(*spacing_mm), None, None),
         _ => (None, None, None),
     };
-    let thickness = slices.iter().filter_map(|slice| slice.thickness_mm);
     let info = SeriesInfo {
         slice_gap_max_deviation_mm: deviation,
         n_missing_slices: n_missing,
-        ..first.series_info(thickness.reduce(f64::max))
+        ..first.series_info(slices.iter())
     };
     let (size, spacing_mm) = (first.size, first.spacing_mm);
     RefusedSeries { info, size, n_slices: slices.len(), spacing_mm, spacing_k_mm }

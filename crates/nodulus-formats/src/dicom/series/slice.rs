@@ -2,10 +2,11 @@
 
 use super::pixels::PixelFormat;
 use super::quantity::OtherQuantity;
+use super::telling::ToldValues;
 use crate::dicom::date::Date;
 use crate::dicom::element::fragments::Fragment;
 use crate::dicom::irregularities::{Irregularities, Irregularity};
-use crate::dicom::series_info::{SeriesInfo, SeriesLabels};
+use crate::dicom::series_info::{SeriesInfo, SeriesLabels, SliceLabels};
 use std::path::PathBuf;
 
 /// A slice without its voxels.
@@ -37,7 +38,7 @@ pub(crate) struct SliceHeader {
     /// DICOM `TemporalPositionIdentifier`.
     pub(crate) temporal_position: Option<i64>,
     /// Further values by which images of one body region are told apart.
-    pub(crate) told_apart: Vec<Option<String>>,
+    pub(crate) told_apart: ToldValues,
     /// What the values are, if they are not HU.
     pub(crate) quantity: Option<OtherQuantity>,
     /// Faults that were read past.
@@ -60,21 +61,26 @@ impl SliceHeader {
         }
     }
 
-    /// What the slice says about its series, without what depends on other slices.
-    pub(crate) fn series_info(&self, slice_thickness_mm: Option<f64>) -> SeriesInfo {
+    /// What the slice and the others of its series say about the series, without what depends on their positions.
+    pub(crate) fn series_info<'a>(
+        &self,
+        slices: impl Iterator<Item = &'a Self> + Clone,
+    ) -> SeriesInfo {
+        let slice_thickness_mm = slices.clone().filter_map(|slice| slice.thickness_mm);
         SeriesInfo {
             series_instance_uid: self.series_instance_uid.clone(),
             study_instance_uid: self.study_instance_uid.clone(),
             frame_of_reference_uid: self.frame_of_reference_uid.clone(),
             patient_id: self.patient_id.clone(),
             acquired_on: self.acquired_on,
-            slice_thickness_mm,
+            slice_thickness_mm: slice_thickness_mm.reduce(f64::max),
             slice_gap_max_deviation_mm: None,
             n_missing_slices: None,
             n_duplicate_slices: 0,
             grid_residual_mm: None,
             tilt_deg: None,
             labels: self.labels.clone(),
+            of_slices: of_slices(slices),
             irregularities: Irregularities::default(),
             manufacturer: self.manufacturer.clone(),
             model: self.model.clone(),
@@ -84,6 +90,31 @@ impl SliceHeader {
             transfer_syntax: self.transfer_syntax.clone(),
         }
     }
+}
+
+fn of_slices<'a>(slices: impl Iterator<Item = &'a SliceHeader> + Clone) -> SliceLabels {
+    SliceLabels {
+        descriptions: owned(slices.clone().map(|slice| slice.labels.series_description.as_deref())),
+        image_types: owned(slices.clone().map(|slice| slice.labels.image_type.as_deref())),
+        kernels: owned(slices.clone().map(|slice| slice.kernel.as_deref())),
+        kvps: counted(slices.map(|slice| slice.kvp)),
+    }
+}
+
+fn owned<'a>(texts: impl Iterator<Item = Option<&'a str>>) -> Vec<(Option<String>, usize)> {
+    counted(texts).into_iter().map(|(text, n)| (text.map(str::to_owned), n)).collect()
+}
+
+/// Each value, in the order in which it first occurs, with how often it does.
+fn counted<T: PartialEq>(values: impl Iterator<Item = T>) -> Vec<(T, usize)> {
+    let mut counts: Vec<(T, usize)> = Vec::new();
+    for value in values {
+        match counts.iter_mut().find(|(found, _)| *found == value) {
+            Some((_, n)) => *n += 1,
+            None => counts.push((value, 1)),
+        }
+    }
+    counts
 }
 
 /// The position of a slice's pixels in its file.

@@ -1,10 +1,10 @@
 //! Parses the attributes of one slice.
 
-use super::acquisitions::told_apart;
 use super::pixels::PixelFormat;
 use super::quantity;
 use super::slice::{FrameLocation, SliceHeader};
 use super::slice_spacing::FLOAT_NOISE;
+use super::telling::ToldValues;
 use crate::dicom::date::Date;
 use crate::dicom::element::elements::{Elements, PixelDataRange};
 use crate::dicom::element::syntax::{self, Packing};
@@ -64,7 +64,11 @@ pub(crate) fn slice(
         rescale_type: text(own, tags::RESCALE_TYPE)?,
         ..SeriesLabels::default()
     };
-    let mut whole = |tag| descriptive(values, tag, whole, &mut irregular);
+    // A converted frame may have its own.
+    let mut whole = |tag| {
+        let found = if own.get(tag).is_some() { own } else { values };
+        descriptive(found, tag, whole, &mut irregular)
+    };
     labels.series_number = whole(tags::SERIES_NUMBER);
     labels.acquisition_number = whole(tags::ACQUISITION_NUMBER);
     let temporal_position = whole(tags::TEMPORAL_POSITION_IDENTIFIER);
@@ -102,7 +106,7 @@ pub(crate) fn slice(
         spacing_between_slices_mm,
         labels,
         temporal_position,
-        told_apart: told_apart(values, own),
+        told_apart: ToldValues::of(values, own),
         quantity,
         irregular,
         manufacturer,

@@ -4,6 +4,7 @@ use super::multi_frame;
 use super::slice::{FrameLocation, SliceHeader};
 use super::slice_attributes::{check_compressed, plain_offset, slice};
 use super::sop_class::{self, SopClass, is_localizer};
+use super::telling::told_tags;
 use crate::dicom::element::elements::{self, Elements};
 use crate::dicom::element::syntax::{self, Packing};
 use crate::dicom::element::values::{count, integer, required, text};
@@ -15,53 +16,26 @@ use dicom_dictionary_std::tags;
 use dicom_object::InMemDicomObject;
 use rayon::prelude::*;
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
-/// In the order of the tags, as reading ends after the last one.
-const WANTED: [Tag; 79] = [
+/// What a slice needs, beside the attributes that tell images apart.
+const NEEDED: [Tag; 43] = [
     tags::SPECIFIC_CHARACTER_SET,
     tags::IMAGE_TYPE,
     tags::SOP_CLASS_UID,
     tags::SOP_INSTANCE_UID,
     tags::STUDY_DATE,
-    tags::SERIES_DATE,
-    tags::ACQUISITION_DATE,
-    tags::ACQUISITION_DATE_TIME,
-    tags::STUDY_TIME,
-    tags::SERIES_TIME,
-    tags::ACQUISITION_TIME,
-    tags::CONTENT_TIME,
     tags::MODALITY,
     tags::MANUFACTURER,
-    tags::STATION_NAME,
-    tags::STUDY_DESCRIPTION,
     tags::SERIES_DESCRIPTION,
     tags::MANUFACTURER_MODEL_NAME,
-    tags::DERIVATION_DESCRIPTION,
-    tags::IRRADIATION_EVENT_UID,
     tags::PATIENT_ID,
     tags::CONTRAST_BOLUS_AGENT,
     tags::BODY_PART_EXAMINED,
-    tags::SCAN_OPTIONS,
     tags::SLICE_THICKNESS,
     tags::KVP,
     tags::SPACING_BETWEEN_SLICES,
-    tags::DATA_COLLECTION_DIAMETER,
-    tags::DEVICE_SERIAL_NUMBER,
-    tags::SOFTWARE_VERSIONS,
-    tags::PROTOCOL_NAME,
-    tags::CONTRAST_BOLUS_ROUTE,
-    tags::TRIGGER_TIME,
-    tags::RECONSTRUCTION_DIAMETER,
-    tags::GANTRY_DETECTOR_TILT,
-    tags::TABLE_HEIGHT,
-    tags::EXPOSURE_TIME,
-    tags::X_RAY_TUBE_CURRENT,
-    tags::EXPOSURE,
-    tags::FILTER_TYPE,
     tags::CONVOLUTION_KERNEL,
-    tags::PATIENT_POSITION,
-    tags::EXPOSURE_MODULATION_TYPE,
-    tags::MULTIENERGY_CT_ACQUISITION,
     tags::STUDY_INSTANCE_UID,
     tags::SERIES_INSTANCE_UID,
     tags::SERIES_NUMBER,
@@ -70,9 +44,6 @@ const WANTED: [Tag; 79] = [
     tags::IMAGE_ORIENTATION_PATIENT,
     tags::FRAME_OF_REFERENCE_UID,
     tags::TEMPORAL_POSITION_IDENTIFIER,
-    tags::IMAGE_COMMENTS,
-    tags::STACK_ID,
-    tags::NOMINAL_PERCENTAGE_OF_CARDIAC_PHASE,
     tags::SAMPLES_PER_PIXEL,
     tags::PHOTOMETRIC_INTERPRETATION,
     tags::NUMBER_OF_FRAMES,
@@ -84,20 +55,22 @@ const WANTED: [Tag; 79] = [
     tags::HIGH_BIT,
     tags::PIXEL_REPRESENTATION,
     tags::PIXEL_PADDING_VALUE,
-    tags::WINDOW_CENTER,
-    tags::WINDOW_WIDTH,
     tags::RESCALE_INTERCEPT,
     tags::RESCALE_SLOPE,
     tags::RESCALE_TYPE,
-    tags::PERFORMED_PROCEDURE_STEP_START_TIME,
-    tags::PERFORMED_PROCEDURE_STEP_ID,
-    tags::PERFORMED_PROCEDURE_STEP_DESCRIPTION,
     tags::SHARED_FUNCTIONAL_GROUPS_SEQUENCE,
     tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE,
     tags::EXTENDED_OFFSET_TABLE,
     tags::EXTENDED_OFFSET_TABLE_LENGTHS,
     tags::PIXEL_DATA,
 ];
+
+/// In the order of the tags, as reading ends after the last one.
+static WANTED: LazyLock<Vec<Tag>> = LazyLock::new(|| {
+    let mut wanted: Vec<Tag> = NEEDED.into_iter().chain(told_tags()).collect();
+    wanted.sort_unstable();
+    wanted
+});
 
 /// What a file holds.
 enum FileSlices {

@@ -69,7 +69,9 @@ pub(crate) fn is_legacy(uid: &str) -> bool {
 /// series that it plans.
 pub(crate) fn is_localizer(values: &InMemDicomObject, image_type: Tag) -> bool {
     text(values, image_type).is_ok_and(|found| {
-        found.is_some_and(|types| types.split('\\').any(|t| t.trim() == "LOCALIZER"))
+        found.is_some_and(|types| {
+            types.split('\\').any(|t| t.trim().eq_ignore_ascii_case("LOCALIZER"))
+        })
     })
 }
 

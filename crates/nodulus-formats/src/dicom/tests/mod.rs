@@ -7,6 +7,8 @@ mod doubled;
 mod series;
 mod no_scan;
 mod slice_grid;
+mod several_images;
+mod several_images_in_files;
 mod tilt;
 mod tolerated;
 mod compressed;

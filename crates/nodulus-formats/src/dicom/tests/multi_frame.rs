@@ -2,6 +2,7 @@
 
 use super::samples::{self, edit};
 use crate::dicom::{Error, Tolerances, find_series, read_series};
+use crate::volume::Volume;
 use dicom_core::value::{DataSetSequence, PrimitiveValue};
 use dicom_core::{DataElement, Tag, VR};
 use dicom_dictionary_std::tags;
@@ -13,7 +14,16 @@ const ENHANCED: &str = "1.2.840.10008.5.1.4.1.1.2.1";
 
 /// Writes the slices of [`samples::volume`] as one file, which `change` may modify first.
 pub(crate) fn enhanced(folder: &Path, change: impl FnOnce(&mut DefaultDicomObject)) -> PathBuf {
-    let slices = samples::write(folder, &samples::volume());
+    enhanced_of(folder, &samples::volume(), change)
+}
+
+/// Writes the slices of a volume as one file, which `change` may modify first.
+pub(super) fn enhanced_of(
+    folder: &Path,
+    volume: &Volume<i16>,
+    change: impl FnOnce(&mut DefaultDicomObject),
+) -> PathBuf {
+    let slices = samples::write(folder, volume);
     let of = |file: &PathBuf| dicom_object::open_file(file).unwrap();
     let mut object = of(&slices[0]);
     let mut pixels = Vec::new();
@@ -72,7 +82,7 @@ pub(crate) fn enhanced(folder: &Path, change: impl FnOnce(&mut DefaultDicomObjec
     file
 }
 
-fn sequence(tag: Tag, items: Vec<InMemDicomObject>) -> DataElement<InMemDicomObject> {
+pub(super) fn sequence(tag: Tag, items: Vec<InMemDicomObject>) -> DataElement<InMemDicomObject> {
     DataElement::new(tag, VR::SQ, DataSetSequence::from(items))
 }
 
@@ -91,7 +101,7 @@ pub(super) fn put(
 }
 
 /// Changes the groups of one frame, or those that all frames share.
-fn change_group(
+pub(super) fn change_group(
     object: &mut InMemDicomObject,
     frame: Option<usize>,
     mut change: impl FnMut(&mut InMemDicomObject),

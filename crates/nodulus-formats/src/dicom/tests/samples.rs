@@ -2,9 +2,9 @@
 
 use crate::dicom::date::Date;
 use crate::dicom::element::syntax::Packing;
-use crate::dicom::series::acquisitions::N_TELLING;
 use crate::dicom::series::pixels::PixelFormat;
 use crate::dicom::series::slice::{FrameLocation, SliceHeader};
+use crate::dicom::series::telling::ToldValues;
 use crate::dicom::series_info::SeriesLabels;
 use crate::dicom::write::series::{NewSeries, Numbering, write_series};
 use crate::volume::{Geometry, Volume};
@@ -101,7 +101,7 @@ pub(crate) fn slice_at(number: usize, position_mm: [f64; 3]) -> SliceHeader {
         thickness_mm: Some(3.0),
         spacing_between_slices_mm: None,
         position_step_mm: [1e-6; 3],
-        told_apart: vec![None; N_TELLING],
+        told_apart: ToldValues::none(),
         labels: SeriesLabels::default(),
         temporal_position: None,
         quantity: None,

@@ -3,7 +3,8 @@
 use super::samples;
 use crate::dicom::write::series::{NewSeries, Numbering, write_series};
 use crate::dicom::{
-    CtSeries, Date, Error, Irregularities, SeriesInfo, SeriesLabels, Tolerances, read_series,
+    CtSeries, Date, Error, Irregularities, SeriesInfo, SeriesLabels, SliceLabels, Tolerances,
+    read_series,
 };
 use crate::volume::Geometry;
 use dicom_core::{DataElement, PrimitiveValue, Tag, VR};
@@ -72,6 +73,12 @@ fn a_written_series_is_read_back() {
                 image_type: Some("ORIGINAL\\PRIMARY\\AXIAL".to_owned()),
                 rescale_type: Some("HU".to_owned()),
                 ..SeriesLabels::default()
+            },
+            of_slices: SliceLabels {
+                descriptions: vec![(None, 4)],
+                image_types: vec![(Some("ORIGINAL\\PRIMARY\\AXIAL".to_owned()), 4)],
+                kernels: vec![(Some("SOFT".to_owned()), 4)],
+                kvps: vec![(Some(120.0), 4)],
             },
             irregularities: Irregularities::default(),
             n_missing_slices: Some(0),

@@ -2,7 +2,6 @@
 
 use super::samples::slice_at;
 use crate::dicom::Tolerances;
-use crate::dicom::series::acquisitions::N_TELLING;
 use crate::dicom::series::slice::SliceHeader;
 use crate::dicom::series::stack::{SliceStack, stack};
 
@@ -106,86 +105,6 @@ fn several_images_of_one_region_are_refused_by_what_differs() {
     for of in [|n: usize| n as i64, |n| (n / 2) as i64, |n| i64::from(n == 3)] {
         assert!(stack(&numbered(&even, of), &Tolerances::default()).is_ok());
     }
-}
-
-#[test]
-fn images_of_one_region_are_told_apart_by_times_where_there_are_few() {
-    let even: Vec<f64> = (0..24).map(f64::from).collect();
-    // In the order of `TELLING`: the trigger, the event, the acquisition and the content.
-    let with = |at: usize, of: &dyn Fn(usize) -> String| {
-        let mut slices = at_heights(&even);
-        for (n, slice) in slices.iter_mut().enumerate() {
-            slice.told_apart[at] = Some(of(n));
-        }
-        slices
-    };
-    let two = |a: &'static str, b: &'static str| move |n: usize| [a, b][n % 2].to_owned();
-    for (at, attribute, values) in [
-        (0, "TriggerTime", ("0", "300")),
-        (3, "IrradiationEventUID", ("1.2.3", "1.2.4")),
-        (9, "AcquisitionTime", ("120000", "120030.5")),
-        (11, "ContentTime", ("120000", "120030")),
-    ] {
-        let error = refused(&with(at, &two(values.0, values.1)));
-        let expected =
-            format!("2 images of one body region, which differ in {attribute} ({}: 12 ", values.0);
-        assert!(error.contains(&expected), "{error}");
-    }
-    for (at, of) in [
-        // A time for each slice, or for each beat.
-        (9, &(|n: usize| format!("1200{:02}", n * 7 % 24)) as &dyn Fn(usize) -> String),
-        (0, &|n: usize| (500 + n * 5 % 7).to_string()),
-        // Two streams of a reconstruction.
-        (11, &two("120000", "120001")),
-        (11, &|n: usize| format!("1200{:02}", 11 * (n % 3))),
-        // Two halves of the body.
-        (9, &|n: usize| format!("12000{}", n / 12)),
-    ] {
-        assert!(stack(&with(at, of), &Tolerances::default()).is_ok(), "{at}");
-    }
-}
-
-#[test]
-fn stacks_that_interleave_are_told_apart_by_what_describes_a_whole_image() {
-    let even: Vec<f64> = (0..24).map(f64::from).collect();
-    let with = |at: usize, of: &dyn Fn(usize) -> Option<String>| {
-        let mut slices = at_heights(&even);
-        for (n, slice) in slices.iter_mut().enumerate() {
-            slice.told_apart[at] = of(n);
-        }
-        slices
-    };
-    let is_read = |at: usize, of: &dyn Fn(usize) -> Option<String>| {
-        stack(&with(at, of), &Tolerances::default()).is_ok()
-    };
-    // In the order of `TELLING`, from SeriesTime on; 15 is SeriesDate, the first that is no time.
-    for at in 12..N_TELLING {
-        let times = ["120000", "120030", "120100"];
-        let error = refused(&with(at, &|n| Some(times[n % 2].to_owned())));
-        assert!(error.contains("2 images of one body region"), "{at}: {error}");
-        let error = refused(&with(at, &|n| Some(times[n % 3].to_owned())));
-        assert!(error.contains("(120000: 8 slices, 120030: 8 slices, 120100: 8"), "{at}: {error}");
-        // Whoever writes slice by slice, in two halves, in pairs or in no order, writes one image.
-        assert!(is_read(at, &|n| Some(format!("12{n:02}00"))), "{at}");
-        assert!(is_read(at, &|n| Some(times[n / 12].to_owned())), "{at}");
-        assert!(is_read(at, &|n| Some(times[n / 2 % 2].to_owned())), "{at}");
-        assert!(is_read(at, &|n| Some(times[n * n / 5 % 2].to_owned())), "{at}");
-        assert!(is_read(at, &|n| (n == 7).then(|| times[0].to_owned())), "{at}");
-        // Two streams write in turn.
-        let seconds = |n: usize| Some(["120000", "120001"][n % 2].to_owned());
-        assert_eq!(is_read(at, &seconds), at < 15, "{at}");
-        // One of the images has none.
-        let half = |n: usize| n.is_multiple_of(2).then(|| times[0].to_owned());
-        assert_eq!(is_read(at, &half), at < 15, "{at}");
-    }
-    // Two phases in steps of six slices, each with a time of its own; and one phase.
-    let phases = |n: usize| Some(format!("12{:02}{:02}", 30 * (n % 2), 2 * (n / 6)));
-    let error = refused(&with(9, &phases));
-    assert!(
-        error.contains("8 images of one body region, which differ in AcquisitionTime"),
-        "{error}"
-    );
-    assert!(is_read(9, &|n| Some(format!("1200{:02}", 2 * (n / 3)))));
 }
 
 #[test]

@@ -1,0 +1,295 @@
+//! Files of two images in one series, by each attribute and arrangement: as single slices and as frames of one file.
+
+use super::multi_frame::{change_group, enhanced_of, put, sequence};
+use super::samples;
+use crate::dicom::error::keyword;
+use crate::dicom::series::telling::{keywords, told_tags};
+use crate::dicom::{Error, Tolerances, read_series};
+use crate::volume::{Geometry, Volume};
+use dicom_core::VR::{CS, DA, DS, DT, FD, FL, IS, LO, LT, SH, ST, TM, UI, UL, US};
+use dicom_core::{PrimitiveValue, Tag, VR};
+use dicom_dictionary_std::tags;
+use dicom_object::InMemDicomObject;
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+const N_SLICES: usize = 12;
+
+/// An attribute with the values of two images.
+struct Case {
+    tag: Tag,
+    vr: VR,
+    values: [&'static str; 2],
+    /// Its functional group, where a frame has it.
+    group: Option<Tag>,
+    of_slices: bool,
+    /// Whether any two values that interleave are two images.
+    any: bool,
+}
+
+const fn case(tag: Tag, vr: VR, values: [&'static str; 2]) -> Case {
+    Case { tag, vr, values, group: None, of_slices: true, any: true }
+}
+
+impl Case {
+    const fn group(self, group: Tag) -> Self {
+        Self { group: Some(group), ..self }
+    }
+
+    const fn stacks(self) -> Self {
+        Self { any: false, ..self }
+    }
+
+    const fn frames_only(self) -> Self {
+        Self { of_slices: false, ..self }
+    }
+
+    fn value(&self, at: usize) -> PrimitiveValue {
+        let text = self.values[at];
+        match self.vr {
+            VR::FD => PrimitiveValue::from(text.parse::<f64>().unwrap()),
+            VR::FL => PrimitiveValue::from(text.parse::<f32>().unwrap()),
+            VR::UL => PrimitiveValue::from(text.parse::<u32>().unwrap()),
+            VR::US => PrimitiveValue::from(text.parse::<u16>().unwrap()),
+            _ => PrimitiveValue::from(text),
+        }
+    }
+
+    fn set(&self, object: &mut InMemDicomObject, image: Option<usize>) {
+        match image {
+            Some(at) => put(object, self.tag, self.vr, self.value(at)),
+            None => {
+                object.remove_element(self.tag);
+            }
+        }
+    }
+}
+
+const AB: [&str; 2] = ["AAA", "BBB"];
+const NUMBERS: [&str; 2] = ["10", "20"];
+const TIMES: [&str; 2] = ["120000", "121500"];
+const DATES: [&str; 2] = ["20200101", "20200102"];
+const DATE_TIMES: [&str; 2] = ["20200101120000", "20200101121500"];
+const UIDS: [&str; 2] = ["1.2.3.1", "1.2.3.2"];
+
+const CONTENT: Tag = tags::FRAME_CONTENT_SEQUENCE;
+const RECONSTRUCTION: Tag = tags::CT_RECONSTRUCTION_SEQUENCE;
+const OF_EXPOSURE: Tag = tags::CT_EXPOSURE_SEQUENCE;
+const ACQUISITION: Tag = tags::CT_ACQUISITION_DETAILS_SEQUENCE;
+const RAYS: Tag = tags::CTX_RAY_DETAILS_SEQUENCE;
+const CARDIAC: Tag = tags::CARDIAC_SYNCHRONIZATION_SEQUENCE;
+const RESPIRATORY: Tag = tags::RESPIRATORY_SYNCHRONIZATION_SEQUENCE;
+
+const CASES: [Case; 83] = [
+    // What a slice has for other reasons too.
+    case(tags::ACQUISITION_NUMBER, IS, NUMBERS),
+    case(tags::TEMPORAL_POSITION_IDENTIFIER, IS, NUMBERS),
+    case(tags::CONVOLUTION_KERNEL, SH, ["B30f", "B70f"]).group(RECONSTRUCTION),
+    case(tags::KVP, DS, ["80", "140"]).group(RAYS),
+    case(tags::IMAGE_TYPE, CS, ["ORIGINAL\\PRIMARY\\AXIAL\\A", "ORIGINAL\\PRIMARY\\AXIAL\\B"]),
+    case(tags::SERIES_DESCRIPTION, LO, AB),
+    case(tags::SERIES_NUMBER, IS, NUMBERS),
+    case(tags::SLICE_THICKNESS, DS, ["1", "5"]),
+    case(tags::CONTRAST_BOLUS_AGENT, LO, AB),
+    case(tags::BODY_PART_EXAMINED, CS, AB),
+    case(tags::MANUFACTURER, LO, AB),
+    case(tags::MANUFACTURER_MODEL_NAME, LO, AB),
+    // Times and delays.
+    case(tags::ACQUISITION_TIME, TM, TIMES),
+    case(tags::ACQUISITION_DATE_TIME, DT, DATE_TIMES),
+    case(tags::FRAME_ACQUISITION_DATE_TIME, DT, DATE_TIMES).group(CONTENT).frames_only(),
+    case(tags::FRAME_REFERENCE_DATE_TIME, DT, DATE_TIMES).group(CONTENT).frames_only(),
+    case(tags::TRIGGER_TIME, DS, NUMBERS),
+    case(tags::NOMINAL_CARDIAC_TRIGGER_DELAY_TIME, FD, NUMBERS).group(CARDIAC),
+    case(tags::NOMINAL_RESPIRATORY_TRIGGER_DELAY_TIME, FD, NUMBERS).group(RESPIRATORY),
+    case(tags::TEMPORAL_POSITION_TIME_OFFSET, FD, NUMBERS)
+        .group(tags::TEMPORAL_POSITION_SEQUENCE)
+        .frames_only(),
+    case(tags::CONTENT_TIME, TM, TIMES).stacks(),
+    case(tags::INSTANCE_CREATION_TIME, TM, TIMES).stacks(),
+    case(tags::SERIES_TIME, TM, TIMES).stacks(),
+    case(tags::STUDY_TIME, TM, TIMES).stacks(),
+    case(tags::PERFORMED_PROCEDURE_STEP_START_TIME, TM, TIMES).stacks(),
+    case(tags::CONTENT_DATE, DA, DATES).stacks(),
+    case(tags::INSTANCE_CREATION_DATE, DA, DATES).stacks(),
+    // One for a whole acquisition, reconstruction or phase.
+    case(tags::NOMINAL_PERCENTAGE_OF_CARDIAC_PHASE, FL, NUMBERS).group(CARDIAC),
+    case(tags::NOMINAL_PERCENTAGE_OF_RESPIRATORY_PHASE, FL, NUMBERS).group(RESPIRATORY),
+    case(tags::CARDIAC_CYCLE_POSITION, CS, AB).group(CONTENT),
+    case(tags::RESPIRATORY_CYCLE_POSITION, CS, AB).group(CONTENT),
+    case(tags::ACQUISITION_UID, UI, UIDS),
+    case(tags::IRRADIATION_EVENT_UID, UI, UIDS)
+        .group(tags::IRRADIATION_EVENT_IDENTIFICATION_SEQUENCE),
+    case(tags::FRAME_ACQUISITION_NUMBER, US, NUMBERS).group(CONTENT).frames_only(),
+    case(tags::TEMPORAL_POSITION_INDEX, UL, NUMBERS).group(CONTENT).frames_only(),
+    case(tags::STACK_ID, SH, AB).group(CONTENT),
+    case(tags::FRAME_TYPE, CS, ["ORIGINAL\\PRIMARY\\VOLUME\\A", "ORIGINAL\\PRIMARY\\VOLUME\\B"])
+        .group(tags::CT_IMAGE_FRAME_TYPE_SEQUENCE)
+        .frames_only(),
+    case(tags::FILTER_TYPE, SH, AB).group(RAYS),
+    case(tags::FILTER_MATERIAL, CS, AB).group(RAYS),
+    case(tags::PROTOCOL_NAME, LO, AB),
+    case(tags::ACQUISITION_PROTOCOL_NAME, LO, AB),
+    case(tags::STUDY_DESCRIPTION, LO, AB),
+    case(tags::SERIES_DATE, DA, DATES),
+    case(tags::ACQUISITION_DATE, DA, DATES),
+    case(tags::SCAN_OPTIONS, CS, AB).group(ACQUISITION),
+    case(tags::PATIENT_POSITION, CS, ["HFS", "FFS"]),
+    case(tags::CONTRAST_BOLUS_ROUTE, LO, AB),
+    case(tags::CONTRAST_BOLUS_AGENT_ADMINISTERED, CS, ["YES", "NO"])
+        .group(tags::CONTRAST_BOLUS_USAGE_SEQUENCE)
+        .frames_only(),
+    case(tags::EXPOSURE_MODULATION_TYPE, CS, AB).group(OF_EXPOSURE),
+    case(tags::MULTIENERGY_CT_ACQUISITION, CS, ["NO", "N"]),
+    case(tags::RECONSTRUCTION_ALGORITHM, CS, AB).group(RECONSTRUCTION),
+    case(tags::CONVOLUTION_KERNEL_GROUP, CS, AB).group(RECONSTRUCTION),
+    case(tags::RECONSTRUCTION_FIELD_OF_VIEW, FD, ["350", "200"]).group(RECONSTRUCTION),
+    case(tags::RECONSTRUCTION_DIAMETER, DS, ["350", "200"]).group(RECONSTRUCTION),
+    case(tags::DATA_COLLECTION_DIAMETER, DS, ["500", "300"]).group(ACQUISITION),
+    case(tags::GANTRY_DETECTOR_TILT, DS, ["0", "20"]).group(ACQUISITION),
+    // Slice by slice, in some programs.
+    case(tags::TABLE_HEIGHT, DS, ["150", "170"]).group(ACQUISITION),
+    case(tags::EXPOSURE_TIME, IS, NUMBERS).stacks(),
+    case(tags::X_RAY_TUBE_CURRENT, IS, NUMBERS).stacks(),
+    case(tags::EXPOSURE, IS, NUMBERS).stacks(),
+    case(tags::EXPOSURE_TIME_INMS, FD, NUMBERS).group(OF_EXPOSURE).stacks(),
+    case(tags::X_RAY_TUBE_CURRENT_INM_A, FD, NUMBERS).group(OF_EXPOSURE).stacks(),
+    case(tags::EXPOSURE_INM_AS, FD, NUMBERS).group(OF_EXPOSURE).stacks(),
+    case(tags::REVOLUTION_TIME, FD, NUMBERS).group(ACQUISITION).stacks(),
+    case(tags::SPIRAL_PITCH_FACTOR, FD, NUMBERS).group(tags::CT_TABLE_DYNAMICS_SEQUENCE).stacks(),
+    case(tags::TOTAL_COLLIMATION_WIDTH, FD, NUMBERS).group(ACQUISITION).stacks(),
+    case(tags::SINGLE_COLLIMATION_WIDTH, FD, NUMBERS).group(ACQUISITION).stacks(),
+    case(tags::TABLE_SPEED, FD, NUMBERS).group(tags::CT_TABLE_DYNAMICS_SEQUENCE).stacks(),
+    case(tags::TABLE_FEED_PER_ROTATION, FD, NUMBERS)
+        .group(tags::CT_TABLE_DYNAMICS_SEQUENCE)
+        .stacks(),
+    case(tags::CTD_IVOL, FD, NUMBERS).group(OF_EXPOSURE).stacks(),
+    case(tags::CONTRAST_BOLUS_VOLUME, DS, NUMBERS).stacks(),
+    case(tags::CONTRAST_BOLUS_START_TIME, TM, TIMES).stacks(),
+    case(tags::WINDOW_CENTER, DS, ["40", "-600"]).group(tags::FRAME_VOILUT_SEQUENCE).stacks(),
+    case(tags::WINDOW_WIDTH, DS, ["400", "1500"]).group(tags::FRAME_VOILUT_SEQUENCE).stacks(),
+    case(tags::IMAGE_COMMENTS, LT, AB).stacks(),
+    case(tags::FRAME_COMMENTS, LT, AB).group(CONTENT).frames_only().stacks(),
+    case(tags::FRAME_LABEL, LO, AB).group(CONTENT).frames_only().stacks(),
+    case(tags::DERIVATION_DESCRIPTION, ST, AB).stacks(),
+    case(tags::STATION_NAME, SH, AB).stacks(),
+    case(tags::DEVICE_SERIAL_NUMBER, LO, AB).stacks(),
+    case(tags::SOFTWARE_VERSIONS, LO, AB).stacks(),
+    case(tags::PERFORMED_PROCEDURE_STEP_ID, SH, AB).stacks(),
+    case(tags::PERFORMED_PROCEDURE_STEP_DESCRIPTION, LO, AB).stacks(),
+];
+
+/// What is made of an arrangement.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Outcome {
+    Refused,
+    Read,
+    /// Refused where any two values that interleave are two images.
+    RefusedIfAny,
+}
+
+/// The image, if any, whose value the n-th slice has.
+type ImageOf = fn(usize) -> Option<usize>;
+
+const ARRANGEMENTS: [(&str, ImageOf, Outcome); 9] = [
+    ("alternately", |n| Some(n % 2), Outcome::Refused),
+    ("alternately, one without", |n| (n % 2 == 0).then_some(0), Outcome::Refused),
+    ("alternately, one slice without", |n| (n != 7).then_some(n % 2), Outcome::Refused),
+    ("alternately, one slice odd", |n| Some(if n == 7 { 0 } else { n % 2 }), Outcome::Refused),
+    ("in pairs", |n| Some(n / 2 % 2), Outcome::RefusedIfAny),
+    ("in halves", |n| Some(n / 6), Outcome::Read),
+    ("in halves, one without", |n| (n < 6).then_some(0), Outcome::Read),
+    ("one slice odd", |n| Some(usize::from(n == 5)), Outcome::Read),
+    ("on one slice", |n| (n == 5).then_some(0), Outcome::Read),
+];
+
+fn volume() -> Volume<i16> {
+    let size = [3, 2, N_SLICES];
+    samples::on(
+        Geometry::new(size, [0.5, 0.75, 2.5], [-10.0, 20.0, -99.5], Geometry::AXIAL).unwrap(),
+    )
+}
+
+/// The attribute by which files are refused as several images; `None` where they are read.
+fn differing(files: &[PathBuf]) -> Option<String> {
+    match read_series(files, &Tolerances::default()) {
+        Ok(_) => None,
+        Err(Error::Refused { reason, .. }) => match *reason {
+            Error::SeveralImages { attribute, .. } => Some(attribute.to_owned()),
+            other => panic!("{other}"),
+        },
+        Err(other) => panic!("{other}"),
+    }
+}
+
+fn check(case: &Case, arrangement: &(&str, ImageOf, Outcome), files: &[PathBuf]) {
+    let (name, _, outcome) = arrangement;
+    let expected = match outcome {
+        Outcome::Refused => true,
+        Outcome::Read => false,
+        Outcome::RefusedIfAny => case.any,
+    };
+    let found = differing(files);
+    let attribute = keyword(case.tag);
+    assert_eq!(found, expected.then(|| attribute.clone()), "{attribute} {name}");
+}
+
+#[test]
+fn every_attribute_has_its_case_and_is_documented() {
+    let of_cases: BTreeSet<String> = CASES.iter().map(|case| keyword(case.tag)).collect();
+    let told: BTreeSet<String> = keywords().map(str::to_owned).collect();
+    for (tag, name) in told_tags().zip(keywords()) {
+        assert_eq!(keyword(tag), name);
+    }
+    // The order of the slices' numbers tells, and not two values of it.
+    let in_order = BTreeSet::from(["InstanceNumber".to_owned()]);
+    assert_eq!(of_cases, &told - &in_order);
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/tolerances.md");
+    let page = fs_err::read_to_string(page).unwrap();
+    let (_, section) = page.split_once("### Several images in one series").unwrap();
+    let (table, _) = section.split_once("- Values **interleave**").unwrap();
+    let attributes = table.lines().filter_map(|row| row.strip_prefix("| ")?.split(" | ").next());
+    let documented = attributes.flat_map(|cell| cell.split('`').skip(1).step_by(2));
+    assert_eq!(documented.map(str::to_owned).collect::<BTreeSet<_>>(), told);
+}
+
+#[test]
+fn slices_of_two_images_are_refused_by_each_attribute() {
+    let folder = tempfile::tempdir().unwrap();
+    let files = samples::write(folder.path(), &volume());
+    assert_eq!(differing(&files), None);
+    let plain: Vec<_> = files.iter().map(|file| dicom_object::open_file(file).unwrap()).collect();
+    for case in CASES.iter().filter(|case| case.of_slices) {
+        for arrangement in &ARRANGEMENTS {
+            for (n, (file, object)) in files.iter().zip(&plain).enumerate() {
+                let mut object = object.clone();
+                case.set(&mut object, arrangement.1(n));
+                object.write_to_file(file).unwrap();
+            }
+            check(case, arrangement, &files);
+        }
+    }
+}
+
+#[test]
+fn frames_of_two_images_are_refused_by_each_attribute() {
+    for case in CASES {
+        let Some(group_tag) = case.group else { continue };
+        for arrangement in &ARRANGEMENTS {
+            let folder = tempfile::tempdir().unwrap();
+            let file = enhanced_of(folder.path(), &volume(), |object| {
+                change_group(object, None, |shared| {
+                    shared.remove_element(group_tag);
+                });
+                for n in 0..N_SLICES {
+                    let mut item = InMemDicomObject::new_empty();
+                    case.set(&mut item, arrangement.1(n));
+                    change_group(object, Some(n), |group| {
+                        group.put(sequence(group_tag, vec![item.clone()]));
+                    });
+                }
+            });
+            check(&case, arrangement, &[file]);
+        }
+    }
+}
