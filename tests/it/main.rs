@@ -48,6 +48,7 @@ mod r_arrow;
 mod real;
 mod regions;
 mod report_page;
+mod rescored;
 mod run_options;
 mod score;
 mod score_exclusions;

@@ -1,7 +1,8 @@
 //! What the ledger keeps in memory of a record.
 
-use super::record::{Attempt, AttemptOutcome, SeriesRecord};
+use super::record::{AttemptOutcome, SeriesRecord};
 use crate::nightly::deliver::OutputKind;
+use crate::nightly::follow_up::reconstruction::ComparedSeries;
 use crate::nightly::scan::result_inputs::ResultInputs;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,6 +21,7 @@ pub(super) struct ComparedResult {
     pub(super) patient_id: String,
     pub(super) at: String,
     pub(super) scored_on: String,
+    pub(super) series: ComparedSeries,
 }
 
 /// State of a series.
@@ -63,9 +65,13 @@ impl LedgerEntry {
             (None, None) => return None,
         };
         let compared = record.current.as_ref().and_then(|attempt| {
-            let patient_id = attempt.follow_up_scan()?.patient_id.clone();
-            let Attempt { at, scored_on, .. } = attempt.clone();
-            (!patient_id.is_empty()).then_some(ComparedResult { patient_id, at, scored_on })
+            let scan = attempt.follow_up_scan().filter(|scan| !scan.patient_id.is_empty())?;
+            Some(ComparedResult {
+                patient_id: scan.patient_id.clone(),
+                at: attempt.at.clone(),
+                scored_on: attempt.scored_on.clone(),
+                series: ComparedSeries::of(scan),
+            })
         });
         Some(Self { state, hashes_by_day: record.hashes_by_day(), compared })
     }

@@ -5,15 +5,16 @@ use super::error::Error;
 use super::event::RunEvent;
 use super::finished::{FinishedSeries, ScoredSeries, SeriesOutcome};
 use super::summary::{ExcludedSeries, RunSummary, SeriesFailure};
-use crate::nightly::deliver::{DeliveredFile, OutputKind, deliver};
+use crate::nightly::deliver::{DeliveredFile, EarlierObjects, OutputKind, ResultObjects, deliver};
 use crate::nightly::follow_up::drift::MaskRule;
+use crate::nightly::follow_up::lasting_id::keep_ids;
 use crate::nightly::records::ledger::Ledger;
 use crate::nightly::records::record::{Attempt, AttemptOutcome, SeriesRecord, SeriesResult};
 use crate::nightly::records::rows;
 use crate::nightly::redaction;
 use crate::nightly::scan::exclusion::SeriesExclusion;
 use crate::nightly::scan::result_inputs::ResultInputs;
-use crate::nightly::scan::scored::ScoredNodule;
+use crate::nightly::scan::scored::{ScoredNodule, ScoredScan};
 use nodulus_store::{clock, hash};
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -107,10 +108,15 @@ impl<'a> ResultWriter<'a> {
                 let now = clock::timestamp(SystemTime::now());
                 record.supersede(Attempt::new(inputs, now, excluded));
             }
-            SeriesOutcome::Scored(scored) => match (record.result(), completes) {
-                (Some(result), Some(_)) => self.complete(name, result, &scored, &inputs),
-                _ => self.supersede(&mut record, &scored, inputs),
-            },
+            SeriesOutcome::Scored(mut scored) => {
+                let earlier = self.earlier(&record, &mut scored.scan, completes.is_some());
+                match (record.result(), completes) {
+                    (Some(result), Some(_)) => {
+                        self.complete(name, result, &scored, &inputs, &earlier);
+                    }
+                    _ => self.supersede(&mut record, &scored, inputs, &earlier),
+                }
+            }
         }
         self.outdated.extend(self.ledger.write(&record)?);
         Ok(())
@@ -152,16 +158,32 @@ impl<'a> ResultWriter<'a> {
         (self.context.notify)(RunEvent::Warning { text });
     }
 
+    /// The objects of earlier results of a series, whose nodules keep their ids in the scan.
+    fn earlier(
+        &self,
+        record: &SeriesRecord,
+        scan: &mut ScoredScan,
+        completes: bool,
+    ) -> EarlierObjects {
+        let identity = &self.context.identity;
+        let results = record.earlier_results(&identity.fingerprint(), completes);
+        if let Some(last) = results.last() {
+            keep_ids(&mut scan.nodules, &last.rows, identity);
+        }
+        EarlierObjects::of(results.into_iter().map(|result| &result.objects))
+    }
+
     /// Adds a new result to a record.
     fn supersede(
         &mut self,
         record: &mut SeriesRecord,
         scored: &ScoredSeries<'_>,
         inputs: ResultInputs,
+        earlier: &EarlierObjects,
     ) {
         let requested = self.context.settings.outputs.clone();
         let (at, name) = (scored.scan.scored_at.clone(), record.id.clone());
-        let outcome = match self.result(&name, scored, requested, &inputs) {
+        let outcome = match self.result(&name, scored, requested, &inputs, earlier) {
             Err(cause) => self.failed(&name, &cause),
             Ok(result) => {
                 let (nodules, seconds) = (scored.scan.nodules.len(), scored.seconds);
@@ -184,9 +206,10 @@ impl<'a> ResultWriter<'a> {
         result: &mut SeriesResult,
         scored: &ScoredSeries<'_>,
         inputs: &ResultInputs,
+        earlier: &EarlierObjects,
     ) {
         let requested = &self.context.settings.outputs | &result.requested;
-        match self.result(name, scored, requested, inputs) {
+        match self.result(name, scored, requested, inputs, earlier) {
             Err(cause) => {
                 self.failed(name, &cause);
             }
@@ -194,8 +217,8 @@ impl<'a> ResultWriter<'a> {
                 if completed.rows != result.rows {
                     self.warn(name, "its files come from a second pass, which gave other figures");
                 }
-                let SeriesResult { requested, outputs, warnings, .. } = completed;
-                *result = SeriesResult { requested, outputs, warnings, ..std::mem::take(result) };
+                let SeriesResult { rows, visit, .. } = std::mem::take(result);
+                *result = SeriesResult { rows, visit, ..completed };
                 self.summary.completed += 1;
                 (self.context.notify)(RunEvent::Completed { series: name.to_owned() });
             }
@@ -209,8 +232,9 @@ impl<'a> ResultWriter<'a> {
         scored: &ScoredSeries<'_>,
         requested: BTreeSet<OutputKind>,
         inputs: &ResultInputs,
+        earlier: &EarlierObjects,
     ) -> Result<SeriesResult, String> {
-        let delivered = self.write_files(scored, &requested, inputs)?;
+        let delivered = self.write_files(scored, &requested, inputs, earlier)?;
         let of_files = delivered.iter().filter_map(DeliveredFile::warning);
         let warnings: Vec<String> = scored.scan.warnings.iter().cloned().chain(of_files).collect();
         for warning in &warnings {
@@ -218,16 +242,19 @@ impl<'a> ResultWriter<'a> {
         }
         let RunContext { settings, identity, .. } = self.context;
         let base = settings.output();
-        let outputs = delivered.into_iter().filter_map(|delivered| match delivered {
-            DeliveredFile::Written { path, .. } => {
-                Some(path.strip_prefix(&base).map_or(path.clone(), Path::to_owned))
+        let (mut outputs, mut objects) = (Vec::new(), ResultObjects::new());
+        for delivered in delivered {
+            if let DeliveredFile::Written { output, path, object, .. } = delivered {
+                outputs.push(path.strip_prefix(&base).map_or(path.clone(), Path::to_owned));
+                objects.extend(object.map(|object| (output, object)));
             }
-            DeliveredFile::Empty { .. } | DeliveredFile::Unavailable { .. } => None,
-        });
+        }
         Ok(SeriesResult {
             rows: rows::rows(&scored.scan, identity, &MaskRule::of_settings(self.context.settings)),
             requested,
-            outputs: outputs.collect(),
+            outputs,
+            objects,
+            identity: identity.fingerprint(),
             warnings,
             visit: rows::follow_up_scan(&scored.scan, scored.lungs, identity),
         })
@@ -242,6 +269,7 @@ impl<'a> ResultWriter<'a> {
         scored: &ScoredSeries<'_>,
         requested: &BTreeSet<OutputKind>,
         inputs: &ResultInputs,
+        earlier: &EarlierObjects,
     ) -> Result<Vec<DeliveredFile>, String> {
         let RunContext { settings, identity, .. } = self.context;
         if requested.is_empty() {
@@ -252,7 +280,7 @@ impl<'a> ResultWriter<'a> {
         let ResultInputs { content_sha256, candidates_sha256, recipe_sha256, .. } = inputs;
         let result = hash::id("", [&**content_sha256, candidates_sha256, recipe_sha256]);
         let folder = settings.output().join(identity.uid(study)).join(result);
-        let write = || deliver(scan, &scored.slices, requested, identity, &folder);
+        let write = || deliver(scan, &scored.slices, requested, identity, earlier, &folder);
         match catch_unwind(AssertUnwindSafe(write)) {
             Ok(Ok(delivered)) => Ok(delivered),
             Ok(Err(error)) => Err(redaction::cause(&settings.input, &error)),
