@@ -86,9 +86,7 @@ pub(crate) fn number(
 /// A point in the patient, LPS. Reports store positions in 32 bits.
 pub(crate) fn point(name: CodedConcept, frame_of_reference: &str, point_mm: [f64; 3]) -> Item {
     let mut made = named(Relationship::Contains, "SCOORD3D", name);
-    let point: PrimitiveValue =
-        PrimitiveValue::F32(point_mm.map(|mm| mm as f32).into_iter().collect());
-    put(&mut made, tags::GRAPHIC_DATA, point);
+    put(&mut made, tags::GRAPHIC_DATA, point_mm.map(|mm| mm as f32));
     put(&mut made, tags::GRAPHIC_TYPE, "POINT");
     put(&mut made, tags::REFERENCED_FRAME_OF_REFERENCE_UID, frame_of_reference);
     made
