@@ -288,7 +288,7 @@ def check_report(case):
         assert len(found) == 1
     for nodule, group in zip(with_voxels + without, regions + others):
         assert group.finding_type == codes.SCT.Nodule
-        assert group.finding_sites[0].topography == codes.SCT.Lung
+        assert group.finding_sites[0].value == codes.SCT.Lung
         expected = {
             "118565006": (nodule["volume_mm3"], "mm3"),
             "EQ_DIAMETER": (nodule["diameter_mm"], "mm"),

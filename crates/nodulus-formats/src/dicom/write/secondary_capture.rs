@@ -65,6 +65,8 @@ pub fn secondary_capture(
             (tags::IMAGE_TYPE, "DERIVED\\SECONDARY"),
             (tags::CONTENT_DATE, &date),
             (tags::CONTENT_TIME, &time),
+            // Both lungs, or an unknown orientation of the picture: present and empty (type 2C).
+            (tags::LATERALITY, ""),
             (tags::PATIENT_ORIENTATION, ""),
             (tags::BURNED_IN_ANNOTATION, "NO"),
             (tags::RECOGNIZABLE_VISUAL_FEATURES, "NO"),
