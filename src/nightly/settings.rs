@@ -237,6 +237,12 @@ impl ScoreSettings {
             let fault = Fault::new("score.region.extent_mm", message);
             return Err(fault.or("score.region.reach_mm"));
         }
+        if self.outputs.contains(&OutputKind::Sr) && !self.outputs.contains(&OutputKind::Seg) {
+            let key = "score.outputs";
+            let message = "`score.outputs` has \"sr\" without \"seg\", expected both: the report refers to the segments of \
+                           the segmentation; add \"seg\"";
+            return Err(Fault::new(key, message));
+        }
         if self.inclusion.thinnest_of_study {
             let key = "score.inclusion.thinnest_of_study";
             let message = format!(
@@ -354,8 +360,12 @@ mod tests {
             ),
             (
                 "score.outputs=seg",
-                "`score.outputs` is \"seg\", expected a list of \"seg\", \"rtstruct\", \"nifti\", \"png\" or \"json\", as in \
+                "`score.outputs` is \"seg\", expected a list of \"seg\", \"rtstruct\", \"sr\", \"sc\", \"rejection\", \"nifti\", \"png\" or \"json\", as in \
                  `outputs = [\"seg\"]`",
+            ),
+            (
+                "score.outputs=[\"sr\",\"json\"]",
+                "`score.outputs` has \"sr\" without \"seg\", expected both",
             ),
             ("score.outputs=[\"x\"]", "`score.outputs.0` is \"x\", expected \"seg\""),
             ("nonsense", "expected key=value, as in `--set score."),

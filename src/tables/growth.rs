@@ -1,15 +1,15 @@
-//! `growth`: one row for each nodule of two scans of a patient, matched or not, in a folder for each day.
+//! `growth`: one row for each nodule of two visits of a patient, matched or not, in a folder for each day.
 
 use nodulus_store::{Row, TableSpec, columns};
 use serde::{Deserialize, Serialize};
 
 columns! {
-    /// A nodule of two scans.
+    /// A nodule of two visits.
     #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
     pub struct Growth {
         /// patient of both scans
         pub patient_id: String,
-        /// the later series
+        /// the later series: of all pairs of series of the two visits, the most alike is compared
         pub series_instance_uid: String,
         /// the earlier series
         pub earlier_series_instance_uid: String,
@@ -21,8 +21,23 @@ columns! {
         pub days: Option<i64>,
         /// model that scored the later scan
         pub model_id: String,
-        /// model that scored the earlier scan; another model than model_id may draw outlines differently
+        /// model that scored the earlier scan
         pub earlier_model_id: String,
+        /// SliceThickness of the later scan; null where it is unknown
+        pub slice_thickness_mm: Option<f64>,
+        /// SliceThickness of the earlier scan; null where it is unknown
+        pub earlier_slice_thickness_mm: Option<f64>,
+        /// ConvolutionKernel of the later scan; null where it is unknown
+        pub kernel: Option<String>,
+        /// ConvolutionKernel of the earlier scan; null where it is unknown
+        pub earlier_kernel: Option<String>,
+        /// whether model, slice thickness (within 10%) and kernel of the two scans are the same; otherwise part of a
+        /// change, or all of it, may come from them
+        pub alike: bool,
+        /// by what the two scans differ; empty where they are alike
+        pub differences: Vec<String>,
+        /// further series of the two visits that are not compared
+        pub other_series_instance_uids: Vec<String>,
         /// nodule of the later scan; null where it has none
         pub nodule_id: Option<String>,
         /// nodule of the earlier scan; null where it has none
@@ -56,11 +71,11 @@ columns! {
         pub change_mm3: Option<f64>,
         /// change_mm3 in % of the earlier volume; null unless matched, or where the earlier volume was 0
         pub change_percent: Option<f64>,
-        /// volume doubling time in days; null unless the volume grew over a day or more
+        /// volume doubling time in days; null unless the scans are alike and the volume grew over a day or more
         pub doubling_days: Option<f64>,
         /// whether the volume fell; null unless matched
         pub shrunk: Option<bool>,
-        /// whether the volume changed by 25% or more; null where change_percent is null
+        /// whether the volume changed by 25% or more; null where change_percent is null, and unless the scans are alike
         pub significant: Option<bool>,
         /// reasons to doubt all numbers of the later or the earlier scan: their scan_warnings in `scores`
         pub scan_warnings: Vec<String>,
@@ -69,9 +84,9 @@ columns! {
 
 impl Row for Growth {
     const TABLE: &'static TableSpec = &TableSpec {
-        schema_version: 2,
+        schema_version: 3,
         partition_column: Some("scored_on"),
         id_columns: &["series_instance_uid", "patient_id", "nodule_id"],
-        ..TableSpec::new::<Self>("growth", "a nodule of two scans of a patient")
+        ..TableSpec::new::<Self>("growth", "a nodule of two visits of a patient")
     };
 }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 columns! {
     /// A nodule of a scored scan.
-    #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+    #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
     pub struct Score {
         /// series of the scan; a pseudonym where outputs are de-identified
         pub series_instance_uid: String,
@@ -13,7 +13,8 @@ columns! {
         pub study_instance_uid: Option<String>,
         /// patient; a pseudonym where outputs are de-identified; null for an image file
         pub patient_id: Option<String>,
-        /// stable id of the nodule, from its series and its candidate's position
+        /// stable id of the nodule, from its series and its candidate's position; where the scan was scored before and the
+        /// nodule is the same, the id of that result. TrackingID of the DICOM objects
         pub nodule_id: String,
         /// number of the nodule in the scan, from 1: its label in the output files
         pub nodule_number: i64,

@@ -1,6 +1,7 @@
 //! A patient with two scans, from files to growth.
 
-use nodulus::nightly::follow_up::growth::{MatchingRule, rows};
+use nodulus::nightly::Identity;
+use nodulus::nightly::follow_up::growth::{MatchingRule, compare};
 use nodulus::nightly::follow_up::scan::FollowUpScan;
 use nodulus::nightly::scan::scored::{ScoredNodule, ScoredScan, ScoringModel};
 use nodulus::nightly::scan::training_range::{ScanCharacteristics, warnings};
@@ -40,6 +41,7 @@ fn scored(files: &[PathBuf], made: &Visit) -> ScoredScan {
         ScoredNodule {
             number: at as u16 + 1,
             nodule_id: format!("{}-{at}", made.study_date),
+            earlier_id: None,
             candidate_mm: nodule.centre_mm,
             candidate_confidence: None,
             probability: Some(0.9),
@@ -80,7 +82,7 @@ fn visits(seed: u64) -> ([FollowUpScan; 2], [Visit; 2]) {
         let scan = scored(&files, made);
         let needed = lungs::slices_needed(&scan.geometry);
         let slices = read_slices(&files, &Tolerances::default(), &needed).unwrap();
-        FollowUpScan::of(&scan, lungs::lung_box(&slices))
+        FollowUpScan::of(&scan, lungs::lung_box(&slices), &Identity::AsIs)
     };
     let [first, second] = &made;
     ([visit(("earlier", first)), visit(("later", second))], made)
@@ -90,7 +92,7 @@ fn visits(seed: u64) -> ([FollowUpScan; 2], [Visit; 2]) {
 fn a_grown_nodule_is_matched_and_has_its_doubling_time() {
     for seed in [2, 3, 4] {
         let ([earlier, later], made) = visits(seed);
-        let rows = rows(&MatchingRule::default(), std::slice::from_ref(&earlier), &later);
+        let rows = compare(&MatchingRule::default(), &earlier, &later, &[]);
         assert_eq!(rows.len(), made[0].nodules.len(), "seed {seed}: {rows:?}");
         for (n, row) in rows.iter().enumerate() {
             assert!(row.matched, "seed {seed}: {row:?}");
@@ -125,13 +127,15 @@ fn a_scan_of_part_of_the_lungs_is_not_matched() {
         visit.lungs.as_mut().unwrap().cut[2][end] = true;
         visit
     };
-    let growth = rows(&MatchingRule::default(), &[cut(&earlier, 0)], &cut(&later, 1));
-    assert_eq!(growth.len(), earlier.nodules.len() + later.nodules.len());
+    let growth = compare(&MatchingRule::default(), &cut(&earlier, 0), &cut(&later, 1), &[]);
+    let n_nodules = earlier.nodules.len() + later.nodules.len();
+    assert_eq!(growth.len(), n_nodules);
     for row in &growth {
         assert_eq!(row.reason.as_deref(), Some("no end of the lungs along z is in both scans"));
     }
     later.lungs = None;
-    let growth = rows(&MatchingRule::default(), &[earlier], &later);
+    let growth = compare(&MatchingRule::default(), &earlier, &later, &[]);
+    assert_eq!(growth.len(), n_nodules);
     assert!(growth.iter().all(|row| !row.matched && row.reason.is_some()), "{growth:?}");
 }
 

@@ -53,6 +53,7 @@ mod r_arrow;
 mod real;
 mod regions;
 mod report_page;
+mod rescored;
 mod run_options;
 mod same_scans;
 mod score;

@@ -2,6 +2,7 @@
 
 use crate::{fixture, python};
 use ndarray::Array3;
+use nodulus::nightly::deliver::{EarlierObjects, ResultObjects};
 use nodulus::nightly::identity::{DeidentifySettings, UidPolicy};
 use nodulus::nightly::scan::scored::{ScoredNodule, ScoredScan, ScoringModel};
 use nodulus::nightly::{DeliveredFile, Identity, OutputKind, deliver};
@@ -80,10 +81,11 @@ fn scan(files: &[PathBuf]) -> (ScoredScan, Volume<i16>) {
     let nodules = (1..).zip(masks()).map(|(number, mask)| ScoredNodule {
         number,
         nodule_id: format!("nod_{number}"),
+        earlier_id: None,
         candidate_mm: geometry.voxel_to_patient([8.0, 8.0, 6.0]),
         candidate_confidence: Some(0.5),
         probability: Some(0.75),
-        centroid_mm: [0.0; 3],
+        centroid_mm: [f64::from(number) * 1.5, -2.25, 3.125],
         volume_mm3: 100.0,
         equivalent_diameter_mm: 5.75,
         axial_diameter_mm: Some(6.0),
@@ -110,25 +112,48 @@ fn scan(files: &[PathBuf]) -> (ScoredScan, Volume<i16>) {
     (scan, read.volume)
 }
 
-/// Writes all files of a scan, and returns what they must contain.
-fn case(files: &[PathBuf], identity: &Identity, uids_replaced: bool, out: &Path) -> Value {
-    let (scan, hu) = scan(files);
-    let wanted = BTreeSet::from([
-        OutputKind::Seg,
-        OutputKind::Rtstruct,
-        OutputKind::Nifti,
-        OutputKind::Png,
-        OutputKind::Json,
-    ]);
-    let delivered = deliver(&scan, &hu.into(), &wanted, identity, out).unwrap();
-    let mut paths = serde_json::Map::new();
-    for delivered in &delivered {
-        let DeliveredFile::Written { output, path, .. } = delivered else {
+const DICOM: [OutputKind; 4] =
+    [OutputKind::Seg, OutputKind::Rtstruct, OutputKind::Sr, OutputKind::Sc];
+
+/// The paths of a result's files by kind, and its DICOM objects.
+fn written(delivered: &[DeliveredFile]) -> (serde_json::Map<String, Value>, ResultObjects) {
+    let (mut paths, mut objects) = (serde_json::Map::new(), ResultObjects::new());
+    for delivered in delivered {
+        let DeliveredFile::Written { output, path, object, .. } = delivered else {
             panic!("{delivered:?}")
         };
         let name = serde_json::to_value(output).unwrap().as_str().unwrap().to_owned();
         paths.insert(name, json!(path));
+        objects.extend(object.clone().map(|object| (*output, object)));
     }
+    (paths, objects)
+}
+
+/// Writes the DICOM objects of a scan, then all files of the scan as if it were scored again, and returns what these
+/// must contain.
+fn case(files: &[PathBuf], identity: &Identity, uids_replaced: bool, out: &Path) -> Value {
+    let (mut scan, hu) = scan(files);
+    let hu = hu.into();
+    let first = BTreeSet::from(DICOM);
+    let none = EarlierObjects::default();
+    let before = deliver(&scan, &hu, &first, identity, &none, &out.join("before")).unwrap();
+    let (before, objects) = written(&before);
+    scan.scored_at = "2026-11-25T01:02:03Z".to_owned();
+    let other = [OutputKind::Rejection, OutputKind::Nifti, OutputKind::Png, OutputKind::Json];
+    let wanted = DICOM.into_iter().chain(other).collect();
+    let earlier = EarlierObjects::of([&objects]);
+    let delivered = deliver(&scan, &hu, &wanted, identity, &earlier, out).unwrap();
+    let (paths, _) = written(&delivered);
+    let nodules = scan.nodules.iter().map(|nodule| {
+        json!({
+            "label": format!("Nodule {}", nodule.number), "position_mm": nodule.centroid_mm,
+            "volume_mm3": nodule.volume_mm3, "diameter_mm": nodule.equivalent_diameter_mm,
+            "long_mm": nodule.axial_diameter_mm, "short_mm": nodule.axial_short_diameter_mm,
+            "mean_hu": nodule.mean_hu, "probability": nodule.probability,
+            "has_voxels": nodule.mask.is_some(),
+        })
+    });
+    let nodules: Vec<Value> = nodules.collect();
     let voxels: serde_json::Map<String, Value> = scan
         .nodules
         .iter()
@@ -138,7 +163,8 @@ fn case(files: &[PathBuf], identity: &Identity, uids_replaced: bool, out: &Path)
         })
         .collect();
     json!({
-        "ct": files, "files": paths, "voxels": voxels, "algorithm": scan.model.id,
+        "ct": files, "files": paths, "before": before, "voxels": voxels, "nodules": nodules,
+        "algorithm": scan.model.id,
         "version": scan.model.version, "is_deidentified": identity.is_replaced(),
         "uids_replaced": uids_replaced,
     })
@@ -202,8 +228,14 @@ fn objects_of_a_real_scan_are_read_by_other_programs() {
 /// Validates every object with dicom3tools' `dciodvfy`.
 fn validate(cases: &[Value]) {
     for case in cases {
-        for name in ["seg", "rtstruct"] {
-            let file = case["files"][name].as_str().unwrap();
+        for (name, object) in [
+            ("seg", "Segmentation"),
+            ("rtstruct", "RTStructureSet"),
+            ("sr", "Comprehensive3DSR"),
+            ("sc", "SCImage"),
+            ("rejection", "KeyObjectSelectionDocument"),
+        ] {
+            let Some(file) = case["files"][name].as_str() else { continue };
             let Ok(output) = Command::new("dciodvfy").arg(file).output() else {
                 skip(
                     Need::Peer,
@@ -216,7 +248,6 @@ fn validate(cases: &[Value]) {
             let errors: Vec<&str> =
                 messages.lines().filter(|line| line.starts_with("Error")).collect();
             assert!(errors.is_empty(), "{file}: {errors:#?}");
-            let object = if name == "seg" { "Segmentation" } else { "RTStructureSet" };
             assert!(
                 messages.contains(object),
                 "{file} is not recognised as a {object}: {messages}"
@@ -270,6 +301,23 @@ fn objects_conform_to_the_standard() {
 }
 
 #[test]
+fn a_report_without_nodules_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let files = write_ct(&folder.path().join("ct"));
+    let (mut scan, hu) = scan(&files);
+    scan.nodules.clear();
+    let wanted = BTreeSet::from([OutputKind::Seg, OutputKind::Sr]);
+    let none = EarlierObjects::default();
+    let out = folder.path().join("out");
+    let delivered = deliver(&scan, &hu.into(), &wanted, &Identity::AsIs, &none, &out).unwrap();
+    let [DeliveredFile::Empty { .. }, DeliveredFile::Written { path, .. }] = &delivered[..] else {
+        panic!("{delivered:?}")
+    };
+    validate(&[json!({ "files": { "sr": path } })]);
+    python::script("scored_files.py", &["empty_report", path.to_str().unwrap()]);
+}
+
+#[test]
 fn a_deidentified_file_has_nothing_of_the_patient() {
     let folder = tempfile::tempdir().unwrap();
     let files = write_ct(&folder.path().join("ct"));
@@ -284,7 +332,7 @@ fn a_deidentified_file_has_nothing_of_the_patient() {
     // The search finds the texts in files that are not de-identified.
     assert_eq!(PATIENT.map(|part| contains(&all[0], part)), [true, true, true, true, true, false]);
     for case in &all[1..] {
-        for part in PATIENT.into_iter().chain(["20261124", "2026-11-24", "125227"]) {
+        for part in PATIENT.into_iter().chain(["20261124", "20261125", "2026-11-25", "010203"]) {
             assert!(!contains(case, part), "{part}");
         }
     }

@@ -3,9 +3,11 @@
     python scored_files.py enhance FOLDER FILE     the slices of a series as one Legacy Converted Enhanced CT
     python scored_files.py check CASES             a JSON file with the expected content of each case's files
     python scored_files.py report FOLDER FILE      points on a series as a measurement report; prints their positions
+    python scored_files.py empty_report FILE       a measurement report without nodules
 
-highdicom and, if it is installed, dcmqi's segimage2itkimage open segmentations; pydicom opens structure sets, and the voxels
-inside their lines are found by winding numbers; SimpleITK and nibabel open labels.
+highdicom and, if it is installed, dcmqi's segimage2itkimage open segmentations; highdicom opens reports; pydicom opens
+structure sets, pictures and rejection notes, and the voxels inside the lines of structure sets are found by winding
+numbers; SimpleITK and nibabel open labels.
 """
 
 import json
@@ -153,7 +155,8 @@ def check_segmentation(case, scan):
         assert algorithm.family == codes.cid7162.ArtificialIntelligence
         assert told.tracking_id and told.tracking_uid
     series = seg.ReferencedSeriesSequence
-    assert len(series) == 1
+    # The series, and the segmentation that this one replaces.
+    assert len(series) == 2
     told = [item.ReferencedSOPInstanceUID for item in series[0].ReferencedInstanceSequence]
     own = list(dict.fromkeys(uid for uid, _ in scan.names))
     classes = {item.ReferencedSOPClassUID for item in series[0].ReferencedInstanceSequence}
@@ -254,6 +257,126 @@ def check_labels(case, scan):
     assert numpy.allclose(scan.voxel(far), numpy.array(scan.size) - 1, atol=0.01)
 
 
+def code(dataset, keyword="ConceptNameCodeSequence"):
+    return dataset[keyword][0].CodeValue if keyword in dataset else None
+
+
+def check_report(case):
+    """A group for each nodule, with the tracking UID and the number of its segment."""
+    made = highdicom.sr.srread(case["files"]["sr"])
+    assert isinstance(made, highdicom.sr.Comprehensive3DSR)
+    seg = highdicom.seg.segread(case["files"]["seg"])
+    content = made.content
+    assert isinstance(content, highdicom.sr.MeasurementReport)
+    regions = content.get_volumetric_roi_measurement_groups()
+    others = content.get_image_measurement_groups()
+    assert not content.get_planar_roi_measurement_groups()
+    segments = {seg.get_segment_description(n).segment_label: n for n in seg.segment_numbers}
+    with_voxels = [one for one in case["nodules"] if one["has_voxels"]]
+    without = [one for one in case["nodules"] if not one["has_voxels"]]
+    assert (len(regions), len(others)) == (len(with_voxels), len(without)) and without
+    for nodule, group in zip(with_voxels, regions):
+        number = segments[nodule["label"]]
+        told = seg.get_segment_description(number)
+        items = [one for one in group[0].ContentSequence if code(one) == "121191"]
+        assert len(items) == 1
+        referenced = items[0].ReferencedSOPSequence[0]
+        assert referenced.ReferencedSOPInstanceUID == seg.SOPInstanceUID
+        assert referenced.ReferencedSegmentNumber == number
+        assert (group.tracking_uid, group.tracking_identifier) == (told.tracking_uid, told.tracking_id)
+        found = content.get_volumetric_roi_measurement_groups(tracking_uid=told.tracking_uid)
+        assert len(found) == 1
+    for nodule, group in zip(with_voxels + without, regions + others):
+        assert group.finding_type == codes.SCT.Nodule
+        assert group.finding_sites[0].value == codes.SCT.Lung
+        expected = {
+            "118565006": (nodule["volume_mm3"], "mm3"),
+            "EQ_DIAMETER": (nodule["diameter_mm"], "mm"),
+            "103339001": (nodule["long_mm"], "mm"),
+            "103340004": (nodule["short_mm"], "mm"),
+            "112031": (nodule["mean_hu"], "[hnsf'U]"),
+            "111012": (100 * nodule["probability"], "%"),
+        }
+        if not nodule["has_voxels"]:
+            del expected["EQ_DIAMETER"]
+        numbers = {one.name.value: (float(one.value), one.unit.value) for one in group.get_measurements()}
+        assert numbers == expected, (numbers, expected)
+        points = [one for one in group[0].ContentSequence if one.ValueType == "SCOORD3D"]
+        assert len(points) == 1 and points[0].GraphicType == "POINT" and code(points[0]) == "128138"
+        assert points[0].ReferencedFrameOfReferenceUID == seg.FrameOfReferenceUID
+        assert numpy.allclose(points[0].GraphicData, nodule["position_mm"], atol=1e-4)
+    evidence = made.CurrentRequestedProcedureEvidenceSequence
+    assert [study.StudyInstanceUID for study in evidence] == [made.StudyInstanceUID]
+    named = {one.ReferencedSOPInstanceUID for of in evidence[0].ReferencedSeriesSequence for one in of.ReferencedSOPSequence}
+    sources = {one.ReferencedSOPInstanceUID for one in seg.ReferencedSeriesSequence[0].ReferencedInstanceSequence}
+    assert named == sources | {seg.SOPInstanceUID}
+    assert summary(made) == "111242"
+
+
+def summary(made):
+    """Whether the program says that it found something."""
+    last = made.ContentSequence[-1]
+    assert code(last) == "C0034375" and code(last.ContentSequence[0]) == "111017"
+    return code(last.ContentSequence[0], "ConceptCodeSequence")
+
+
+def empty_report(file):
+    made = highdicom.sr.srread(file)
+    content = made.content
+    assert not content.get_volumetric_roi_measurement_groups()
+    assert not content.get_image_measurement_groups()
+    assert summary(made) == "111241"
+
+
+def check_picture(case):
+    made = pydicom.dcmread(case["files"]["sc"])
+    overlay = numpy.asarray(PIL.Image.open(case["files"]["png"]).convert("RGB"))
+    assert (made.pixel_array == overlay).all()
+    assert made.BurnedInAnnotation == "NO"
+
+
+def check_replaced(case):
+    """Each object refers to the one that it replaces, and the note to all of them."""
+    old = {name: pydicom.dcmread(path) for name, path in case["before"].items()}
+    new = {name: pydicom.dcmread(case["files"][name]) for name in old}
+    assert set(old) == {"seg", "rtstruct", "sr", "sc"}
+    for name, made in new.items():
+        before = old[name]
+        assert made.SOPInstanceUID != before.SOPInstanceUID
+        for keyword in ("SeriesInstanceUID", "SeriesNumber", "StudyInstanceUID", "PatientID", "SOPClassUID"):
+            assert made[keyword].value == before[keyword].value, keyword
+        assert (before.InstanceNumber, made.InstanceNumber) == (1, 2)
+    tracking = [[s.TrackingUID for s in of["seg"].SegmentSequence] for of in (old, new)]
+    assert tracking[0] == tracking[1] and len(set(tracking[0])) == len(tracking[0])
+    for name in ("seg", "sc"):
+        assert new[name].ReferencedImageSequence[0].ReferencedSOPInstanceUID == old[name].SOPInstanceUID
+        assert "ReferencedImageSequence" not in old[name]
+        hierarchy = new[name].ReferencedSeriesSequence[1]
+        assert hierarchy.SeriesInstanceUID == old[name].SeriesInstanceUID
+        assert hierarchy.ReferencedInstanceSequence[0].ReferencedSOPInstanceUID == old[name].SOPInstanceUID
+    predecessor = new["rtstruct"].PredecessorStructureSetSequence
+    assert [one.ReferencedSOPInstanceUID for one in predecessor] == [old["rtstruct"].SOPInstanceUID]
+    predecessor = new["sr"].PredecessorDocumentsSequence[0]
+    assert predecessor.StudyInstanceUID == new["sr"].StudyInstanceUID
+    predecessor = predecessor.ReferencedSeriesSequence[0]
+    assert predecessor.SeriesInstanceUID == old["sr"].SeriesInstanceUID
+    assert predecessor.ReferencedSOPSequence[0].ReferencedSOPInstanceUID == old["sr"].SOPInstanceUID
+
+    note = pydicom.dcmread(case["files"]["rejection"])
+    assert (note.Modality, code(note)) == ("KO", "113001")
+    assert note.StudyInstanceUID == old["seg"].StudyInstanceUID
+    kinds = {"IMAGE": {"seg", "sc"}, "COMPOSITE": {"rtstruct", "sr"}}
+    for kind, names in kinds.items():
+        found = {one.ReferencedSOPSequence[0].ReferencedSOPInstanceUID for one in note.ContentSequence if one.ValueType == kind}
+        assert found == {old[name].SOPInstanceUID for name in names}, kind
+    listed = {
+        (of.SeriesInstanceUID, one.ReferencedSOPClassUID, one.ReferencedSOPInstanceUID)
+        for of in note.CurrentRequestedProcedureEvidenceSequence[0].ReferencedSeriesSequence
+        for one in of.ReferencedSOPSequence
+    }
+    assert listed == {(one.SeriesInstanceUID, one.SOPClassUID, one.SOPInstanceUID) for one in old.values()}
+
+
 def check(cases):
     has_dcmqi = DCMQI.exists()
     for case in json.loads(pathlib.Path(cases).read_text()):
@@ -264,10 +387,13 @@ def check(cases):
             check_by_dcmqi(case, scan, labels)
         check_structure_set(case, scan)
         check_labels(case, scan)
+        check_report(case)
+        check_picture(case)
+        check_replaced(case)
         PIL.Image.open(case["files"]["png"]).load()
         document = json.loads(pathlib.Path(case["files"]["json"]).read_text())
         assert [nodule["number"] for nodule in document["nodules"] if nodule["mask"]]
-        for name in ("seg", "rtstruct"):
+        for name in ("seg", "rtstruct", "sr", "sc", "rejection"):
             made = pydicom.dcmread(case["files"][name])
             removed = made.get("PatientIdentityRemoved") == "YES"
             assert removed == case["is_deidentified"]
@@ -280,4 +406,4 @@ def check(cases):
 
 
 if __name__ == "__main__":
-    {"enhance": enhance, "check": check, "report": report}[sys.argv[1]](*sys.argv[2:])
+    {"enhance": enhance, "check": check, "report": report, "empty_report": empty_report}[sys.argv[1]](*sys.argv[2:])

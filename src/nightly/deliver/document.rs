@@ -114,7 +114,7 @@ pub(super) fn bytes(
             version: &scan.model.version,
         },
         image: image(scan, info, scan.sop_instance_uids.iter().map(|of| uid(of)).collect()),
-        nodules: scan.nodules.iter().map(|of| nodule(of, identity.id(&of.nodule_id))).collect(),
+        nodules: scan.nodules.iter().map(|of| nodule(of, of.result_id(identity))).collect(),
         warnings: &scan.warnings,
         files: delivered.iter().map(file).collect(),
     };

@@ -1,5 +1,6 @@
 //! Kinds of files, and the outcome of writing one.
 
+use nodulus_formats::dicom::ObjectReference;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
@@ -14,6 +15,12 @@ pub enum OutputKind {
     Seg,
     /// DICOM RTSTRUCT.
     Rtstruct,
+    /// DICOM SR: a measurement report, whose groups refer to the segments of `seg`.
+    Sr,
+    /// DICOM Secondary Capture: the overlay as an image, for viewers without SEG.
+    Sc,
+    /// DICOM KO: a rejection note for the objects of earlier results that the new ones replace.
+    Rejection,
     /// NIfTI labels, with a nodule's number in its voxels.
     Nifti,
     /// PNG overlay, with the middle slice of each nodule.
@@ -38,6 +45,9 @@ impl OutputKind {
         match self {
             Self::Seg => "segmentation.dcm",
             Self::Rtstruct => "structure_set.dcm",
+            Self::Sr => "measurements.dcm",
+            Self::Sc => "overlay.dcm",
+            Self::Rejection => "rejection_note.dcm",
             Self::Nifti => "labels.nii.gz",
             Self::Png => "overlay.png",
             Self::Json => "nodules.json",
@@ -63,6 +73,8 @@ pub enum DeliveredFile {
         n_bytes: u64,
         /// SHA-256 of its bytes.
         sha256: String,
+        /// How DICOM objects refer to it, if it is one.
+        object: Option<ObjectReference>,
     },
     /// The scan has nothing to write in it, such as no nodule.
     Empty {
@@ -104,6 +116,7 @@ impl DeliveredFile {
 /// Content of a file before it is written.
 pub(super) enum FileContent {
     Bytes(Vec<u8>),
+    Object(ObjectReference, Vec<u8>),
     Empty(String),
     Unavailable(String),
 }

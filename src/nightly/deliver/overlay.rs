@@ -8,6 +8,7 @@ use ndarray::{Array2, s};
 use nodulus_formats::volume::{LoadedSlices, SliceRanges};
 use nodulus_imaging::drawing::canvas::{Canvas, Colour, text_width};
 use nodulus_imaging::drawing::slice::{self, MaskOutline};
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 const PAPER: Colour = [0x14, 0x17, 0x1a];
@@ -57,13 +58,31 @@ pub fn slices_needed(scan: &ScoredScan) -> SliceRanges {
     slices.map(|k| k..k + 1).collect()
 }
 
+/// The overlay of a scan.
+pub(super) enum Overlay {
+    /// The picture, and the slices that it shows.
+    Drawn { canvas: Canvas, slices: Vec<usize> },
+    /// The scan has nothing to show.
+    Empty(String),
+    /// A slice is missing.
+    Unavailable(String),
+}
+
 pub(super) fn content(
     delivery: &Delivery<'_>,
     hu: &LoadedSlices<i16>,
 ) -> Result<FileContent, Error> {
+    Ok(match draw(delivery, hu) {
+        Overlay::Drawn { canvas, .. } => FileContent::Bytes(canvas.to_png()?),
+        Overlay::Empty(reason) => FileContent::Empty(reason),
+        Overlay::Unavailable(reason) => FileContent::Unavailable(reason),
+    })
+}
+
+pub(super) fn draw(delivery: &Delivery<'_>, hu: &LoadedSlices<i16>) -> Overlay {
     let scan = delivery.scan;
     if scan.nodules.is_empty() {
-        return Ok(FileContent::Empty("the scan has no nodules".to_owned()));
+        return Overlay::Empty("the scan has no nodules".to_owned());
     }
     let nodules = &scan.nodules[..scan.nodules.len().min(MAX_TILES)];
     let columns = nodules.len().min(COLUMNS);
@@ -82,10 +101,11 @@ pub(super) fn content(
         if !tile(&mut canvas, at, scan, nodule, hu) {
             let slice = shown(scan, nodule).map_or("off the scan".to_owned(), |k| format!("{k}"));
             let reason = format!("slice {slice} of nodule {} was not loaded", nodule.number);
-            return Ok(FileContent::Unavailable(reason));
+            return Overlay::Unavailable(reason);
         }
     }
-    Ok(FileContent::Bytes(canvas.to_png()?))
+    let slices: BTreeSet<usize> = nodules.iter().filter_map(|of| shown(scan, of)).collect();
+    Overlay::Drawn { canvas, slices: slices.into_iter().collect() }
 }
 
 fn head(delivery: &Delivery<'_>, n_shown: usize) -> Vec<String> {

@@ -3,17 +3,39 @@
 use super::*;
 use crate::nightly::identity::{DeidentifySettings, Identity, UidPolicy};
 use crate::nightly::scan::scored::{ScoredNodule, ScoredScan, ScoringModel};
+use dicom_dictionary_std::tags;
 use fs_err as fs;
 use ndarray::Array3;
-use nodulus_formats::dicom::{self, AnnotationObject, Date, NewSeries, Numbering, Tolerances};
+use nodulus_formats::dicom::{
+    self, AnnotationObject, Date, NewSeries, Numbering, ObjectReference, PointPosition, Tolerances,
+};
 use nodulus_formats::nifti;
 use nodulus_formats::volume::{Geometry, LoadedSlices, Mask, PlacedMask, Volume};
 use nodulus_imaging::planar_contours::{self, ContourRules};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-const ALL: [OutputKind; 5] =
-    [OutputKind::Seg, OutputKind::Rtstruct, OutputKind::Nifti, OutputKind::Png, OutputKind::Json];
+const ALL: [OutputKind; 8] = [
+    OutputKind::Seg,
+    OutputKind::Rtstruct,
+    OutputKind::Sr,
+    OutputKind::Sc,
+    OutputKind::Rejection,
+    OutputKind::Nifti,
+    OutputKind::Png,
+    OutputKind::Json,
+];
+
+/// Writes the files of a first result.
+fn deliver(
+    scan: &ScoredScan,
+    hu: &LoadedSlices<i16>,
+    requested: &BTreeSet<OutputKind>,
+    identity: &Identity,
+    folder: &Path,
+) -> Result<Vec<DeliveredFile>, Error> {
+    super::deliver(scan, hu, requested, identity, &EarlierObjects::default(), folder)
+}
 
 fn geometry() -> Geometry {
     Geometry::new([12, 10, 6], [0.75, 0.5, 2.0], [-10.0, 20.0, -99.5], Geometry::AXIAL).unwrap()
@@ -23,6 +45,7 @@ fn nodule(number: u16, mask: Option<PlacedMask>) -> ScoredNodule {
     ScoredNodule {
         number,
         nodule_id: format!("nod_P-7_{number}"),
+        earlier_id: None,
         candidate_mm: geometry().voxel_to_patient([5.0, 4.0, 2.0]),
         candidate_confidence: None,
         probability: Some(0.75),
@@ -116,11 +139,18 @@ fn every_file_holds_the_voxels() {
         .iter()
         .map(|path| path.file_name().unwrap().to_str().unwrap().to_owned())
         .collect();
-    let expected =
-        ["segmentation.dcm", "structure_set.dcm", "labels.nii.gz", "overlay.png", "nodules.json"]
-            .map(|ending| format!("2.25.10_{ending}"));
-    assert_eq!(names, expected);
-    assert_eq!(fs::read_dir(&out).unwrap().count(), 5);
+    // A first result rejects nothing.
+    let expected = [
+        "segmentation.dcm",
+        "structure_set.dcm",
+        "measurements.dcm",
+        "overlay.dcm",
+        "labels.nii.gz",
+        "overlay.png",
+        "nodules.json",
+    ];
+    assert_eq!(names, expected.map(|ending| format!("2.25.10_{ending}")));
+    assert_eq!(fs::read_dir(&out).unwrap().count(), 7);
 
     let AnnotationObject::Segmentation(found) =
         dicom::read_annotation_object(&out.join(&names[0]), 0.5).unwrap()
@@ -153,19 +183,39 @@ fn every_file_holds_the_voxels() {
     });
     assert_eq!(voxels.collect::<Vec<_>>(), masks(&scan));
 
-    let labels = nifti::read_labels(&out.join(&names[2])).unwrap();
+    let labels = nifti::read_labels(&out.join(&names[4])).unwrap();
     assert_eq!(labels.geometry().size(), [12, 10, 6]);
     for ((k, j, i), label) in labels.voxels().indexed_iter() {
         let own = scan.nodules.iter().find(|n| n.mask.as_ref().is_some_and(|m| m.get(i, j, k)));
         assert_eq!(*label, own.map_or(0, |nodule| nodule.number), "{i} {j} {k}");
     }
 
-    let text = fs::read_to_string(out.join(&names[4])).unwrap();
+    // The picture is that of the overlay.
+    let object = dicom_object::open_file(out.join(&names[3])).unwrap();
+    let pixels = object.element(tags::PIXEL_DATA).unwrap().to_bytes().unwrap();
+    let mut png = png::Decoder::new(std::io::Cursor::new(fs::read(out.join(&names[5])).unwrap()))
+        .read_info()
+        .unwrap();
+    let mut overlay = vec![0; png.output_buffer_size().unwrap()];
+    png.next_frame(&mut overlay).unwrap();
+    assert_eq!(&pixels[..overlay.len()], &overlay[..]);
+
+    // The report has the positions of all nodules.
+    let points = dicom::read_points(&out.join(&names[2])).unwrap();
+    assert!(points.skipped.is_empty(), "{:?}", points.skipped);
+    assert_eq!(points.points.len(), 3);
+    for point in &points.points {
+        assert_eq!(point.confidence, Some(0.75));
+        let PointPosition::Patient { point_mm, .. } = &point.position else { panic!("{point:?}") };
+        assert_eq!(*point_mm, [1.0, 2.0, 3.0]);
+    }
+
+    let text = fs::read_to_string(out.join(&names[6])).unwrap();
     let document: serde_json::Value = serde_json::from_str(&text).unwrap();
     assert_eq!(document["nodules"][1]["mask"]["n_voxels"], 18);
     assert_eq!(document["nodules"][2]["mask"], serde_json::Value::Null);
     assert_eq!(document["patient_id"], "P-7");
-    assert_eq!(document["files"][3]["name"], names[3].as_str());
+    assert_eq!(document["files"][6]["name"], names[5].as_str());
     assert!(!text.contains(folder.path().to_str().unwrap()));
 
     // Again, the same bytes.
@@ -183,9 +233,9 @@ fn a_scan_without_nodules_has_the_files_that_can_say_so() {
         .filter(|d| matches!(d, DeliveredFile::Written { .. }))
         .map(DeliveredFile::output)
         .collect();
-    assert_eq!(written, [OutputKind::Nifti, OutputKind::Json]);
+    assert_eq!(written, [OutputKind::Sr, OutputKind::Nifti, OutputKind::Json]);
     assert!(delivered.iter().all(|d| d.warning().is_none()));
-    let labels = nifti::read_labels(&paths(&delivered)[0]).unwrap();
+    let labels = nifti::read_labels(&paths(&delivered)[1]).unwrap();
     assert!(labels.voxels().iter().all(|label| *label == 0));
 }
 
@@ -198,7 +248,7 @@ fn an_image_file_has_no_objects_and_files_do_not_hold_its_name() {
     let out = folder.path().join("out");
     let delivered = deliver(&scan, &hu, &all(), &Identity::AsIs, &out).unwrap();
     let warnings: Vec<String> = delivered.iter().filter_map(DeliveredFile::warning).collect();
-    assert_eq!(warnings.len(), 2, "{warnings:?}");
+    assert_eq!(warnings.len(), 5, "{warnings:?}");
     assert!(warnings[0].starts_with("no segmentation.dcm: the scan is an image file"));
     for path in paths(&delivered) {
         assert!(!path.to_str().unwrap().contains("mustermann"));
@@ -216,7 +266,7 @@ fn nothing_of_the_patient_is_in_a_file_with_pseudonyms() {
         let identity = Identity::new(Some(&DeidentifySettings { key: key.clone(), uids })).unwrap();
         let out = folder.path().join(format!("{uids:?}"));
         let delivered = deliver(&scan, &hu, &all(), &identity, &out).unwrap();
-        assert_eq!(paths(&delivered).len(), 5);
+        assert_eq!(paths(&delivered).len(), 7);
         for path in paths(&delivered) {
             let name = path.file_name().unwrap().to_str().unwrap().to_owned();
             let text = String::from_utf8_lossy(&fs::read(&path).unwrap()).into_owned() + &name;
@@ -254,4 +304,54 @@ fn an_inconsistent_scan_is_refused() {
         error.contains("nodule 2 reaches to voxel [5, 6, 5], expected within [12, 10, 4]"),
         "{error}"
     );
+}
+
+/// The objects of a result.
+fn objects(delivered: &[DeliveredFile]) -> ResultObjects {
+    let object = |delivered: &DeliveredFile| match delivered {
+        DeliveredFile::Written { output, object: Some(object), .. } => {
+            Some((*output, object.clone()))
+        }
+        _ => None,
+    };
+    delivered.iter().filter_map(object).collect()
+}
+
+#[test]
+fn a_later_result_replaces_and_rejects_the_objects_of_the_earlier_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let (scan, hu) = scan(&folder.path().join("ct"));
+    let [first, second] = ["first", "second"].map(|name| folder.path().join(name));
+    let before = objects(&deliver(&scan, &hu, &all(), &Identity::AsIs, &first).unwrap());
+    let later = ScoredScan { scored_at: "2026-11-25T01:02:03Z".to_owned(), ..scan.clone() };
+    let earlier = EarlierObjects::of([&before]);
+    let delivered =
+        super::deliver(&later, &hu, &all(), &Identity::AsIs, &earlier, &second).unwrap();
+    let after = objects(&delivered);
+    assert_eq!((before.len(), after.len()), (4, 5));
+    for (kind, object) in &after {
+        let Some(replaced) = before.get(kind) else { continue };
+        assert_ne!(object.sop_instance_uid, replaced.sop_instance_uid);
+        assert_eq!(object.series_instance_uid, replaced.series_instance_uid);
+        assert_eq!((replaced.instance_number, object.instance_number), (1, 2));
+    }
+    // Another model gives another series, as other equipment.
+    let mut by_other = later.clone();
+    by_other.model.id = "unet-999999999999".to_owned();
+    let delivered =
+        super::deliver(&by_other, &hu, &all(), &Identity::AsIs, &earlier, &second).unwrap();
+    for (kind, object) in objects(&delivered) {
+        let same =
+            before.get(&kind).filter(|of| of.series_instance_uid == object.series_instance_uid);
+        assert_eq!(same, None);
+    }
+    // Objects of another study are neither replaced nor rejected.
+    let elsewhere = before.into_iter().map(|(kind, object)| {
+        (kind, ObjectReference { study_instance_uid: "2.25.9".to_owned(), ..object })
+    });
+    let earlier = EarlierObjects::of([&elsewhere.collect()]);
+    let delivered =
+        super::deliver(&later, &hu, &all(), &Identity::AsIs, &earlier, &second).unwrap();
+    assert!(objects(&delivered).values().all(|object| object.instance_number == 1));
+    assert!(!objects(&delivered).contains_key(&OutputKind::Rejection));
 }

@@ -1,5 +1,6 @@
 //! Matches the nodules of a patient's scans, and measures their growth.
 
+use super::reconstruction::ComparedSeries;
 use super::scan::{FollowUpNodule, FollowUpScan};
 use crate::tables::Growth;
 use ndarray::Array2;
@@ -31,37 +32,19 @@ impl Default for MatchingRule {
 /// guidelines).
 const SIGNIFICANT_PERCENT: f64 = 25.0;
 
-/// Rows of [`compare`] for a new scan and each scan of its patient that was scored before. Other series of
-/// the same study are skipped, as they show the same moment, and so are scans of a patient without an id.
-/// By their dates, the new scan may be the earlier one.
-pub fn rows(rule: &MatchingRule, scored: &[FollowUpScan], new: &FollowUpScan) -> Vec<Growth> {
-    let is_of_another_time = |other: &&FollowUpScan| {
-        let same_study = other.study_instance_uid.is_some()
-            && other.study_instance_uid == new.study_instance_uid;
-        other.patient_id == new.patient_id
-            && other.series_instance_uid != new.series_instance_uid
-            && !same_study
-    };
-    if new.patient_id.is_empty() {
-        return Vec::new();
-    }
-    let mut rows = Vec::new();
-    for other in scored.iter().filter(is_of_another_time) {
-        let is_reversed =
-            matches!((other.acquired_on, new.acquired_on), (Some(a), Some(b)) if a > b);
-        let (earlier, later) = if is_reversed { (new, other) } else { (other, new) };
-        rows.extend(compare(rule, earlier, later));
-    }
-    rows
-}
-
 /// One row for each nodule of two scans, with matched nodules in one row: first the nodules of the later
-/// scan in their order, then those of the earlier scan alone.
+/// scan in their order, then those of the earlier scan alone. `others` are the series of both visits that are not
+/// compared.
 ///
 /// METHOD: positions of the earlier scan are shifted by the [`alignment`] of the lungs' boxes. Of all pairs
 /// within the tolerance, those with the least sum of distances match, where an unmatched nodule counts half
 /// the tolerance. Without an alignment, no nodules match.
-pub fn compare(rule: &MatchingRule, earlier: &FollowUpScan, later: &FollowUpScan) -> Vec<Growth> {
+pub fn compare(
+    rule: &MatchingRule,
+    earlier: &FollowUpScan,
+    later: &FollowUpScan,
+    others: &[&str],
+) -> Vec<Growth> {
     let shift = match (&earlier.lungs, &later.lungs) {
         (Some(before), Some(after)) => {
             alignment(before, after, rule.size_difference).map_err(|error| error.to_string())
@@ -77,7 +60,7 @@ pub fn compare(rule: &MatchingRule, earlier: &FollowUpScan, later: &FollowUpScan
     let matched = matching(rule, [later.nodules.len(), earlier.nodules.len()], |l, e| {
         distance(&earlier.nodules[e], &later.nodules[l])
     });
-    let blank = blank(earlier, later, shift.as_ref().ok());
+    let blank = blank(earlier, later, others, shift.as_ref().ok());
     let reason = |nearest: Option<f64>, other: &str| match (&shift, nearest) {
         (Err(why), _) => why.clone(),
         (Ok(_), None) => format!("the {other} scan has no nodule"),
@@ -141,9 +124,16 @@ fn matching(
 }
 
 /// The columns that all rows of two scans share.
-fn blank(earlier: &FollowUpScan, later: &FollowUpScan, shift: Option<&[f64; 3]>) -> Growth {
+fn blank(
+    earlier: &FollowUpScan,
+    later: &FollowUpScan,
+    others: &[&str],
+    shift: Option<&[f64; 3]>,
+) -> Growth {
     let days = later.acquired_on.zip(earlier.acquired_on).map(|(b, a)| b.days_since(a));
     let shift = |axis: usize| shift.map(|shift| shift[axis]);
+    let [before, after] = [earlier, later].map(ComparedSeries::of);
+    let differences = ComparedSeries::differences(&before, &after);
     let warnings: BTreeSet<&String> = later.warnings.iter().chain(&earlier.warnings).collect();
     Growth {
         patient_id: later.patient_id.clone(),
@@ -154,6 +144,13 @@ fn blank(earlier: &FollowUpScan, later: &FollowUpScan, shift: Option<&[f64; 3]>)
         days,
         model_id: later.model_id.clone(),
         earlier_model_id: earlier.model_id.clone(),
+        slice_thickness_mm: later.slice_thickness_mm,
+        earlier_slice_thickness_mm: earlier.slice_thickness_mm,
+        kernel: later.kernel.clone(),
+        earlier_kernel: earlier.kernel.clone(),
+        alike: differences.is_empty(),
+        differences,
+        other_series_instance_uids: others.iter().map(|id| (*id).to_owned()).collect(),
         shift_x_mm: shift(0),
         shift_y_mm: shift(1),
         shift_z_mm: shift(2),
@@ -171,6 +168,8 @@ fn later_row(blank: &Growth, nodule: &FollowUpNodule) -> Growth {
 fn pair(row: Growth, before: &FollowUpNodule, after: &FollowUpNodule, mm: Option<f64>) -> Growth {
     let (v1, v2) = (before.volume_mm3, after.volume_mm3);
     let percent = (v1 > 0.0).then(|| 100.0 * (v2 - v1) / v1);
+    // METHOD: between unlike reconstructions or models, a change says nothing about the nodule's growth.
+    let of_alike = |days: i64| row.alike.then(|| doubling_days(days, v1, v2)).flatten();
     Growth {
         earlier_nodule_id: Some(before.nodule_id.clone()),
         matched: true,
@@ -178,9 +177,11 @@ fn pair(row: Growth, before: &FollowUpNodule, after: &FollowUpNodule, mm: Option
         earlier_volume_mm3: Some(v1),
         change_mm3: Some(v2 - v1),
         change_percent: percent,
-        doubling_days: row.days.and_then(|days| doubling_days(days, v1, v2)),
+        doubling_days: row.days.and_then(of_alike),
         shrunk: Some(v2 < v1),
-        significant: percent.map(|percent| percent.abs() >= SIGNIFICANT_PERCENT),
+        significant: percent
+            .filter(|_| row.alike)
+            .map(|percent| percent.abs() >= SIGNIFICANT_PERCENT),
         ..row
     }
 }
@@ -196,216 +197,5 @@ pub fn doubling_days(days: i64, earlier_mm3: f64, later_mm3: f64) -> Option<f64>
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use nodulus_formats::dicom::Date;
-    use nodulus_imaging::lungs::LungBox;
-    use proptest::prelude::*;
-    use std::slice::from_ref;
-
-    const BOX: LungBox = LungBox {
-        low_mm: [-130.0, -90.0, -300.0],
-        high_mm: [130.0, 90.0, 0.0],
-        cut: [[false; 2]; 3],
-    };
-
-    fn scan(name: &str, date: &str, nodules: &[([f64; 3], f64)]) -> FollowUpScan {
-        let nodule = |(n, (centroid_mm, volume_mm3)): (usize, &([f64; 3], f64))| FollowUpNodule {
-            nodule_id: format!("{name}-{n}"),
-            centroid_mm: *centroid_mm,
-            volume_mm3: *volume_mm3,
-        };
-        FollowUpScan {
-            series_instance_uid: name.to_owned(),
-            study_instance_uid: Some(format!("study of {name}")),
-            patient_id: "p".to_owned(),
-            acquired_on: Date::from_iso(date),
-            model_id: "m".to_owned(),
-            lungs: Some(BOX),
-            warnings: Vec::new(),
-            nodules: nodules.iter().enumerate().map(nodule).collect(),
-        }
-    }
-
-    #[test]
-    fn rows_have_the_warnings_of_both_scans() {
-        let [mut first, mut second] =
-            ["a", "b"].map(|name| scan(name, "2026-01-01", &[([0.0; 3], 50.0)]));
-        let texts =
-            |texts: &[&str]| -> Vec<String> { texts.iter().map(|t| (*t).to_owned()).collect() };
-        first.warnings = texts(&["the model was trained on this patient", "few slices"]);
-        second.warnings = texts(&["the model was trained on this patient"]);
-        let rows = compare(&MatchingRule::default(), &first, &second);
-        assert!(!rows.is_empty());
-        let expected = texts(&["few slices", "the model was trained on this patient"]);
-        assert!(rows.iter().all(|row| row.scan_warnings == expected));
-    }
-
-    fn moved(lungs: &LungBox, shift: [f64; 3]) -> LungBox {
-        let [low_mm, high_mm] =
-            [lungs.low_mm, lungs.high_mm].map(|p| std::array::from_fn(|a| p[a] + shift[a]));
-        LungBox { low_mm, high_mm, ..*lungs }
-    }
-
-    #[test]
-    fn doubling_times_by_hand() {
-        let days = |days, v1, v2| doubling_days(days, v1, v2);
-        // Doubled in 100 days; 1.5 times in 100: 100 × 0.693147 / 0.405465 = 170.95; 8 times in 90: 30.
-        assert_eq!(days(100, 200.0, 400.0), Some(100.0));
-        assert!((days(100, 100.0, 150.0).unwrap() - 170.951).abs() < 1e-3);
-        assert!((days(90, 100.0, 800.0).unwrap() - 30.0).abs() < 1e-9);
-        for none in [days(100, 100.0, 100.0), days(100, 100.0, 50.0), days(0, 100.0, 200.0)] {
-            assert_eq!(none, None);
-        }
-        assert_eq!(days(100, 0.0, 50.0), None);
-        assert_eq!(days(100, 1.0, f64::INFINITY), None);
-        assert_eq!(days(100, f64::NAN, 2.0), None);
-    }
-
-    #[test]
-    fn nodules_of_aligned_scans_are_matched_and_measured() {
-        let shift = [20.0, -15.0, 400.0];
-        let earlier =
-            scan("a", "2025-01-01", &[([50.0, 0.0, -100.0], 100.0), ([-60.0, 20.0, -50.0], 300.0)]);
-        let mut later = scan(
-            "b",
-            "2025-04-11",
-            &[
-                ([-40.0, 8.0, 350.0], 150.0),
-                ([70.0, -15.0, 303.0], 200.0),
-                ([0.0, 0.0, 200.0], 60.0),
-            ],
-        );
-        later.lungs = Some(moved(&BOX, shift));
-        let rows = compare(&MatchingRule::default(), &earlier, &later);
-        assert_eq!(rows.len(), 3);
-        let [shrunk, grown, new] = &rows[..] else { panic!() };
-        assert_eq!(
-            (grown.nodule_id.as_deref(), grown.earlier_nodule_id.as_deref()),
-            (Some("b-1"), Some("a-0"))
-        );
-        assert_eq!((grown.days, grown.distance_mm), (Some(100), Some(3.0)));
-        assert_eq!((grown.change_mm3, grown.change_percent), (Some(100.0), Some(100.0)));
-        assert_eq!(
-            (grown.doubling_days, grown.shrunk, grown.significant),
-            (Some(100.0), Some(false), Some(true))
-        );
-        assert_eq!([grown.shift_x_mm, grown.shift_y_mm, grown.shift_z_mm], shift.map(Some));
-        assert_eq!(
-            (shrunk.earlier_nodule_id.as_deref(), shrunk.distance_mm),
-            (Some("a-1"), Some(3.0))
-        );
-        assert_eq!(
-            (shrunk.change_percent, shrunk.doubling_days, shrunk.shrunk),
-            (Some(-50.0), None, Some(true))
-        );
-        assert!(!new.matched && new.earlier_nodule_id.is_none() && new.change_mm3.is_none());
-        let reason = new.reason.as_deref().unwrap();
-        assert!(reason.starts_with("the nearest nodule of the earlier scan is 1"), "{reason}");
-        assert!(reason.ends_with(" mm away, expected 15 mm at most"), "{reason}");
-    }
-
-    #[test]
-    fn a_vanished_nodule_does_not_shift_the_matches_of_others() {
-        // In a row, 9 mm apart: the first one of the earlier scan is gone, a new one is at the end.
-        let row = |from: u32| (from..from + 3).map(|n| ([9.0 * f64::from(n), 0.0, 0.0], 100.0));
-        let earlier = scan("a", "2025-01-01", &row(0).collect::<Vec<_>>());
-        let later = scan("b", "2025-02-01", &row(1).collect::<Vec<_>>());
-        let found = pairs(&compare(&MatchingRule::default(), &earlier, &later));
-        let expected = [("a-1", "b-0"), ("a-2", "b-1")];
-        assert_eq!(found, expected.map(|(a, b)| (a.to_owned(), b.to_owned())));
-    }
-
-    #[test]
-    fn no_nodules_match_without_an_alignment() {
-        let earlier = scan("a", "2025-01-01", &[([0.0; 3], 100.0)]);
-        let mut later = scan("b", "2025-02-01", &[([0.0; 3], 100.0)]);
-        let reasons = |later: &FollowUpScan| -> Vec<String> {
-            let rows = compare(&MatchingRule::default(), &earlier, later);
-            assert!(rows.iter().all(|row| !row.matched && row.shift_x_mm.is_none()));
-            rows.into_iter().filter_map(|row| row.reason).collect()
-        };
-        later.lungs = None;
-        assert_eq!(reasons(&later), ["no lung is seen in the later scan"; 2]);
-        later.lungs = Some(LungBox { low_mm: [-130.0, -90.0, -100.0], ..BOX });
-        let reasons = reasons(&later);
-        assert_eq!(reasons.len(), 2);
-        assert!(reasons[0].contains("are 300 and 100 mm long along z"), "{reasons:?}");
-        later.lungs = Some(BOX);
-        later.nodules.clear();
-        let rows = compare(&MatchingRule::default(), &earlier, &later);
-        assert_eq!(rows[0].reason.as_deref(), Some("the later scan has no nodule"));
-        assert_eq!(rows[0].earlier_volume_mm3, Some(100.0));
-    }
-
-    #[test]
-    fn scans_are_ordered_by_dates_which_may_be_unknown() {
-        let at = [([0.0; 3], 100.0)];
-        let (first, second) = (scan("a", "2025-01-01", &at), scan("b", "2025-02-01", &at));
-        let rule = MatchingRule::default();
-        // The earlier one is scored after the later one.
-        for rows in [rows(&rule, from_ref(&first), &second), rows(&rule, from_ref(&second), &first)]
-        {
-            assert_eq!(rows.len(), 1);
-            assert_eq!((rows[0].series_instance_uid.as_str(), rows[0].days), ("b", Some(31)));
-        }
-        let unknown = scan("c", "", &at);
-        let found = rows(&rule, &[unknown.clone(), second.clone()], &first);
-        assert_eq!((found[0].days, found[0].doubling_days), (None, None));
-        assert_eq!(found.len(), 2);
-        // Another patient, no patient, the scan itself, and another series of the same study.
-        let other = FollowUpScan { patient_id: "q".to_owned(), ..second.clone() };
-        let same_study =
-            FollowUpScan { study_instance_uid: first.study_instance_uid.clone(), ..second.clone() };
-        assert!(rows(&rule, &[other, first.clone(), same_study], &first).is_empty());
-        let nobody = FollowUpScan { patient_id: String::new(), ..first };
-        assert!(
-            rows(
-                &rule,
-                &[FollowUpScan { series_instance_uid: "d".to_owned(), ..nobody.clone() }],
-                &nobody
-            )
-            .is_empty()
-        );
-    }
-
-    fn any_nodules() -> impl Strategy<Value = Vec<([f64; 3], f64)>> {
-        let position = prop::array::uniform3(-30.0..30.0f64);
-        prop::collection::vec((position, 10.0..1000.0f64), 0..6)
-    }
-
-    fn pairs(rows: &[Growth]) -> Vec<(String, String)> {
-        let pair = |row: &Growth| Some((row.earlier_nodule_id.clone()?, row.nodule_id.clone()?));
-        let mut pairs: Vec<_> = rows.iter().filter_map(pair).collect();
-        pairs.sort();
-        pairs
-    }
-
-    proptest! {
-        #[test]
-        fn matching_does_not_depend_on_the_table_nor_on_which_scan_comes_first(
-            before in any_nodules(),
-            after in any_nodules(),
-            shift in prop::array::uniform3(-300.0..300.0f64),
-        ) {
-            let (a, b) = (scan("a", "2025-01-01", &before), scan("b", "2025-02-01", &after));
-            let rule = MatchingRule::default();
-            let found = compare(&rule, &a, &b);
-            let shown = |row: &Growth| [&row.nodule_id, &row.earlier_nodule_id].into_iter().flatten().count();
-            prop_assert_eq!(found.iter().map(shown).sum::<usize>(), before.len() + after.len());
-            prop_assert!(found.iter().all(|row| row.matched == row.reason.is_none()));
-            prop_assert!(found.iter().all(|row| row.distance_mm.is_none_or(|mm| mm <= 15.0)));
-
-            let shifted = |(p, v): &([f64; 3], f64)| (std::array::from_fn(|n| p[n] + shift[n]), *v);
-            let mut elsewhere =
-                scan("b", "2025-02-01", &after.iter().map(shifted).collect::<Vec<_>>());
-            elsewhere.lungs = Some(moved(&BOX, shift));
-            prop_assert_eq!(pairs(&compare(&rule, &a, &elsewhere)), pairs(&found));
-
-            let mut back: Vec<_> =
-                pairs(&compare(&rule, &b, &a)).into_iter().map(|(b, a)| (a, b)).collect();
-            back.sort();
-            prop_assert_eq!(back, pairs(&found));
-        }
-    }
-}
+#[path = "growth_tests.rs"]
+mod tests;

@@ -1,5 +1,6 @@
 //! A scored scan for the comparison with other scans of its patient.
 
+use crate::nightly::identity::Identity;
 use crate::nightly::scan::scored::ScoredScan;
 use nodulus_formats::dicom::Date;
 use nodulus_imaging::lungs::LungBox;
@@ -17,6 +18,12 @@ pub struct FollowUpScan {
     pub patient_id: String,
     /// Day of the scan.
     pub acquired_on: Option<Date>,
+    /// DICOM `SliceThickness`; `None` where it is unknown, and in a result of an earlier version.
+    #[serde(default)]
+    pub slice_thickness_mm: Option<f64>,
+    /// DICOM `ConvolutionKernel`; `None` as above.
+    #[serde(default)]
+    pub kernel: Option<String>,
     /// Model that scored it.
     pub model_id: String,
     /// Box about its lungs; `None` where no lung was detected.
@@ -41,14 +48,16 @@ pub struct FollowUpNodule {
 }
 
 impl FollowUpScan {
-    /// The scan with the box about its lungs.
-    pub fn of(scan: &ScoredScan, lungs: Option<LungBox>) -> Self {
+    /// The scan with the box about its lungs; ids of nodules are as results write them.
+    pub fn of(scan: &ScoredScan, lungs: Option<LungBox>, identity: &Identity) -> Self {
         let info = scan.info.as_ref();
         Self {
             series_instance_uid: scan.series_instance_uid.clone(),
             study_instance_uid: info.map(|info| info.study_instance_uid.clone()),
             patient_id: info.map(|info| info.patient_id.clone()).unwrap_or_default(),
             acquired_on: info.and_then(|info| info.acquired_on),
+            slice_thickness_mm: info.and_then(|info| info.slice_thickness_mm),
+            kernel: info.and_then(|info| info.kernel.clone()),
             model_id: scan.model.id.clone(),
             lungs,
             warnings: scan.warnings.clone(),
@@ -58,7 +67,7 @@ impl FollowUpScan {
                 // METHOD: a candidate without a mask has no volume to compare.
                 .filter(|nodule| nodule.mask.is_some())
                 .map(|nodule| FollowUpNodule {
-                    nodule_id: nodule.nodule_id.clone(),
+                    nodule_id: nodule.result_id(identity),
                     centroid_mm: nodule.centroid_mm,
                     volume_mm3: nodule.volume_mm3,
                 })

@@ -1,7 +1,8 @@
 //! What the ledger keeps in memory of a record.
 
-use super::record::{Attempt, AttemptOutcome, SeriesRecord, Undone};
+use super::record::{AttemptOutcome, SeriesRecord, Undone};
 use crate::nightly::deliver::OutputKind;
+use crate::nightly::follow_up::reconstruction::ComparedSeries;
 use crate::nightly::scan::result_inputs::ResultInputs;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -30,6 +31,7 @@ pub(super) struct ComparedResult {
     pub(super) patient_id: String,
     pub(super) at: String,
     pub(super) scored_on: String,
+    pub(super) series: ComparedSeries,
 }
 
 /// State of a series.
@@ -75,9 +77,13 @@ impl LedgerEntry {
             (None, None) => SeriesState::Undone(record.undone.clone()?),
         };
         let compared = record.current.as_ref().and_then(|attempt| {
-            let patient_id = attempt.follow_up_scan()?.patient_id.clone();
-            let Attempt { at, scored_on, .. } = attempt.clone();
-            (!patient_id.is_empty()).then_some(ComparedResult { patient_id, at, scored_on })
+            let scan = attempt.follow_up_scan().filter(|scan| !scan.patient_id.is_empty())?;
+            Some(ComparedResult {
+                patient_id: scan.patient_id.clone(),
+                at: attempt.at.clone(),
+                scored_on: attempt.scored_on.clone(),
+                series: ComparedSeries::of(scan),
+            })
         });
         let (undone, has_result) = (record.undone.clone(), record.has_result());
         Some(Self {

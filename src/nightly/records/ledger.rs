@@ -6,6 +6,7 @@
 use super::entry::{ComparedResult, LedgerEntry, SeriesState};
 use super::record::{Attempt, SeriesRecord};
 use crate::nightly::follow_up::growth::{self, MatchingRule};
+use crate::nightly::follow_up::reconstruction::{ComparedSeries, VisitPair, visit_pairs};
 use crate::nightly::follow_up::scan::FollowUpScan;
 use crate::tables::{Growth, Receipt, Score, ScoreExclusion};
 use fs_err as fs;
@@ -146,7 +147,7 @@ impl Ledger {
         let mut days = BTreeSet::new();
         let entries = previous.iter().chain(self.entries.get(&record.id));
         for patient in entries.filter_map(LedgerEntry::patient) {
-            // Rows of growth stand on the day of the later one of two results.
+            // Rows of growth stand on the day of the later one of two results; which two depends on all.
             let others = self.compared(patient).map(|(_, other)| other.scored_on.clone());
             days.extend(others);
         }
@@ -166,25 +167,26 @@ impl Ledger {
         ids.filter_map(|id| Some((id, self.entries.get(id)?.compared.as_ref()?)))
     }
 
-    /// For each compared result of a day, by series: the series, and the series of its patient that were
-    /// scored before. Series without any are left out.
-    fn compared_on(&self, day: &str) -> Vec<(&String, Vec<&String>)> {
-        let mut series = Vec::new();
-        for (id, entry) in self.of_day(day) {
-            let Some(own) = entry.compared.as_ref().filter(|own| own.scored_on == day) else {
-                continue;
+    /// The pairs of visits that stand on a day: that of the later scored one of their two series.
+    fn compared_on(&self, day: &str) -> Vec<VisitPair<'_>> {
+        let of_day = self.of_day(day).filter_map(|(_, entry)| entry.compared.as_ref());
+        let patients: BTreeSet<&str> = of_day.map(|own| own.patient_id.as_str()).collect();
+        let mut pairs = Vec::new();
+        for patient in patients {
+            let mut results: Vec<(&String, &ComparedResult)> = self.compared(patient).collect();
+            results.sort_by_key(|(id, result)| (&result.at, *id));
+            let series: Vec<(&str, &ComparedSeries)> =
+                results.iter().map(|(id, result)| (id.as_str(), &result.series)).collect();
+            let stands = |pair: &VisitPair<'_>| {
+                let own = results.iter().filter(|(id, _)| pair.compared.contains(&id.as_str()));
+                own.map(|(_, result)| result.scored_on.as_str()).max() == Some(day)
             };
-            let earlier = self.compared(&own.patient_id);
-            let earlier = earlier.filter(|(other, of)| (&of.at, *other) < (&own.at, id));
-            let earlier: Vec<&String> = earlier.map(|(other, _)| other).collect();
-            if !earlier.is_empty() {
-                series.push((id, earlier));
-            }
+            pairs.extend(visit_pairs(&series).into_iter().filter(stands));
         }
-        series
+        pairs
     }
 
-    /// Growth of the nodules of a day's scans since the scans of their patients that were scored before.
+    /// Growth of the nodules of a day's scans since, or until, the visits of their patients that were scored before.
     ///
     /// # Errors
     ///
@@ -194,11 +196,10 @@ impl Ledger {
             Ok(self.read(id)?.current.as_ref().and_then(Attempt::follow_up_scan).cloned())
         };
         let mut rows = Vec::new();
-        for (id, earlier) in self.compared_on(day) {
-            let Some(own) = scan(id)? else { continue };
-            let others = earlier.into_iter().map(|id| scan(id)).collect::<Result<Vec<_>, _>>()?;
-            let others: Vec<FollowUpScan> = others.into_iter().flatten().collect();
-            rows.extend(growth::rows(&MatchingRule::default(), &others, &own));
+        for VisitPair { compared: [earlier, later], others } in self.compared_on(day) {
+            if let (Some(earlier), Some(later)) = (scan(earlier)?, scan(later)?) {
+                rows.extend(growth::compare(&MatchingRule::default(), &earlier, &later, &others));
+            }
         }
         Ok(rows)
     }
@@ -229,11 +230,11 @@ impl Ledger {
         let hashes =
             self.of_day(day).filter_map(|(id, entry)| Some([id, entry.hashes_by_day.get(day)?]));
         let compared = self.compared_on(day);
-        let at = |id: &'_ String| {
+        let at = |id: &str| {
             let compared = self.entries.get(id).and_then(|entry| entry.compared.as_ref());
             compared.map_or(String::new(), |compared| format!("{id} {}", compared.at))
         };
-        let compared = compared.iter().flat_map(|(id, earlier)| earlier.iter().chain([id]));
+        let compared = compared.iter().flat_map(|pair| pair.compared.iter().chain(&pair.others));
         let compared: Vec<String> = compared.map(|id| at(id)).collect();
         hash::sha256_parts(hashes.flatten().chain(&compared).map(String::as_str))
     }

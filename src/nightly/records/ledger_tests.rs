@@ -1,8 +1,10 @@
 use super::*;
+use crate::nightly::follow_up::scan::FollowUpNodule;
 use crate::nightly::records::entry::SeriesState;
 use crate::nightly::records::record::{AttemptOutcome, SeriesResult};
 use crate::nightly::scan::exclusion::SeriesExclusion;
 use crate::nightly::scan::result_inputs::ResultInputs;
+use nodulus_imaging::lungs::LungBox;
 
 fn attempt(key: &str, day: &str, outcome: AttemptOutcome) -> Attempt {
     let inputs = ResultInputs {
@@ -134,4 +136,67 @@ fn an_exclusion_is_superseded_once_the_series_is_scored() {
     record.supersede(attempt("b", "2026-01-03", AttemptOutcome::Excluded(exclusion)));
     ledger.write(&record).unwrap();
     assert!(ledger.rows_on("2026-01-02").unwrap().scores.iter().all(|row| row.superseded));
+}
+
+/// A result of a scan of patient `p`, with one nodule.
+fn compared(series: &str, visit: &str, thickness_mm: f64, volume_mm3: f64) -> AttemptOutcome {
+    let lungs = LungBox { low_mm: [0.0; 3], high_mm: [200.0; 3], cut: [[false; 2]; 3] };
+    let nodule =
+        FollowUpNodule { nodule_id: format!("of {series}"), centroid_mm: [9.0; 3], volume_mm3 };
+    let visit = FollowUpScan {
+        series_instance_uid: series.to_owned(),
+        study_instance_uid: Some(visit.to_owned()),
+        patient_id: "p".to_owned(),
+        acquired_on: None,
+        slice_thickness_mm: Some(thickness_mm),
+        kernel: Some("B30f".to_owned()),
+        model_id: "m".to_owned(),
+        lungs: Some(lungs),
+        warnings: Vec::new(),
+        nodules: vec![nodule],
+    };
+    AttemptOutcome::Scored(Box::new(SeriesResult { visit: Some(visit), ..SeriesResult::default() }))
+}
+
+#[test]
+fn a_nodule_of_two_visits_stands_on_the_day_of_the_most_alike_series() {
+    let store = tempfile::tempdir().unwrap();
+    let mut ledger = Ledger::open(store.path()).unwrap();
+    let days = ["2026-01-01", "2026-01-02", "2026-01-03", "2026-01-04"];
+    let mut add = |series: &str, day: &str, outcome: AttemptOutcome| {
+        let mut record = ledger.read(series).unwrap();
+        record.supersede(attempt(series, day, outcome));
+        let changed = ledger.write(&record).unwrap();
+        let rows = days.map(|day| {
+            let rows = ledger.growth_on(day).unwrap();
+            let pair = |row: &Growth| {
+                (
+                    row.earlier_series_instance_uid.clone() + " " + &row.series_instance_uid,
+                    row.alike,
+                )
+            };
+            rows.iter().map(pair).collect::<Vec<_>>()
+        });
+        // As another process reads it.
+        let hashes = days.map(|day| ledger.hash_of_day(day));
+        let again = Ledger::open(store.path()).unwrap();
+        assert_eq!(days.map(|day| again.hash_of_day(day)), hashes);
+        (changed, rows)
+    };
+    let pair = |text: &str, alike| vec![(text.to_owned(), alike)];
+    let none = Vec::new();
+    let (_, rows) = add("thin", days[0], compared("thin", "A", 1.0, 50.0));
+    assert_eq!(rows, [none.clone(), none.clone(), none.clone(), none.clone()]);
+    let (_, rows) = add("thick", days[1], compared("thick", "B", 5.0, 96.0));
+    assert_eq!(rows[1], pair("thin thick", false));
+    // The thick series of the first visit is more alike, and then the thin one of the second.
+    let (changed, rows) = add("also thick", days[2], compared("also thick", "A", 5.0, 96.0));
+    assert_eq!(rows, [none.clone(), none.clone(), pair("thick also thick", true), none.clone()]);
+    assert!(changed.is_superset(&days[1..3].iter().map(|day| (*day).to_owned()).collect()));
+    let (changed, rows) = add("also thin", days[3], compared("also thin", "B", 1.0, 50.0));
+    assert_eq!(rows, [none.clone(), none.clone(), none, pair("thin also thin", true)]);
+    assert!(changed.contains(days[2]));
+    let [row] = &ledger.growth_on(days[3]).unwrap()[..] else { panic!() };
+    assert_eq!(row.change_percent, Some(0.0));
+    assert_eq!(row.other_series_instance_uids, ["also thick", "thick"]);
 }

@@ -1,6 +1,6 @@
 //! The record of a series: its results, when they were made, and of what.
 
-use crate::nightly::deliver::{OutputKind, is_dicom_file};
+use crate::nightly::deliver::{OutputKind, ResultObjects, is_dicom_file};
 use crate::nightly::follow_up::scan::FollowUpScan;
 use crate::nightly::scan::exclusion::SeriesExclusion;
 use crate::nightly::scan::result_inputs::ResultInputs;
@@ -92,6 +92,12 @@ pub(crate) struct SeriesResult {
     pub(crate) requested: BTreeSet<OutputKind>,
     /// Files that were written for it, below the folder of outputs.
     pub(crate) outputs: Vec<PathBuf>,
+    /// DICOM objects among the files; none in a result of an earlier version.
+    #[serde(default, skip_serializing_if = "ResultObjects::is_empty")]
+    pub(crate) objects: ResultObjects,
+    /// Who its rows and files name, as `Identity::fingerprint` says; empty in a result of an earlier version.
+    #[serde(default)]
+    pub(crate) identity: String,
     pub(crate) warnings: Vec<String>,
     /// The scan for the comparison with other scans of its patient.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -178,6 +184,14 @@ impl SeriesRecord {
             AttemptOutcome::Scored(result) => Some((attempt, &**result, superseded)),
             AttemptOutcome::Failed(_) | AttemptOutcome::Excluded(_) => None,
         })
+    }
+
+    /// Its results that name the same as a new one, oldest first. The new one completes the current result, which is
+    /// left out, or comes after it.
+    pub(crate) fn earlier_results(&self, identity: &str, completes: bool) -> Vec<&SeriesResult> {
+        let earlier = self.results().filter(|(.., superseded)| *superseded || !completes);
+        let of_identity = earlier.filter(|(_, result, _)| result.identity == identity);
+        of_identity.map(|(_, result, _)| result).collect()
     }
 
     /// Its exclusions, oldest first, each with whether it is superseded.

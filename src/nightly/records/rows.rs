@@ -21,14 +21,11 @@ pub(crate) fn follow_up_scan(
 ) -> Option<FollowUpScan> {
     let info = scan.info.as_ref()?;
     let patient = identity.patient(&info.patient_id, &info.study_instance_uid);
-    let mut scan = FollowUpScan::of(scan, lungs);
+    let mut scan = FollowUpScan::of(scan, lungs, identity);
     scan.series_instance_uid = identity.uid(&scan.series_instance_uid);
     scan.study_instance_uid = scan.study_instance_uid.map(|uid| identity.uid(&uid));
     scan.patient_id = if info.patient_id.is_empty() { String::new() } else { patient.patient_id };
     scan.acquired_on = scan.acquired_on.and_then(|date| date.plus_days(patient.shift_days));
-    for nodule in &mut scan.nodules {
-        nodule.nodule_id = identity.id(&nodule.nodule_id);
-    }
     Some(scan)
 }
 
@@ -41,7 +38,7 @@ fn row(scan: &ScoredScan, nodule: &ScoredNodule, identity: &Identity, rule: &Mas
         series_instance_uid: identity.uid(&scan.series_instance_uid),
         study_instance_uid: info.map(|info| identity.uid(&info.study_instance_uid)),
         patient_id: info.map(|info| patient(info).patient_id),
-        nodule_id: identity.id(&nodule.nodule_id),
+        nodule_id: nodule.result_id(identity),
         nodule_number: i64::from(nodule.number),
         candidate_x_mm,
         candidate_y_mm,

@@ -5,8 +5,9 @@ use super::error::Error;
 use super::event::RunEvent;
 use super::finished::{FinishedSeries, ScoredSeries, SeriesOutcome};
 use super::summary::{ExcludedSeries, RunSummary, SeriesFailure};
-use crate::nightly::deliver::{DeliveredFile, OutputKind, deliver};
+use crate::nightly::deliver::{DeliveredFile, EarlierObjects, OutputKind, ResultObjects, deliver};
 use crate::nightly::follow_up::drift::MaskRule;
+use crate::nightly::follow_up::lasting_id::keep_ids;
 use crate::nightly::input::series::DiscoveredSeries;
 use crate::nightly::problem::Problem;
 use crate::nightly::records::ledger::Ledger;
@@ -17,7 +18,7 @@ use crate::nightly::records::rows;
 use crate::nightly::redaction;
 use crate::nightly::scan::exclusion::SeriesExclusion;
 use crate::nightly::scan::result_inputs::ResultInputs;
-use crate::nightly::scan::scored::ScoredNodule;
+use crate::nightly::scan::scored::{ScoredNodule, ScoredScan};
 use nodulus_faults::FaultClass;
 use nodulus_store::{clock, hash};
 use std::collections::{BTreeMap, BTreeSet};
@@ -120,11 +121,12 @@ impl<'a> ResultWriter<'a> {
             SeriesOutcome::Failed(problem) => {
                 return self.fail(&series, record, inputs, completes.is_some(), problem);
             }
-            SeriesOutcome::Scored(scored) => {
+            SeriesOutcome::Scored(mut scored) => {
                 let is_completed = completes.is_some();
+                let earlier = self.earlier(&record, &mut scored.scan, is_completed);
                 let written = match record.result().filter(|_| is_completed) {
-                    Some(result) => self.complete(name, result, &scored, &inputs),
-                    None => self.supersede(&mut record, &scored, inputs.clone()),
+                    Some(result) => self.complete(name, result, &scored, &inputs, &earlier),
+                    None => self.supersede(&mut record, &scored, inputs.clone(), &earlier),
                 };
                 if let Err(problem) = written {
                     return self.fail(&series, record, inputs, is_completed, problem);
@@ -262,16 +264,32 @@ impl<'a> ResultWriter<'a> {
         (self.context.notify)(RunEvent::Warning { text });
     }
 
+    /// The objects of earlier results of a series, whose nodules keep their ids in the scan.
+    fn earlier(
+        &self,
+        record: &SeriesRecord,
+        scan: &mut ScoredScan,
+        completes: bool,
+    ) -> EarlierObjects {
+        let identity = &self.context.identity;
+        let results = record.earlier_results(&identity.fingerprint(), completes);
+        if let Some(last) = results.last() {
+            keep_ids(&mut scan.nodules, &last.rows, identity);
+        }
+        EarlierObjects::of(results.into_iter().map(|result| &result.objects))
+    }
+
     /// Adds a new result to a record.
     fn supersede(
         &mut self,
         record: &mut SeriesRecord,
         scored: &ScoredSeries<'_>,
         inputs: ResultInputs,
+        earlier: &EarlierObjects,
     ) -> Result<(), Problem> {
         let requested = self.context.settings.outputs.clone();
         let (at, name) = (scored.scan.scored_at.clone(), record.id.clone());
-        let result = self.result(&name, scored, requested, &inputs)?;
+        let result = self.result(&name, scored, requested, &inputs, earlier)?;
         let (nodules, seconds) = (scored.scan.nodules.len(), scored.seconds);
         self.summary.superseded += usize::from(record.result().is_some());
         self.summary.scored += 1;
@@ -291,14 +309,15 @@ impl<'a> ResultWriter<'a> {
         result: &mut SeriesResult,
         scored: &ScoredSeries<'_>,
         inputs: &ResultInputs,
+        earlier: &EarlierObjects,
     ) -> Result<(), Problem> {
         let requested = &self.context.settings.outputs | &result.requested;
-        let completed = self.result(name, scored, requested, inputs)?;
+        let completed = self.result(name, scored, requested, inputs, earlier)?;
         if completed.rows != result.rows {
             self.warn(name, "its files come from a second pass, which gave other figures");
         }
-        let SeriesResult { requested, outputs, warnings, .. } = completed;
-        *result = SeriesResult { requested, outputs, warnings, ..std::mem::take(result) };
+        let SeriesResult { rows, visit, .. } = std::mem::take(result);
+        *result = SeriesResult { rows, visit, ..completed };
         self.summary.completed += 1;
         (self.context.notify)(RunEvent::Completed { series: name.to_owned() });
         Ok(())
@@ -311,8 +330,9 @@ impl<'a> ResultWriter<'a> {
         scored: &ScoredSeries<'_>,
         requested: BTreeSet<OutputKind>,
         inputs: &ResultInputs,
+        earlier: &EarlierObjects,
     ) -> Result<SeriesResult, Problem> {
-        let delivered = self.write_files(scored, &requested, inputs)?;
+        let delivered = self.write_files(scored, &requested, inputs, earlier)?;
         let of_files = delivered.iter().filter_map(DeliveredFile::warning);
         let warnings: Vec<String> = scored.scan.warnings.iter().cloned().chain(of_files).collect();
         for warning in &warnings {
@@ -320,16 +340,19 @@ impl<'a> ResultWriter<'a> {
         }
         let RunContext { settings, identity, .. } = self.context;
         let base = settings.output();
-        let outputs = delivered.into_iter().filter_map(|delivered| match delivered {
-            DeliveredFile::Written { path, .. } => {
-                Some(path.strip_prefix(&base).map_or(path.clone(), Path::to_owned))
+        let (mut outputs, mut objects) = (Vec::new(), ResultObjects::new());
+        for delivered in delivered {
+            if let DeliveredFile::Written { output, path, object, .. } = delivered {
+                outputs.push(path.strip_prefix(&base).map_or(path.clone(), Path::to_owned));
+                objects.extend(object.map(|object| (output, object)));
             }
-            DeliveredFile::Empty { .. } | DeliveredFile::Unavailable { .. } => None,
-        });
+        }
         Ok(SeriesResult {
             rows: rows::rows(&scored.scan, identity, &MaskRule::of_settings(self.context.settings)),
             requested,
-            outputs: outputs.collect(),
+            outputs,
+            objects,
+            identity: identity.fingerprint(),
             warnings,
             visit: rows::follow_up_scan(&scored.scan, scored.lungs, identity),
         })
@@ -344,6 +367,7 @@ impl<'a> ResultWriter<'a> {
         scored: &ScoredSeries<'_>,
         requested: &BTreeSet<OutputKind>,
         inputs: &ResultInputs,
+        earlier: &EarlierObjects,
     ) -> Result<Vec<DeliveredFile>, Problem> {
         let RunContext { settings, identity, .. } = self.context;
         if requested.is_empty() {
@@ -354,7 +378,7 @@ impl<'a> ResultWriter<'a> {
         let ResultInputs { content_sha256, candidates_sha256, recipe_sha256, .. } = inputs;
         let result = hash::id("", [&**content_sha256, candidates_sha256, recipe_sha256]);
         let folder = settings.output().join(identity.uid(study)).join(result);
-        let write = || deliver(scan, &scored.slices, requested, identity, &folder);
+        let write = || deliver(scan, &scored.slices, requested, identity, earlier, &folder);
         match catch_unwind(AssertUnwindSafe(write)) {
             Ok(Ok(delivered)) => Ok(delivered),
             Ok(Err(error)) => Err(Problem::of(&settings.input, &error)),

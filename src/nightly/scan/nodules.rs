@@ -56,6 +56,7 @@ fn measure(
     ScoredNodule {
         number,
         nodule_id: hash::id("n-", [id, &position]),
+        earlier_id: None,
         candidate_mm: candidate.position_mm,
         candidate_confidence: candidate.confidence,
         probability,

@@ -1,5 +1,6 @@
 //! A scan with its scored nodules.
 
+use crate::nightly::identity::Identity;
 use nodulus_formats::dicom::SeriesInfo;
 use nodulus_formats::volume::{Geometry, PlacedMask};
 use std::path::PathBuf;
@@ -43,8 +44,11 @@ pub struct ScoringModel {
 pub struct ScoredNodule {
     /// Number from 1, in the order of the scan's candidates.
     pub number: u16,
-    /// Stable id.
+    /// Stable id, made from the series and the candidate.
     pub nodule_id: String,
+    /// The id by which an earlier result of the series names the nodule, as results write it; `None` where no earlier
+    /// result has it.
+    pub earlier_id: Option<String>,
     /// Position of the candidate, LPS.
     pub candidate_mm: [f64; 3],
     /// The detector's confidence, where it gives one.
@@ -67,4 +71,11 @@ pub struct ScoredNodule {
     pub mean_hu: Option<f64>,
     /// Reasons to doubt this nodule.
     pub warnings: Vec<String>,
+}
+
+impl ScoredNodule {
+    /// Its id as results write it.
+    pub fn result_id(&self, identity: &Identity) -> String {
+        self.earlier_id.clone().unwrap_or_else(|| identity.id(&self.nodule_id))
+    }
 }

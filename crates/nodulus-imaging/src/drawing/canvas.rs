@@ -26,6 +26,11 @@ impl Canvas {
         self.size
     }
 
+    /// Red, green and blue of each pixel, row by row.
+    pub fn rgb(&self) -> &[u8] {
+        &self.pixels
+    }
+
     /// The colour of a pixel; `None` outside.
     #[inline]
     pub fn get(&self, x: usize, y: usize) -> Option<Colour> {

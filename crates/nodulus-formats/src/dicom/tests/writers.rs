@@ -5,8 +5,9 @@ use crate::dicom::annotation::object::{AnnotationObject, parse};
 use crate::dicom::element::data_set::DicomFile;
 use crate::dicom::write::new_object::put;
 use crate::dicom::{
-    Creation, CtSeries, NewContour, NewObject, NewRoi, NewSegment, Pseudonyms, Segmentation,
-    SourceSeries, Tolerances, read_series, segmentation, structure_set,
+    Creation, CtSeries, NewContour, NewMeasurements, NewObject, NewPicture, NewRoi, NewSegment,
+    Pseudonyms, Segmentation, SourceSeries, Tolerances, read_series, rejection_note, report,
+    secondary_capture, segmentation, structure_set,
 };
 use crate::volume::{Geometry, Mask, PlacedMask};
 use dicom_dictionary_std::tags;
@@ -15,8 +16,13 @@ use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-const CREATION: Creation<'_> =
-    Creation { date: "20261124", time: "125227", algorithm: "unet-0123456789ab", version: "0.1.0" };
+const CREATION: Creation<'_> = Creation {
+    date: "20261124",
+    time: "125227",
+    algorithm: "unet-0123456789ab",
+    version: "0.1.0",
+    replaces: None,
+};
 
 /// 7 × 5 pixels and 4 slices, rotated about the head.
 pub(super) fn geometry() -> Geometry {
@@ -49,7 +55,7 @@ fn segments(masks: &[PlacedMask]) -> Vec<NewSegment<'_>> {
 fn object_of(made: &NewObject) -> InMemDicomObject {
     let file = dicom_object::from_reader(&made.bytes[..]).unwrap();
     let meta = file.meta();
-    assert_eq!(meta.media_storage_sop_instance_uid(), made.sop_instance_uid);
+    assert_eq!(meta.media_storage_sop_instance_uid(), made.reference.sop_instance_uid);
     file.into_inner()
 }
 
@@ -114,10 +120,10 @@ fn a_segmentation_names_its_series_and_codes() {
     assert_eq!(indices, [[1, 1], [1, 2], [2, 2]]);
     // Other content gives another instance, and so does another model.
     let other = segmentation(&source, &CREATION, &segments(&masks[..1])).unwrap().unwrap();
-    assert_ne!(other.sop_instance_uid, made.sop_instance_uid);
+    assert_ne!(other.reference.sop_instance_uid, made.reference.sop_instance_uid);
     let by = Creation { algorithm: "unet-2", ..CREATION };
     let other = segmentation(&source, &by, &segments(&masks)).unwrap().unwrap();
-    assert_ne!(other.sop_instance_uid, made.sop_instance_uid);
+    assert_ne!(other.reference.sop_instance_uid, made.reference.sop_instance_uid);
 }
 
 #[test]
@@ -215,6 +221,61 @@ fn pseudonyms_replace_the_identity_of_the_patient() {
         let codes = object.element(tags::DEIDENTIFICATION_METHOD_CODE_SEQUENCE).unwrap();
         assert_eq!(codes.items().unwrap().len(), if replaced { 2 } else { 3 });
     }
+}
+
+#[test]
+fn a_report_holds_numbers_that_16_characters_do_not() {
+    let (_folder, files, series) = series();
+    let source = source(&files, &series);
+    let nodule = NewMeasurements {
+        tracking_id: "n-1",
+        segment: None,
+        position_mm: [1.0, -2.5, 3.0],
+        volume_mm3: 1000.0 / 3.0,
+        equivalent_diameter_mm: None,
+        long_axis_mm: Some(7.5),
+        short_axis_mm: None,
+        mean_hu: None,
+        probability: None,
+    };
+    let made = report(&source, &CREATION, None, std::slice::from_ref(&nodule)).unwrap();
+    assert_eq!(report(&source, &CREATION, None, std::slice::from_ref(&nodule)).unwrap(), made);
+    let object = object_of(&made);
+    let items = |of: &InMemDicomObject, tag| of.element(tag).unwrap().items().unwrap().to_vec();
+    let containers = items(&object, tags::CONTENT_SEQUENCE);
+    let group = containers.iter().find_map(|of| {
+        let within = of.element(tags::CONTENT_SEQUENCE).ok()?.items()?;
+        within.iter().find(|of| of.element(tags::CONTENT_TEMPLATE_SEQUENCE).is_ok()).cloned()
+    });
+    let numbers = items(&group.unwrap(), tags::CONTENT_SEQUENCE);
+    let numbers: Vec<_> = numbers
+        .iter()
+        .filter_map(|of| of.element(tags::MEASURED_VALUE_SEQUENCE).ok()?.items()?.first().cloned())
+        .collect();
+    let [volume, axis] = &numbers[..] else { panic!("{numbers:?}") };
+    assert_eq!(text(volume, tags::NUMERIC_VALUE), "333.333333333333");
+    let exact = volume.element(tags::FLOATING_POINT_VALUE).unwrap().to_float64().unwrap();
+    assert_eq!(exact.to_bits(), nodule.volume_mm3.to_bits());
+    assert_eq!(text(axis, tags::NUMERIC_VALUE), "7.5");
+    assert!(axis.element(tags::FLOATING_POINT_VALUE).is_err());
+}
+
+#[test]
+fn a_picture_that_is_not_one_is_refused() {
+    let (_folder, files, series) = series();
+    let source = source(&files, &series);
+    let refused = |size, n_bytes: usize, slices: &[usize]| {
+        let rgb = vec![0; n_bytes];
+        let picture = NewPicture { size, rgb: &rgb, slices };
+        secondary_capture(&source, &CREATION, &picture).unwrap_err().to_string()
+    };
+    let bytes = refused([3, 2], 17, &[]);
+    assert!(bytes.contains("of a picture is 17, expected 18 of 3 x 2 pixels"), "{bytes}");
+    let slice = refused([1, 1], 3, &[3, 4]);
+    assert!(slice.contains("the slice of a picture is 4, expected less than 4"), "{slice}");
+    let size = refused([70_000, 0], 0, &[]);
+    assert!(size.contains("the size of a picture is 70000 x 0, expected at most 65535"), "{size}");
+    assert_eq!(rejection_note(&source, &CREATION, &[]).unwrap(), None);
 }
 
 proptest! {

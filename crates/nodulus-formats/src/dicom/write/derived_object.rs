@@ -1,12 +1,14 @@
 //! The attributes of patient, study, series and equipment in every object that annotates a CT series.
 
 use super::new_object::{Item, item, put, put_items, put_texts};
+use super::references::ObjectReference;
 use crate::dicom::series::source_series::{SourceSeries, SourceSlice};
+use crate::uid;
 use dicom_core::Tag;
 use dicom_dictionary_std::tags;
 use std::collections::BTreeSet;
 
-/// When an object was created, and by which algorithm.
+/// When an object was created, by which algorithm, and what it replaces.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Creation<'a> {
     /// `ContentDate`, `YYYYMMDD`.
@@ -17,10 +19,12 @@ pub struct Creation<'a> {
     pub algorithm: &'a str,
     /// Version of the program that ran it.
     pub version: &'a str,
+    /// The object of an earlier result of the series, of the same study, that the new object replaces.
+    pub replaces: Option<&'a ObjectReference>,
 }
 
 /// `Manufacturer` and `ManufacturerModelName`.
-const MAKER: &str = "nodulus";
+pub(crate) const MAKER: &str = "nodulus";
 
 /// Attributes of patient and study that must be present but may be empty (type 2).
 const NEVER_MISSING: [Tag; 9] = [
@@ -54,29 +58,50 @@ pub(crate) fn date_and_time(source: &SourceSeries, creation: &Creation<'_>) -> [
     }
 }
 
-/// Begins a data set with patient, study, series, equipment and frame of reference.
+/// `SeriesInstanceUID` of such objects.
+///
+/// METHOD: a series is what one version of the program makes of a source series with one model, as all instances of a
+/// series come from one equipment (PS3.3, A.1.2.3). A series that is scored again adds an instance to it.
+fn series_uid(source: &SourceSeries, creation: &Creation<'_>, modality: &str) -> String {
+    let patient = [tags::STUDY_INSTANCE_UID, tags::PATIENT_ID].map(|tag| source.text(tag));
+    let own = ["series", modality, &source.series_instance_uid];
+    let parts = own.into_iter().chain(patient).chain([creation.algorithm, creation.version]);
+    uid::from_parts(parts.map(str::as_bytes))
+}
+
+/// `TrackingUID` of a finding, the same in every object.
+pub(crate) fn tracking_uid(source: &SourceSeries, tracking_id: &str) -> String {
+    let parts = ["tracking", &source.series_instance_uid, tracking_id];
+    uid::from_parts(parts.map(str::as_bytes))
+}
+
+/// Begins a data set with patient, study, series, equipment and, where the object has one, the frame of reference.
 pub(crate) fn begin(
     source: &SourceSeries,
     creation: &Creation<'_>,
-    frame_of_reference_uid: &str,
+    frame_of_reference_uid: Option<&str>,
     series: &DerivedSeries,
 ) -> Item {
     let mut object = Item::new_empty();
+    let number = creation.replaces.map_or(1, |replaced| replaced.instance_number.saturating_add(1));
     put_texts(
         &mut object,
         [
             (tags::SPECIFIC_CHARACTER_SET, "ISO_IR 192"),
             (tags::MODALITY, series.modality),
             (tags::SERIES_NUMBER, series.series_number),
-            (tags::INSTANCE_NUMBER, "1"),
+            (tags::SERIES_INSTANCE_UID, &series_uid(source, creation, series.modality)),
+            (tags::INSTANCE_NUMBER, &number.to_string()),
             (tags::MANUFACTURER, MAKER),
             (tags::MANUFACTURER_MODEL_NAME, MAKER),
             (tags::SOFTWARE_VERSIONS, creation.version),
-            (tags::FRAME_OF_REFERENCE_UID, frame_of_reference_uid),
-            (tags::POSITION_REFERENCE_INDICATOR, ""),
             (tags::STUDY_INSTANCE_UID, source.text(tags::STUDY_INSTANCE_UID)),
         ],
     );
+    if let Some(uid) = frame_of_reference_uid {
+        put(&mut object, tags::FRAME_OF_REFERENCE_UID, uid);
+        put(&mut object, tags::POSITION_REFERENCE_INDICATOR, "");
+    }
     for tag in NEVER_MISSING {
         put(&mut object, tag, source.text(tag));
     }
@@ -123,9 +148,46 @@ pub(crate) fn references(source: &SourceSeries) -> Vec<Item> {
     files.map(reference).collect()
 }
 
-/// Puts the series that an object refers to, with its instances (PS3.3, C.12.2).
-pub(crate) fn put_referenced_series(object: &mut Item, source: &SourceSeries) {
-    let mut series = item([(tags::SERIES_INSTANCE_UID, source.series_instance_uid.as_str())]);
-    put_items(&mut series, tags::REFERENCED_INSTANCE_SEQUENCE, references(source));
-    put_items(object, tags::REFERENCED_SERIES_SEQUENCE, vec![series]);
+/// Puts the series that an image refers to, with their instances (PS3.3, C.12.2): the source, and the image that it
+/// replaces.
+pub(crate) fn put_referenced_series(
+    object: &mut Item,
+    source: &SourceSeries,
+    replaced: Option<&ObjectReference>,
+) {
+    let of = |uid: &str, instances: Vec<Item>| {
+        let mut series = item([(tags::SERIES_INSTANCE_UID, uid)]);
+        put_items(&mut series, tags::REFERENCED_INSTANCE_SEQUENCE, instances);
+        series
+    };
+    let mut series = vec![of(&source.series_instance_uid, references(source))];
+    series
+        .extend(replaced.map(|replaced| of(&replaced.series_instance_uid, vec![replaced.item()])));
+    put_items(object, tags::REFERENCED_SERIES_SEQUENCE, series);
+}
+
+/// Puts the image that an image replaces.
+///
+/// METHOD: images have no sequence of predecessors, as documents and structure sets have. `ReferencedImageSequence` of
+/// the General Reference Module (PS3.3, C.12.4) names a related image; no code of its purpose (CID 7201) says that it
+/// is replaced, so that there is none.
+pub(crate) fn put_replaced_image(object: &mut Item, replaced: Option<&ObjectReference>) {
+    if let Some(replaced) = replaced {
+        put_items(object, tags::REFERENCED_IMAGE_SEQUENCE, vec![replaced.item()]);
+    }
+}
+
+/// Puts whether the CT was ever compressed with loss, which images made of it repeat (PS3.3, C.7.6.1.1.5).
+pub(crate) fn put_lossy(object: &mut Item, source: &SourceSeries) {
+    if source.text(tags::LOSSY_IMAGE_COMPRESSION) == "01" {
+        let own = [
+            tags::LOSSY_IMAGE_COMPRESSION,
+            tags::LOSSY_IMAGE_COMPRESSION_RATIO,
+            tags::LOSSY_IMAGE_COMPRESSION_METHOD,
+        ];
+        let present = own.into_iter().filter(|tag| !source.text(*tag).is_empty());
+        put_texts(object, present.map(|tag| (tag, source.text(tag))));
+    } else {
+        put(object, tags::LOSSY_IMAGE_COMPRESSION, "00");
+    }
 }

@@ -1,5 +1,6 @@
 //! Builds data sets element by element, and encodes them as files.
 
+use super::references::ObjectReference;
 use crate::dicom::error::Problem;
 use crate::uid;
 use dicom_core::dictionary::{DataDictionary, DataDictionaryEntry};
@@ -20,8 +21,8 @@ pub(crate) type CodedConcept = (&'static str, &'static str, &'static str);
 /// A new object, as the bytes of its file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewObject {
-    /// `SOPInstanceUID`.
-    pub sop_instance_uid: String,
+    /// Its class, and its instance, series and study.
+    pub reference: ObjectReference,
     /// The bytes of the file.
     pub bytes: Vec<u8>,
 }
@@ -71,10 +72,10 @@ pub(crate) fn put_code(to: &mut Item, tag: Tag, of: CodedConcept) {
     put_items(to, tag, vec![code(of)]);
 }
 
-/// Gives a data set its own UIDs, and encodes it as a file.
+/// Gives a data set its own `SOPInstanceUID`, and encodes it as a file.
 ///
-/// METHOD: `SeriesInstanceUID` and `SOPInstanceUID` are derived from a SHA-256 of everything else. The same content
-/// always gives the same file, and other content another instance of another series.
+/// METHOD: the UID is derived from a SHA-256 of everything else. The same content always gives the same file, and other
+/// content another instance.
 pub(crate) fn seal(
     mut object: Item,
     sop_class_uid: &str,
@@ -82,12 +83,23 @@ pub(crate) fn seal(
 ) -> Result<NewObject, Problem> {
     put(&mut object, tags::SOP_CLASS_UID, sop_class_uid);
     let content = bytes(&object, transfer_syntax, "2.25.0")?;
-    let own = |purpose: &str| uid::from_parts([purpose.as_bytes(), &content]);
-    let sop_instance_uid = own("instance");
-    put(&mut object, tags::SERIES_INSTANCE_UID, own("series"));
+    let sop_instance_uid = uid::from_parts([b"instance".as_slice(), &content]);
     put(&mut object, tags::SOP_INSTANCE_UID, sop_instance_uid.as_str());
     let bytes = bytes(&object, transfer_syntax, &sop_instance_uid)?;
-    Ok(NewObject { sop_instance_uid, bytes })
+    let text = |tag: Tag| -> Result<String, Problem> {
+        let element = object.element(tag).map_err(|error| Problem::elements(&error))?;
+        let text = element.to_str().map_err(|error| Problem::elements(&error))?;
+        Ok(text.trim_end_matches(['\0', ' ']).to_owned())
+    };
+    let number = text(tags::INSTANCE_NUMBER)?;
+    let reference = ObjectReference {
+        sop_class_uid: sop_class_uid.to_owned(),
+        sop_instance_uid,
+        series_instance_uid: text(tags::SERIES_INSTANCE_UID)?,
+        study_instance_uid: text(tags::STUDY_INSTANCE_UID)?,
+        instance_number: number.parse().unwrap_or(1),
+    };
+    Ok(NewObject { reference, bytes })
 }
 
 fn bytes(object: &Item, transfer_syntax: &str, sop_instance_uid: &str) -> Result<Vec<u8>, Problem> {

@@ -1,13 +1,12 @@
 //! Writes masks as a segmentation: binary DICOM SEG (PS3.3, A.51 and C.8.20).
 
-use super::derived_object::{self, Creation, DerivedSeries};
+use super::derived_object::{self, Creation, DerivedSeries, tracking_uid};
 use super::new_object::{
     CodedConcept, Item, NewObject, item, put, put_code, put_items, put_texts, seal,
 };
 use super::segmentation_groups::{self, SegmentFrame};
 use crate::dicom::error::Error;
 use crate::dicom::series::source_series::SourceSeries;
-use crate::uid;
 use crate::volume::PlacedMask;
 use dicom_core::value::PrimitiveValue;
 use dicom_core::{DataElement, VR};
@@ -63,8 +62,9 @@ pub fn segmentation(
     }
     check(source, &segments)?;
     let frames = frames(&segments);
-    let mut object = derived_object::begin(source, creation, frame_of_reference, &SERIES);
-    derived_object::put_referenced_series(&mut object, source);
+    let mut object = derived_object::begin(source, creation, Some(frame_of_reference), &SERIES);
+    derived_object::put_referenced_series(&mut object, source, creation.replaces);
+    derived_object::put_replaced_image(&mut object, creation.replaces);
     put_image(&mut object, source, creation, &segments, frames.len());
     let described = (1u16..).zip(&segments);
     let described = described.map(|(number, segment)| describe(source, creation, number, segment));
@@ -171,18 +171,7 @@ fn put_image(
     ] {
         put(object, tag, value);
     }
-    // The object repeats whether the CT was ever compressed with loss (C.8.20.2).
-    if source.text(tags::LOSSY_IMAGE_COMPRESSION) == "01" {
-        let own = [
-            tags::LOSSY_IMAGE_COMPRESSION,
-            tags::LOSSY_IMAGE_COMPRESSION_RATIO,
-            tags::LOSSY_IMAGE_COMPRESSION_METHOD,
-        ];
-        let present = own.into_iter().filter(|tag| !source.text(*tag).is_empty());
-        put_texts(object, present.map(|tag| (tag, source.text(tag))));
-    } else {
-        put(object, tags::LOSSY_IMAGE_COMPRESSION, "00");
-    }
+    derived_object::put_lossy(object, source);
 }
 
 /// Whether two segments share a voxel.
@@ -203,8 +192,7 @@ fn describe(
     number: u16,
     segment: &NewSegment<'_>,
 ) -> Item {
-    let parts = ["tracking", &source.series_instance_uid, segment.tracking_id];
-    let tracking_uid = uid::from_parts(parts.map(str::as_bytes));
+    let tracking_uid = tracking_uid(source, segment.tracking_id);
     let mut made = item([
         (tags::SEGMENT_LABEL, segment.label.as_str()),
         (tags::SEGMENT_ALGORITHM_TYPE, "AUTOMATIC"),

@@ -63,7 +63,7 @@ pub fn structure_set(
         let expected = format!("less than {n_slices}");
         return Err(source.unwritable("the slice of a contour", contour.k.to_string(), expected));
     }
-    let mut object = derived_object::begin(source, creation, frame_of_reference, &SERIES);
+    let mut object = derived_object::begin(source, creation, Some(frame_of_reference), &SERIES);
     let [date, time] = derived_object::date_and_time(source, creation);
     put_texts(
         &mut object,
@@ -75,6 +75,9 @@ pub fn structure_set(
             (tags::APPROVAL_STATUS, "UNAPPROVED"),
         ],
     );
+    if let Some(replaced) = creation.replaces {
+        put_items(&mut object, tags::PREDECESSOR_STRUCTURE_SET_SEQUENCE, vec![replaced.item()]);
+    }
     let frame = referenced_frame(source, frame_of_reference);
     put_items(&mut object, tags::REFERENCED_FRAME_OF_REFERENCE_SEQUENCE, vec![frame]);
     let regions = rois.iter().map(|roi| region(roi, frame_of_reference)).collect();

@@ -1,0 +1,92 @@
+//! Keeps the ids of a series' nodules when it is scored again.
+
+use crate::nightly::identity::Identity;
+use crate::nightly::scan::scored::ScoredNodule;
+use crate::tables::Score;
+use ndarray::Array2;
+use nodulus_imaging::matching::best_matching;
+
+/// Gives the nodules of a new result the ids of the last result's nodules, `earlier`, that are the same.
+///
+/// METHOD: a nodule of the same candidate has the same id by itself. The others match one to one, as many as possible
+/// and then at the least sum of distances, where the centroid of one lies within the sphere of the other's volume. A
+/// nodule without voxels keeps its id by its candidate alone.
+pub(crate) fn keep_ids(nodules: &mut [ScoredNodule], earlier: &[Score], identity: &Identity) {
+    let own: Vec<String> = nodules.iter().map(|nodule| nodule.result_id(identity)).collect();
+    let new: Vec<usize> =
+        (0..own.len()).filter(|n| earlier.iter().all(|row| row.nodule_id != own[*n])).collect();
+    let gone: Vec<&Score> = earlier.iter().filter(|row| !own.contains(&row.nodule_id)).collect();
+    let cost = |(n, m): (usize, usize)| {
+        let (nodule, row) = (&nodules[new[n]], gone[m]);
+        let at = [row.centroid_x_mm, row.centroid_y_mm, row.centroid_z_mm];
+        let squares = (0..3).map(|axis| (nodule.centroid_mm[axis] - at[axis]).powi(2));
+        let mm = squares.sum::<f64>().sqrt();
+        let reach_mm = nodule.equivalent_diameter_mm.max(row.equivalent_diameter_mm) / 2.0;
+        let has_voxels = nodule.volume_mm3 > 0.0 && row.volume_mm3 > 0.0;
+        (has_voxels && mm <= reach_mm).then_some([mm, 0.0])
+    };
+    let matched = best_matching(&Array2::from_shape_fn((new.len(), gone.len()), cost));
+    for (n, m) in new.into_iter().zip(matched) {
+        if let Some(m) = m {
+            nodules[n].earlier_id = Some(gone[m].nodule_id.clone());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn nodule(id: &str, x_mm: f64, diameter_mm: f64) -> ScoredNodule {
+        ScoredNodule {
+            number: 1,
+            nodule_id: id.to_owned(),
+            earlier_id: None,
+            candidate_mm: [x_mm, 0.0, 0.0],
+            candidate_confidence: None,
+            probability: None,
+            mask: None,
+            centroid_mm: [x_mm, 0.0, 0.0],
+            volume_mm3: diameter_mm.powi(3) * 0.5236,
+            equivalent_diameter_mm: diameter_mm,
+            axial_diameter_mm: None,
+            axial_short_diameter_mm: None,
+            mean_hu: None,
+            warnings: Vec::new(),
+        }
+    }
+
+    fn row(id: &str, x_mm: f64, diameter_mm: f64) -> Score {
+        let nodule = nodule(id, x_mm, diameter_mm);
+        Score {
+            nodule_id: nodule.nodule_id,
+            centroid_x_mm: x_mm,
+            volume_mm3: nodule.volume_mm3,
+            equivalent_diameter_mm: diameter_mm,
+            ..Score::default()
+        }
+    }
+
+    #[test]
+    fn a_nodule_keeps_its_id_by_its_candidate_or_its_position() {
+        let earlier = [row("a", 0.0, 8.0), row("b", 20.0, 8.0), row("c", 40.0, 8.0)];
+        let mut nodules = [
+            // The same candidate, wherever its mask lies now.
+            nodule("a", 20.0, 8.0),
+            // Others: 3 mm from b, 5 mm from c, and none.
+            nodule("x", 23.0, 2.0),
+            nodule("y", 45.0, 8.0),
+            nodule("z", 40.0, 0.0),
+        ];
+        keep_ids(&mut nodules, &earlier, &Identity::AsIs);
+        let ids = nodules.each_ref().map(|nodule| nodule.result_id(&Identity::AsIs));
+        assert_eq!(ids, ["a", "b", "y", "z"]);
+        // Again, ids stay.
+        let earlier = [row("b", 23.0, 2.0)];
+        let mut again = [nodule("b", 0.0, 2.0), nodule("x", 23.0, 2.0)];
+        keep_ids(&mut again, &earlier, &Identity::AsIs);
+        let ids = again.each_ref().map(|nodule| nodule.result_id(&Identity::AsIs));
+        assert_eq!(ids, ["b", "x"]);
+        keep_ids(&mut [], &[], &Identity::AsIs);
+    }
+}

@@ -1,0 +1,281 @@
+//! A nightly job that scores scans again: what lasts, and what is replaced.
+
+use crate::fixture;
+use crate::nightly_job::{Job, copy, files, series_of};
+use dicom_dictionary_std::tags;
+use dicom_object::{FileDicomObject, InMemDicomObject};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+type Object = FileDicomObject<InMemDicomObject>;
+
+const OUTPUTS: &str =
+    "score.outputs=[\"seg\",\"rtstruct\",\"sr\",\"sc\",\"rejection\",\"png\",\"json\"]";
+
+fn text(object: &InMemDicomObject, tag: dicom_core::Tag) -> String {
+    object.element(tag).unwrap().to_str().unwrap().trim_end_matches('\0').to_owned()
+}
+
+/// The records of the scored series, by series.
+fn records(job: &Job) -> BTreeMap<String, Value> {
+    let records = files(&job.store().join("series")).into_values();
+    let records = records.map(|bytes| serde_json::from_slice::<Value>(&bytes).unwrap());
+    records.map(|record| (record["id"].as_str().unwrap().to_owned(), record)).collect()
+}
+
+/// The file of a result whose name has this end.
+fn file_of(output: &Path, attempt: &Value, end: &str) -> Option<PathBuf> {
+    let outputs = attempt["outcome"]["scored"]["outputs"].as_array()?;
+    let path = outputs.iter().find(|path| path.as_str().unwrap().ends_with(end))?;
+    Some(output.join(path.as_str().unwrap()))
+}
+
+fn opened(output: &Path, attempt: &Value, end: &str) -> Option<Object> {
+    Some(dicom_object::open_file(file_of(output, attempt, end)?).unwrap())
+}
+
+/// `TrackingID` and `TrackingUID` of the segments.
+fn tracked(segmentation: &Object) -> BTreeMap<String, String> {
+    let segments = segmentation.element(tags::SEGMENT_SEQUENCE).unwrap().items().unwrap();
+    let ids = segments.iter().map(|of| (text(of, tags::TRACKING_ID), text(of, tags::TRACKING_UID)));
+    ids.collect()
+}
+
+#[test]
+fn a_rescore_keeps_ids_and_series_and_rejects_what_it_replaces() {
+    let job = Job::new();
+    let output = job.store().join("output");
+    let at = |threshold: &str| {
+        let set = format!("score.probability_threshold={threshold}");
+        job.run(0, &["--set", OUTPUTS, "--set", &set]).0
+    };
+    assert_eq!(at("0.3")["scored"], 3);
+    // A detector's next run moves its candidates by half a millimetre, so that no id follows from them.
+    let before = job.rows();
+    let text_of = fs_err::read_to_string(job.candidates()).unwrap();
+    let mut moved = String::new();
+    for (n, line) in text_of.lines().enumerate() {
+        let mut cells: Vec<String> = line.split(',').map(str::to_owned).collect();
+        if n > 0 {
+            cells[1] = (cells[1].parse::<f64>().unwrap() + 0.5).to_string();
+        }
+        writeln!(moved, "{}", cells.join(",")).unwrap();
+    }
+    fs_err::write(job.candidates(), moved).unwrap();
+    let summary = at("0.3");
+    assert_eq!((&summary["scored"], &summary["superseded"]), (&3.into(), &3.into()));
+    let ids = |rows: &[Value], superseded: bool| -> Vec<String> {
+        let with_voxels = rows.iter().filter(|row| {
+            row["superseded"] == superseded && row["volume_mm3"].as_f64() > Some(0.0)
+        });
+        let mut ids: Vec<String> =
+            with_voxels.map(|row| row["nodule_id"].as_str().unwrap().to_owned()).collect();
+        ids.sort();
+        ids
+    };
+    let after = job.rows();
+    let kept = ids(&before, false);
+    assert_eq!(ids(&after, true), kept);
+    let again = ids(&after, false);
+    let n_kept = again.iter().filter(|id| kept.contains(id)).count();
+    // Masks with another outline may merge or part; most nodules are the same.
+    assert!(n_kept > 0 && 2 * n_kept >= again.len(), "{n_kept} of {}", again.len());
+
+    let mut n_compared = 0;
+    for record in records(&job).values() {
+        let (old, new) = (&record["superseded"][0], &record["current"]);
+        let [Some(seg), Some(was)] = [new, old].map(|of| opened(&output, of, "_segmentation.dcm"))
+        else {
+            continue;
+        };
+        n_compared += 1;
+        assert_ne!(text(&seg, tags::SOP_INSTANCE_UID), text(&was, tags::SOP_INSTANCE_UID));
+        for tag in [tags::SERIES_INSTANCE_UID, tags::SERIES_NUMBER] {
+            assert_eq!(text(&seg, tag), text(&was, tag));
+        }
+        let instance = |of: &Object| text(of, tags::INSTANCE_NUMBER);
+        assert_eq!((instance(&was).as_str(), instance(&seg).as_str()), ("1", "2"));
+        let (now, then) = (tracked(&seg), tracked(&was));
+        assert!(now.iter().all(|(id, uid)| then.get(id).is_none_or(|earlier| earlier == uid)));
+        // The report follows the same nodules.
+        let report = file_of(&output, new, "_measurements.dcm").unwrap();
+        let report = String::from_utf8_lossy(&fs_err::read(report).unwrap()).into_owned();
+        assert!(now.values().all(|uid| report.contains(uid.as_str())));
+        // The note rejects each object of the earlier result, and nothing else.
+        let note = opened(&output, new, "_rejection_note.dcm").unwrap();
+        let rejected: Vec<String> = note
+            .element(tags::CONTENT_SEQUENCE)
+            .unwrap()
+            .items()
+            .unwrap()
+            .iter()
+            .filter_map(|item| item.element(tags::REFERENCED_SOP_SEQUENCE).ok()?.items()?.first())
+            .map(|item| text(item, tags::REFERENCED_SOP_INSTANCE_UID))
+            .collect();
+        let objects = old["outcome"]["scored"]["objects"].as_object().unwrap();
+        let mut expected: Vec<&str> =
+            objects.values().map(|of| of["sop_instance_uid"].as_str().unwrap()).collect();
+        assert_eq!(expected.len(), 4);
+        expected.sort_unstable();
+        let mut rejected_sorted = rejected.clone();
+        rejected_sorted.sort();
+        assert_eq!(rejected_sorted, expected);
+        assert!(opened(&output, old, "_rejection_note.dcm").is_none());
+    }
+    assert!(n_compared > 0);
+
+    // A third result rejects the second one alone, whose note rejects the first.
+    assert_eq!(at("0.35")["superseded"], 3);
+    for record in records(&job).values() {
+        let Some(note) = opened(&output, &record["current"], "_rejection_note.dcm") else {
+            continue;
+        };
+        let second = &record["superseded"][1]["outcome"]["scored"]["objects"];
+        let second = second.as_object().unwrap();
+        let n = second.keys().filter(|kind| *kind != "rejection").count();
+        let listed = note.element(tags::CONTENT_SEQUENCE).unwrap().items().unwrap().iter();
+        let listed = listed.filter(|of| of.element(tags::REFERENCED_SOP_SEQUENCE).is_ok());
+        assert_eq!(listed.count(), n);
+    }
+    // What was requested later is the same as if it had been requested at once.
+    let all = files(&output);
+    assert_eq!(at("0.35")["unchanged"], 3);
+    assert_eq!(files(&output), all);
+}
+
+#[test]
+fn other_names_are_not_linked_with_those_before() {
+    let job = Job::new();
+    fs_err::write(job.store().with_file_name("key"), "0123456789abcdef0123456789abcdef").unwrap();
+    let set = ["--set", OUTPUTS, "--set", "score.probability_threshold=0.3"];
+    assert_eq!(job.run(0, &set).0["scored"], 3);
+    let before = records(&job);
+    let keep = ["--set", "score.deidentify.key=\"key\"", "--set", "score.deidentify.uids=\"keep\""];
+    assert_eq!(job.run(0, &[&set[..], &keep].concat()).0["superseded"], 3);
+    for (series, record) in records(&job) {
+        let of = |record: &Value| record["current"]["outcome"]["scored"]["objects"].clone();
+        let (old, new) = (of(&before[&series]), of(&record));
+        for (kind, object) in new.as_object().into_iter().flatten() {
+            assert_eq!(object["instance_number"], 1, "{kind}");
+            assert_ne!(object["series_instance_uid"], old[kind]["series_instance_uid"]);
+            let file = record["current"]["outcome"]["scored"]["outputs"].to_string();
+            assert!(!file.contains("rejection_note"), "{file}");
+        }
+    }
+}
+
+/// A copy of a visit's files under other UIDs, with another thickness or kernel in their headers.
+fn reconstruct(from: &Path, to: &Path, change: &dyn Fn(&mut InMemDicomObject)) -> String {
+    fs_err::create_dir_all(to).unwrap();
+    let paths: Vec<PathBuf> = files(from).into_keys().collect();
+    for path in &paths {
+        let mut object = dicom_object::open_file(path).unwrap();
+        change(&mut object);
+        let uid = text(&object, tags::SOP_INSTANCE_UID);
+        object.meta_mut().media_storage_sop_instance_uid = uid;
+        object.meta_mut().update_information_group_length();
+        object.write_to_file(to.join(path.file_name().unwrap())).unwrap();
+    }
+    series_of(to)
+}
+
+#[test]
+fn a_nodule_of_two_visits_has_one_row_and_identical_data_do_not_grow() {
+    use dicom_core::{DataElement, PrimitiveValue, VR};
+    let job = Job::new();
+    let input = job.store().with_file_name("visits");
+    let made = job.store().with_file_name("made");
+    let plan = nodulus::phantom::FollowUp {
+        seed: 3,
+        size: 128,
+        slices: 64,
+        date: nodulus_formats::dicom::Date::from_iso("2025-11-20").unwrap(),
+        days: 120,
+        growth: 2.0,
+        shift_mm: [7.3, -12.8, 315.5],
+        view: [3.0, -2.0, 2.0],
+    };
+    let visits = nodulus::phantom::write_follow_up(&made, &plan).unwrap();
+    let put = |object: &mut InMemDicomObject, tag, vr, value: &str| {
+        object.put(DataElement::new(tag, vr, PrimitiveValue::from(value)));
+    };
+    // Two visits of the same data, each as a soft and a sharp reconstruction. The sharp one is the grown scan, so that
+    // pairs across would differ by the growth.
+    let mut candidates = "seriesuid,coordX,coordY,coordZ\n".to_owned();
+    let mut sharp = Vec::new();
+    for (visit, study, day) in [("1", "2.25.81", "20250101"), ("2", "2.25.82", "20250701")] {
+        for (scan, n, kernel) in [("earlier", 0, "SOFT"), ("later", 1, "SHARP")] {
+            let uid = reconstruct(
+                &made.join(scan),
+                &input.join(format!("{visit}-{kernel}")),
+                &|object| {
+                    for tag in [tags::SOP_INSTANCE_UID, tags::SERIES_INSTANCE_UID] {
+                        let own = text(object, tag);
+                        put(object, tag, VR::UI, &format!("{own}.{visit}"));
+                    }
+                    put(object, tags::STUDY_INSTANCE_UID, VR::UI, study);
+                    put(object, tags::STUDY_DATE, VR::DA, day);
+                    put(object, tags::CONVOLUTION_KERNEL, VR::SH, kernel);
+                },
+            );
+            for nodule in &visits[n].nodules {
+                let [x, y, z] = nodule.centre_mm;
+                writeln!(candidates, "{uid},{x},{y},{z}").unwrap();
+            }
+            sharp.extend((kernel == "SHARP").then_some(uid));
+        }
+    }
+    fs_err::write(job.candidates(), candidates).unwrap();
+    let set = format!("score.input={:?}", input.to_str().unwrap());
+    let arguments = ["--set", &set, "--set", "score.probability_threshold=0.3"];
+    assert_eq!(job.counts(&arguments)[1], 4);
+    let store = job.store();
+    let shown = ["show", "growth", "--store", store.to_str().unwrap(), "--json", "--rows", "99"];
+    let growth: Vec<Value> =
+        fixture::run_well(&shown).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert!(!growth.is_empty());
+    let mut nodules: Vec<&str> = Vec::new();
+    for row in &growth {
+        assert_eq!(
+            (&row["alike"], &row["kernel"]),
+            (&true.into(), &row["earlier_kernel"]),
+            "{row}"
+        );
+        assert_eq!(row["differences"].as_array().unwrap().len(), 0);
+        assert_eq!(row["other_series_instance_uids"].as_array().unwrap().len(), 2);
+        assert_eq!((&row["matched"], &row["days"]), (&true.into(), &181.into()), "{row}");
+        assert_eq!(
+            (row["change_mm3"].as_f64(), row["change_percent"].as_f64()),
+            (Some(0.0), Some(0.0))
+        );
+        nodules.push(row["nodule_id"].as_str().unwrap());
+    }
+    nodules.sort_unstable();
+    let n = nodules.len();
+    nodules.dedup();
+    assert_eq!(nodules.len(), n);
+    // Once the later visit lacks the earlier one's reconstruction, the change is flagged.
+    let kept = growth[0]["series_instance_uid"].as_str().unwrap();
+    let is_sharp = sharp.iter().any(|uid| uid == kept);
+    let other = if is_sharp { ["1-SHARP", "2-SOFT"] } else { ["1-SOFT", "2-SHARP"] };
+    let few = job.store().with_file_name("few");
+    for folder in other {
+        copy(&input.join(folder), &few.join(folder));
+    }
+    let set = format!("score.input={:?}", few.to_str().unwrap());
+    let second = job.store().with_file_name("second");
+    let at = format!("score.store={:?}", second.to_str().unwrap());
+    let arguments = ["--set", &set, "--set", &at, "--set", "score.probability_threshold=0.3"];
+    assert_eq!(job.counts(&arguments)[1], 2);
+    let shown = ["show", "growth", "--store", second.to_str().unwrap(), "--json", "--rows", "99"];
+    let rows = fixture::run_well(&shown);
+    assert!(!rows.is_empty());
+    for line in rows.lines() {
+        let row: Value = serde_json::from_str(line).unwrap();
+        assert_eq!((&row["alike"], &row["significant"]), (&false.into(), &Value::Null), "{row}");
+        assert_eq!(row["doubling_days"], Value::Null);
+        assert!(row["differences"][0].as_str().unwrap().starts_with("kernels are "), "{row}");
+    }
+}
