@@ -45,6 +45,8 @@ mod odd_files;
 #[cfg(target_os = "linux")]
 mod opened_files;
 mod peak_memory;
+mod planted;
+mod privacy;
 mod python;
 mod pytorch_weights;
 mod r_arrow;

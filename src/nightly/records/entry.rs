@@ -15,6 +15,8 @@ pub(crate) struct LedgerEntry {
     pub(crate) has_result: bool,
     /// For each day with a result or the exclusion of the series, a hash of what its rows are made of.
     pub(super) hashes_by_day: BTreeMap<String, String>,
+    /// The same for each night on which they were made.
+    pub(super) hashes_by_night: BTreeMap<String, String>,
     pub(super) compared: Option<ComparedResult>,
 }
 
@@ -74,7 +76,8 @@ impl LedgerEntry {
             (!patient_id.is_empty()).then_some(ComparedResult { patient_id, at, scored_on })
         });
         let (undone, has_result) = (record.undone.clone(), record.has_result());
-        Some(Self { state, undone, has_result, hashes_by_day: record.hashes_by_day(), compared })
+        let [hashes_by_day, hashes_by_night] = [record.hashes_by_day(), record.hashes_by_night()];
+        Some(Self { state, undone, has_result, hashes_by_day, hashes_by_night, compared })
     }
 
     /// Whether it failed or was left undone, and never had a result.

@@ -2,6 +2,7 @@
 
 use crate::nightly::input::series::{SeriesFolder, SeriesSource};
 use crate::stages::ingest::JudgedScan;
+use nodulus_faults::quoted;
 use nodulus_formats::cohort::CaseFiles;
 use nodulus_formats::dicom::{self, OpenSeries, SeriesInfo, SourceSeries, Tolerances};
 use nodulus_formats::image_file::ImageRules;
@@ -15,7 +16,7 @@ use std::path::PathBuf;
 /// A scan could not be read.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Error {
-    #[error(transparent)]
+    #[error("{}", quoted::io(.0))]
     Io(#[from] io::Error),
     #[error(transparent)]
     Cohort(#[from] cohort::Error),

@@ -2,6 +2,7 @@
 
 use super::reformats::reformat;
 use crate::tables::Scan;
+use nodulus_faults::quoted;
 use nodulus_formats::dicom::SeriesInfo;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -186,7 +187,7 @@ impl Inclusion {
         if let (Some(kernel), Some(kernels)) = (scan.kernel, &rules.kernels)
             && !kernels.contains(kernel)
         {
-            reasons.push(format!("kernel {kernel} is not in {section}.kernels"));
+            reasons.push(format!("kernel {} is not in {section}.kernels", quoted::text(kernel)));
         }
         reasons.extend(rules.reasons_by_labels(section, scan));
         if let (Some(kvp), Some([low, high])) = (scan.kvp, rules.kvp)
@@ -219,11 +220,15 @@ impl Inclusion {
             };
             if self.description.as_ref().is_some_and(|patterns| fits(patterns).is_none()) {
                 reasons.push(format!(
-                    "SeriesDescription {description} fits no pattern of {section}.description"
+                    "SeriesDescription {} fits no pattern of {section}.description",
+                    quoted::text(description)
                 ));
             }
             if let Some(pattern) = self.exclude_description.as_ref().and_then(fits) {
-                reasons.push(format!("SeriesDescription {description} fits {pattern}"));
+                reasons.push(format!(
+                    "SeriesDescription {} fits {pattern}",
+                    quoted::text(description)
+                ));
             }
         }
         reasons

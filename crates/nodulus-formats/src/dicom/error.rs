@@ -1,12 +1,13 @@
 //! Errors of DICOM files, and of the files of a series together.
 
 use super::error_text::{groups_text, tilt_text};
+use super::found_value::{FoundValue, ShownValue};
 use super::passed_over::PassedOver;
 use super::series_info::RefusedSeries;
 use dicom_core::Tag;
 use dicom_core::dictionary::{DataDictionary, DataDictionaryEntry};
 use dicom_dictionary_std::StandardDataDictionary;
-use nodulus_faults::{FaultClass, in_words};
+use nodulus_faults::{FaultClass, FileError, in_words, quoted};
 use std::fmt::Display;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -15,10 +16,10 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The file system failed.
-    #[error(transparent)]
+    #[error("{}", quoted::io(.0))]
     Io(#[from] io::Error),
     /// One file has a problem.
-    #[error("`{file}`: {problem}")]
+    #[error("{file}: {problem}", file = quoted::path(file))]
     File {
         /// The file.
         file: PathBuf,
@@ -26,7 +27,7 @@ pub enum Error {
         problem: Box<Problem>,
     },
     /// There is no slice among the files.
-    #[error("no CT slice among {n_files} files of `{folder}`")]
+    #[error("no CT slice among {n_files} files of {folder}", folder = quoted::path(folder))]
     NoSlices {
         /// Number of files.
         n_files: usize,
@@ -36,7 +37,13 @@ pub enum Error {
         aside: Vec<PassedOver>,
     },
     /// Two slices differ in an attribute that a series has once.
-    #[error("`{file}` has {attribute} {found}, expected {expected} as in `{first}`")]
+    #[error(
+        "{file} has {attribute} {found}, expected {expected} as in {first}",
+        file = quoted::path(file),
+        found = quoted::text(found),
+        first = quoted::path(first),
+        expected = quoted::text(expected)
+    )]
     Mixed {
         /// The attribute.
         attribute: &'static str,
@@ -51,8 +58,11 @@ pub enum Error {
     },
     /// Slices are shifted sideways, as with a tilted gantry.
     #[error(
-        "`{file}` lies {sideways_mm:.4} mm off the normal through `{first}` over {along_mm:.4} mm \
-         along it, expected at most {tolerance_mm:.4} mm (`tolerances.off_grid`): {}", tilt_text(*degrees)
+        "{file} lies {sideways_mm:.4} mm off the normal through {first} over {along_mm:.4} mm \
+         along it, expected at most {tolerance_mm:.4} mm (`tolerances.off_grid`): {}",
+        tilt_text(*degrees),
+        file = quoted::path(file),
+        first = quoted::path(first)
     )]
     Tilted {
         /// The file with the greatest distance.
@@ -70,8 +80,10 @@ pub enum Error {
     },
     /// The values are not Hounsfield units.
     #[error(
-        "`{file}` holds {quantity} ({attribute} is {found}), expected Hounsfield units: exclude \
-         the series, or read the series of the same scan in HU"
+        "{file} holds {quantity} ({attribute} is {found}), expected Hounsfield units: exclude \
+         the series, or read the series of the same scan in HU",
+        file = quoted::path(file),
+        found = quoted::text(found)
     )]
     NotHounsfield {
         /// The file.
@@ -85,8 +97,10 @@ pub enum Error {
     },
     /// A series has one slice, which tells no spacing.
     #[error(
-        "`{file}` is the only slice of its series and SpacingBetweenSlices is {spacing}, expected \
-         two slices or more, or a spacing in mm over 0"
+        "{file} is the only slice of its series and SpacingBetweenSlices is {spacing}, expected \
+         two slices or more, or a spacing in mm over 0",
+        file = quoted::path(file),
+        spacing = quoted::text(spacing)
     )]
     SingleSlice {
         /// The file.
@@ -118,9 +132,11 @@ pub enum Error {
     },
     /// Slices are missing.
     #[error(
-        "{n_missing} {} missing; the widest gap, between `{before}` and `{after}`, is \
+        "{n_missing} {} missing; the widest gap, between {before} and {after}, is \
          {gap_mm:.4} mm, expected {spacing_mm:.4} mm",
-        if *n_missing == 1 { "slice is" } else { "slices are" }
+        if *n_missing == 1 { "slice is" } else { "slices are" },
+        before = quoted::path(before),
+        after = quoted::path(after)
     )]
     MissingSlices {
         /// The slice below the widest gap.
@@ -136,9 +152,11 @@ pub enum Error {
     },
     /// A gap differs from the median gap.
     #[error(
-        "slices are unevenly spaced: the gap between `{before}` and `{after}` is {gap_mm:.4} mm, \
+        "slices are unevenly spaced: the gap between {before} and {after} is {gap_mm:.4} mm, \
          expected {spacing_mm:.4} mm to within {limit_mm:.4} mm (the greater of `tolerances.slice_gap` and one step in the \
-         last decimal of positions)"
+         last decimal of positions)",
+        before = quoted::path(before),
+        after = quoted::path(after)
     )]
     UnevenSpacing {
         /// The slice below the gap.
@@ -154,8 +172,9 @@ pub enum Error {
     },
     /// Small deviations of the gaps add up.
     #[error(
-        "slices are unevenly spaced: `{file}` lies {drift_mm:.4} mm off its position on a grid of \
-         {spacing_mm:.4} mm, expected at most {limit_mm:.4} mm (`tolerances.off_grid`)"
+        "slices are unevenly spaced: {file} lies {drift_mm:.4} mm off its position on a grid of \
+         {spacing_mm:.4} mm, expected at most {limit_mm:.4} mm (`tolerances.off_grid`)",
+        file = quoted::path(file)
     )]
     Drift {
         /// The slice with the greatest distance.
@@ -169,8 +188,10 @@ pub enum Error {
     },
     /// Two slices at one position have different voxels.
     #[error(
-        "`{file}` and `{other}` lie at one position, {position_mm:.4} mm along the normal, with \
-         different voxels"
+        "{file} and {other} lie at one position, {position_mm:.4} mm along the normal, with \
+         different voxels",
+        file = quoted::path(file),
+        other = quoted::path(other)
     )]
     Conflict {
         /// One file.
@@ -181,7 +202,7 @@ pub enum Error {
         position_mm: f64,
     },
     /// The slices could be read, but do not make up a volume that can be trusted.
-    #[error("series {} is refused", series.info.series_instance_uid)]
+    #[error("series {} is refused", quoted::uid(&series.info.series_instance_uid))]
     Refused {
         /// What its headers say.
         series: Box<RefusedSeries>,
@@ -191,7 +212,9 @@ pub enum Error {
     },
     /// The data to be written do not make up a series or an object.
     #[error(
-        "series {series_instance_uid} cannot be written: {attribute} is {found}, expected {expected}"
+        "series {series_instance_uid} cannot be written: {attribute} is {found}, expected {expected}",
+        series_instance_uid = quoted::uid(series_instance_uid),
+        found = quoted::text(found)
     )]
     Unwritable {
         /// The series.
@@ -213,10 +236,10 @@ impl Error {
             Err(_) => path,
         };
         match self {
-            Self::Io(error) => Self::Io(moved_io(&error, from, to)),
+            Self::Io(error) => Self::Io(FileError::moved(&error, from, to)),
             Self::File { file, problem } => {
                 let problem = match *problem {
-                    Problem::Io(error) => Problem::Io(moved_io(&error, from, to)),
+                    Problem::Io(error) => Problem::Io(FileError::moved(&error, from, to)),
                     problem => problem,
                 };
                 Self::File { file: moved(file), problem: Box::new(problem) }
@@ -265,28 +288,11 @@ impl Error {
     }
 }
 
-/// An error of the file system whose message names a file, with paths below `from` replaced by paths below `to`.
-pub(crate) fn moved_io(error: &io::Error, from: &Path, to: &Path) -> io::Error {
-    let message = error.to_string().replace(&from.display().to_string(), &to.display().to_string());
-    match nodulus_faults::os_error(error) {
-        Some(source) => io::Error::new(error.kind(), Moved { message, source }),
-        None => io::Error::new(error.kind(), message),
-    }
-}
-
-/// An error of the file system that names another path than its own.
-#[derive(Debug, thiserror::Error)]
-#[error("{message}")]
-struct Moved {
-    message: String,
-    source: io::Error,
-}
-
 /// A problem of one DICOM file.
 #[derive(Debug, thiserror::Error)]
 pub enum Problem {
     /// The file cannot be read.
-    #[error(transparent)]
+    #[error("{}", quoted::io(.0))]
     Io(#[from] io::Error),
     /// The file is not DICOM.
     #[error("not a DICOM file: there is no `DICM` at byte 128")]
@@ -312,7 +318,7 @@ pub enum Problem {
         expected: &'static str,
     },
     /// The elements cannot be decoded or encoded.
-    #[error("{0}")]
+    #[error("{}", quoted::foreign(.0))]
     Elements(String),
     /// An attribute is missing or empty.
     #[error("{0} is missing")]
@@ -323,14 +329,15 @@ pub enum Problem {
         /// The attribute.
         attribute: String,
         /// Its value.
-        found: String,
+        found: FoundValue,
         /// What was expected.
         expected: String,
     },
     /// The transfer syntax is not supported.
     #[error(
         "transfer syntax is {uid} ({name}), expected one that docs/dicom.md lists: convert the \
-         file to explicit VR little endian, with `gdcmconv --raw` for instance"
+         file to explicit VR little endian, with `gdcmconv --raw` for instance",
+        uid = quoted::uid(uid)
     )]
     TransferSyntax {
         /// The transfer syntax.
@@ -339,7 +346,7 @@ pub enum Problem {
         name: &'static str,
     },
     /// Compressed data are malformed, or disagree with the elements.
-    #[error("{what}: found {found}, expected {expected}")]
+    #[error("{what}: found {found}, expected {expected}", found = quoted::foreign(found))]
     Compressed {
         /// The pixel data or the data set, and its compression.
         what: &'static str,
@@ -349,7 +356,7 @@ pub enum Problem {
         expected: String,
     },
     /// The codestream of a frame is malformed, or disagrees with the elements.
-    #[error(transparent)]
+    #[error("{}: found {}, expected {}", .0.what, quoted::foreign(&.0.found), .0.expected)]
     Codestream(#[from] dicom_codecs::Error),
     /// A problem in a deflated data set; offsets are those of the inflated bytes.
     #[error("in the inflated data set: {0}")]
@@ -395,8 +402,8 @@ impl Problem {
         Self::Elements(in_words(error))
     }
 
-    pub(crate) fn value(tag: Tag, found: impl Display, expected: impl Display) -> Self {
-        let (found, expected) = (found.to_string(), expected.to_string());
+    pub(crate) fn value(tag: Tag, found: impl ShownValue, expected: impl Display) -> Self {
+        let (found, expected) = (found.shown(), expected.to_string());
         Self::Value { attribute: attribute_name(tag), found, expected }
     }
 }
