@@ -47,6 +47,7 @@ mod opened_files;
 mod peak_memory;
 mod planted;
 mod privacy;
+mod quoted_parts;
 mod python;
 mod pytorch_weights;
 mod r_arrow;

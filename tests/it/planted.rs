@@ -221,9 +221,9 @@ impl Planted {
         let made = self.series(&folder, |_, _| {});
         for file in made {
             let bytes = fs_err::read(&file).unwrap();
-            let at = find(&bytes, b"1.2.840.10008.1.2.1").unwrap();
+            let at = find(&bytes, b"1.2.840.10008.1.2").unwrap();
             let text = format!("{UID}.1.2.3.4.5.6.7");
-            let other = [&bytes[..at], &text.as_bytes()[..19], &bytes[at + 19..]].concat();
+            let other = [&bytes[..at], &text.as_bytes()[..17], &bytes[at + 17..]].concat();
             fs_err::write(&file, other).unwrap();
         }
         let folder = self.folder(&format!("{NAME}`text"));
@@ -455,10 +455,11 @@ fn change(file: &Path, changed: impl FnOnce(&mut InMemDicomObject)) {
     object.write_to_file(file).unwrap();
 }
 
-/// The files of a folder, sorted.
+/// The DICOM files of a folder, sorted.
 fn files_in(folder: &Path) -> Vec<PathBuf> {
     let files = fs_err::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-    let mut files: Vec<PathBuf> = files.filter(|path| path.is_file()).collect();
+    let mut files: Vec<PathBuf> =
+        files.filter(|path| path.extension().is_some_and(|end| end == "dcm")).collect();
     files.sort();
     files
 }

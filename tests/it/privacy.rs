@@ -28,7 +28,10 @@ fn planted() -> Planted {
 fn run(planted: &Planted, set: &[&str]) -> (Value, Written) {
     let job = &planted.job;
     let tables = format!("score.candidates={:?}", planted.candidates().to_str().unwrap());
-    let more = [set, &["--set", &tables, "--set", "score.points_in_input=true"]].concat();
+    let threshold = "score.probability_threshold=0.3";
+    let more =
+        [set, &["--set", threshold, "--set", &tables, "--set", "score.points_in_input=true"]]
+            .concat();
     let rules = "score.inclusion.exclude_description=[\"nothing like it\"]";
     let kernels = "score.inclusion.kernels=[\"B30f\"]";
     let mut written = Written::new();
@@ -102,11 +105,11 @@ fn found(written: &Written, marks: &[&str], is_searched: impl Fn(&str) -> bool) 
 /// Whether the run met what was planted: most of it fails or is excluded, the whole series are scored.
 fn check_outcomes(summary: &Value) {
     let count = |name: &str| summary[name].as_u64().unwrap();
-    assert!(count("scored") >= 4, "{summary}");
-    assert!(count("failed") >= 40, "{summary}");
-    assert!(count("excluded") >= 2, "{summary}");
+    assert!(count("scored") >= 4, "{summary:#}");
+    assert!(count("failed") >= 25, "{summary:#}");
+    assert!(count("excluded") >= 2, "{summary:#}");
     let warnings = summary["warnings"].as_array().unwrap();
-    assert!(warnings.len() >= 10, "{summary}");
+    assert!(warnings.len() >= 5, "{summary:#}");
 }
 
 #[test]
@@ -143,7 +146,7 @@ fn logs_summaries_and_records_name_nobody() {
     assert!(places.is_empty(), "{} places:\n{}", places.len(), places.join("\n"));
     // What is searched for can be found: results that are not de-identified name their patients.
     let is_output = |name: &str| name.starts_with("output/") || name == "the table scores";
-    assert!(found(&written, &[PATIENT], is_output).len() > 5);
+    assert!(found(&written, &[PATIENT], is_output).len() >= 4);
     assert!(!found(&written, &[NAME], |name| name.ends_with("_segmentation.dcm")).is_empty());
 }
 
@@ -167,7 +170,7 @@ fn check_dates(store: &Path) {
             ["series_instance_uid", "scored_on"].map(|key| row[key].as_str().unwrap());
         days.entry(series.to_owned()).or_default().insert(day.to_owned());
     }
-    assert!(days.len() >= 4);
+    assert!(days.len() >= 3, "{days:?}");
     assert!(days.values().flatten().all(|day| !nights.contains(day)), "{days:?}");
     let excluded = rows("score_exclusions");
     assert!(!excluded.is_empty());

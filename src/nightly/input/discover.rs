@@ -18,8 +18,14 @@ use std::time::SystemTime;
 /// What each source held when it was last read, by the source's redacted name.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ContentsCache {
+    /// [`CACHE_VERSION`] of the program that wrote it.
+    #[serde(default)]
+    version: u32,
     sources: BTreeMap<String, SourceContents>,
 }
+
+/// Raised when sources are read or described otherwise: what an earlier program kept is read again.
+const CACHE_VERSION: u32 = 1;
 
 /// Lists the series below the input, by id, and the files that may hold points.
 ///
@@ -35,6 +41,9 @@ pub(crate) fn discover(
     cache: &mut ContentsCache,
     name: &dyn Fn(&str) -> String,
 ) -> io::Result<(Vec<DiscoveredSeries>, Vec<PathBuf>)> {
+    if cache.version != CACHE_VERSION {
+        cache.sources.clear();
+    }
     let mut sources = BTreeMap::new();
     let (mut parts, mut points) = (Vec::new(), Vec::new());
     let mut pending = vec![input.to_owned()];
@@ -61,7 +70,7 @@ pub(crate) fn discover(
     }
     // What a fault of the machine hid is read again.
     sources.retain(|_, contents: &mut SourceContents| contents.fault.is_none());
-    cache.sources = sources;
+    *cache = ContentsCache { version: CACHE_VERSION, sources };
     points.sort();
     Ok((join(input, parts, name), points))
 }

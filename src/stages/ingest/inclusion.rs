@@ -71,7 +71,7 @@ pub(crate) struct JudgedScan<'a> {
     kernel: Option<&'a str>,
     kvp: Option<f64>,
     image_type: Option<&'a str>,
-    pub(crate) series_description: Option<&'a str>,
+    series_description: Option<&'a str>,
 }
 
 impl<'a> From<&'a Scan> for JudgedScan<'a> {
