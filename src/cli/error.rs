@@ -48,7 +48,10 @@ pub(super) enum Error {
     #[error(transparent)]
     Comparison(#[from] nodules::NoCommonCoordinates),
     #[error(transparent)]
-    Score(#[from] nightly::run::Error),
+    ScoreStatus(#[from] nightly::run::Error),
+    /// In words that quote nothing of the input.
+    #[error("{0}")]
+    Score(String),
     #[cfg(feature = "sql")]
     #[error(transparent)]
     Sql(#[from] nodulus_sql::Error),

@@ -17,6 +17,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use nodulus_store::{Store, clock};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use std::io::{self, Write};
+use std::panic::PanicHookInfo;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -136,6 +137,7 @@ fn run(arguments: &ScoreRunArguments, out: &mut dyn Write) -> Result<Outcome, Er
     for signal in [SIGTERM, SIGINT] {
         signal_hook::flag::register(signal, Arc::clone(&stop))?;
     }
+    std::panic::set_hook(Box::new(report_panic));
     let options = RunOptions {
         device,
         max_memory: arguments.max_memory,
@@ -148,11 +150,17 @@ fn run(arguments: &ScoreRunArguments, out: &mut dyn Write) -> Result<Outcome, Er
         serde_json::to_writer_pretty(&mut *out, &summary)?;
         writeln!(out)?;
     }
-    result?;
+    result.map_err(|error| Error::Score(job::error_text(&settings, &error)))?;
     if !arguments.json {
         write_summary(&summary, out)?;
     }
     Ok(if summary.has_failures() { Outcome::FailedCases } else { Outcome::Success })
+}
+
+/// Says where the program failed. The message of a panic is not repeated, as it may hold text of a file.
+fn report_panic(panic: &PanicHookInfo<'_>) {
+    let place = panic.location().map_or(String::new(), |at| format!(" at {at}"));
+    let _ = writeln!(io::stderr(), "the program itself failed{place}; please report it");
 }
 
 /// Writes an event to standard error; work goes on where it is closed.

@@ -1,9 +1,9 @@
 //! Why a series could not be scored, and whose fault it is.
 
-use super::redaction;
+use super::redaction::{self, OwnError};
+use super::settings::ScoreSettings;
 use nodulus_faults::{FaultClass, is_disk_full};
 use std::any::Any;
-use std::error::Error;
 use std::path::Path;
 
 /// Why a series could not be scored. Only a problem of its content is a result; after any other, it is tried again.
@@ -20,15 +20,19 @@ pub(crate) struct Problem {
 
 impl Problem {
     /// The problem that an error is.
-    pub(crate) fn of(input: &Path, error: &(dyn Error + 'static)) -> Self {
+    pub(in crate::nightly) fn of(input: &Path, error: &dyn OwnError) -> Self {
+        Self::with_cause(redaction::cause(input, error), error)
+    }
+
+    /// The problem that an error of writing results is.
+    pub(in crate::nightly) fn of_run(settings: &ScoreSettings, error: &dyn OwnError) -> Self {
+        Self::with_cause(redaction::cause_of_run(settings, error), error)
+    }
+
+    fn with_cause(cause: String, error: &dyn OwnError) -> Self {
         let is_denied = nodulus_faults::os_error(error)
             .is_some_and(|error| error.kind() == std::io::ErrorKind::PermissionDenied);
-        Self {
-            class: FaultClass::of(error),
-            cause: redaction::cause(input, error),
-            is_disk_full: is_disk_full(error),
-            is_denied,
-        }
+        Self { class: FaultClass::of(error), cause, is_disk_full: is_disk_full(error), is_denied }
     }
 
     /// The problem that a panic is.

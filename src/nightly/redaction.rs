@@ -1,18 +1,37 @@
 //! Names of files and texts of errors for logs and the store: without paths, as folders are named after
-//! patients, and without patient ids.
+//! patients, and without text of files, which may hold patients' names.
+//!
+//! What a message takes from data is a typed part of it ([`quoted`]). Here these parts are redacted, and errors of other
+//! libraries withheld.
 
+use super::settings::ScoreSettings;
+use nodulus_faults::quoted::{self, PathNames, WITHHELD};
 use nodulus_formats::cohort::relative;
-use nodulus_formats::uid;
-use nodulus_store::{FailedCase, hash};
+use nodulus_formats::volume::{InvalidGeometry, SlicesError};
+use nodulus_formats::{archive, cohort, dicom, image_file, nifti, uid};
+use nodulus_store::hash;
 use std::any::Any;
 use std::error::Error;
-use std::path::Path;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 /// Start of a redacted name.
 const PREFIX: &str = "file-";
 
 /// Start of the UIDs that the DICOM standard defines.
 const STANDARD: &str = "1.2.840.10008.";
+
+/// An error that shows what comes from data through [`quoted`] alone, in its own words and in those of errors within it.
+/// Its causes need not: they are told apart by their types.
+pub(in crate::nightly) trait OwnError: Error + 'static {}
+
+impl OwnError for io::Error {}
+impl OwnError for dicom::Error {}
+impl OwnError for image_file::Error {}
+impl OwnError for cohort::Error {}
+impl OwnError for archive::Error {}
+impl OwnError for nodulus_store::Error {}
 
 /// Redacted name of a file or folder of the input: `file-0123456789abcdef`, from its path below the input.
 pub(super) fn path_name(input: &Path, path: &Path) -> String {
@@ -21,56 +40,113 @@ pub(super) fn path_name(input: &Path, path: &Path) -> String {
 
 /// Whether an id is the redacted name of a file or folder. That of a series is a UID.
 pub(super) fn is_path_name(id: &str) -> bool {
-    id.starts_with(PREFIX)
+    let digits = id.strip_prefix(PREFIX);
+    digits.is_some_and(|digits| {
+        digits.len() == 16 && digits.bytes().all(|byte| byte.is_ascii_hexdigit())
+    })
 }
 
-/// An error with its causes, without paths below the input and without patient ids.
-///
-/// Errors quote paths and values in back quotes.
-pub(super) fn cause(input: &Path, error: &(dyn Error + 'static)) -> String {
-    let text = FailedCase::new("", "", error, None).cause;
-    let has_patient = text.contains("PatientID");
-    let pieces = text.split('`').enumerate().map(|(n, piece)| {
-        if n % 2 == 0 {
-            return piece.to_owned();
-        }
-        // The number of a frame follows its file.
-        let (path, frame) = match piece.rsplit_once(", frame ") {
-            Some((path, frame)) => (path, format!(", frame {frame}")),
-            None => (piece, String::new()),
-        };
-        if path != input.as_os_str() && Path::new(path).starts_with(input) {
-            format!("{}{frame}", path_name(input, Path::new(path)))
-        } else if has_patient {
-            "(redacted)".to_owned()
-        } else {
-            format!("`{piece}`")
-        }
-    });
-    without_free_text(pieces.collect())
+/// An error with its causes, without paths, patient ids and text of files. Files have names by their paths below `input`.
+pub(super) fn cause(input: &Path, error: &dyn OwnError) -> String {
+    let input = input.to_owned();
+    in_words(Rc::new(move |path| name_below(&input, path)), error)
 }
 
-/// Attributes whose values people type, so that they may name the patient.
-const FREE_TEXT: [&str; 6] = [
-    "ImageComments",
-    "SeriesDescription",
-    "StudyDescription",
-    "DerivationDescription",
-    "ProtocolName",
-    "PerformedProcedureStepDescription",
-];
+/// An error of the run as a whole, as [`cause`]. Paths that the settings name are named by their keys, and so are paths
+/// in the store and in the folder of outputs, which hold no names of files.
+pub(super) fn cause_of_run(settings: &ScoreSettings, error: &dyn OwnError) -> String {
+    let places = Places::of(settings);
+    in_words(Rc::new(move |path| places.name(path)), error)
+}
 
-/// The cause of a series with several images, without the values of free text by which they differ.
-fn without_free_text(cause: String) -> String {
-    for attribute in FREE_TEXT {
-        let start = format!("differ in {attribute} (");
-        if let Some(at) = cause.find(&start)
-            && let Some(end) = cause.rfind("): give").filter(|end| *end >= at + start.len())
-        {
-            return format!("{}redacted{}", &cause[..at + start.len()], &cause[end..]);
+/// Words that quote values of a scan, redacted.
+pub(super) fn words<T>(input: &Path, words: impl FnOnce() -> T) -> T {
+    let input = input.to_owned();
+    quoted::redacted(Rc::new(move |path| name_below(&input, path)), words)
+}
+
+/// The redacted name of a path, with the number of a frame that follows it.
+fn name_below(root: &Path, path: &Path) -> String {
+    let text = path.to_string_lossy();
+    match text.rsplit_once(", frame ") {
+        Some((file, frame)) if frame.bytes().all(|byte| byte.is_ascii_digit()) => {
+            format!("{}, frame {frame}", path_name(root, Path::new(file)))
+        }
+        _ => path_name(root, path),
+    }
+}
+
+/// The paths that the settings name.
+struct Places {
+    /// Places whose files are named after patients, by their keys.
+    private: Vec<(&'static str, PathBuf)>,
+    own: Vec<(&'static str, PathBuf)>,
+}
+
+impl Places {
+    fn of(settings: &ScoreSettings) -> Self {
+        let candidates =
+            settings.candidates.0.iter().map(|path| ("score.candidates", path.clone()));
+        let models = settings.model.0.iter().map(|path| ("score.model", path.clone()));
+        let key = settings.deidentify.iter().map(|of| ("score.deidentify.key", of.key.clone()));
+        let results =
+            [("score.output", settings.output()), ("score.store", settings.store.clone())];
+        let input = ("score.input", settings.input.clone());
+        Self {
+            private: [input].into_iter().chain(candidates).collect(),
+            own: results.into_iter().chain(models).chain(key).collect(),
         }
     }
-    cause
+
+    fn name(&self, path: &Path) -> String {
+        for (key, place) in self.private.iter().chain(&self.own) {
+            if path == place {
+                return format!("`{key}`");
+            }
+        }
+        if let Some((_, place)) = self.private.iter().find(|(_, place)| path.starts_with(place)) {
+            return name_below(place, path);
+        }
+        match self.own.iter().find(|(_, place)| path.starts_with(place)) {
+            Some((key, place)) => format!("`{}` of `{key}`", relative(place, path)),
+            None => name_below(Path::new(""), path),
+        }
+    }
+}
+
+/// An error and its causes, redacted.
+fn in_words(names: PathNames, error: &dyn OwnError) -> String {
+    quoted::redacted(names, || {
+        let error: &(dyn Error + 'static) = error;
+        let mut texts: Vec<String> = vec![match error.downcast_ref::<io::Error>() {
+            Some(error) => quoted::io(error).to_string(),
+            None => error.to_string(),
+        }];
+        for cause in std::iter::successors(error.source(), |cause| (*cause).source()) {
+            let text = words_of_cause(cause);
+            let is_said = texts
+                .last()
+                .is_some_and(|last| *last == text || text == WITHHELD && last.contains(WITHHELD));
+            if !is_said {
+                texts.push(text);
+            }
+        }
+        texts.join(": ")
+    })
+}
+
+/// What a cause says, if it is known to show what comes from data through [`quoted`] alone.
+fn words_of_cause(cause: &(dyn Error + 'static)) -> String {
+    if let Some(error) = cause.downcast_ref::<io::Error>() {
+        return quoted::io(error).to_string();
+    }
+    let is_own = cause.is::<dicom::Error>()
+        || cause.is::<Box<dicom::Error>>()
+        || cause.is::<nodulus_store::Error>()
+        || cause.is::<InvalidGeometry>()
+        || cause.is::<SlicesError>()
+        || cause.is::<nifti::InvalidOrientation>();
+    if is_own { cause.to_string() } else { WITHHELD.to_owned() }
 }
 
 /// Cause of a failure by a panic. Its message is not repeated, as it may hold text of a file.
@@ -82,7 +158,8 @@ pub(super) fn panic_cause(panic: &(dyn Any + Send)) -> String {
     format!("the program itself failed ({kind}); please report it")
 }
 
-/// A text with each UID replaced by `name` of it.
+/// A text with each UID replaced by `name` of it. Messages quote no other UIDs than those that are recognised here
+/// ([`quoted::uid`]).
 pub(super) fn with_renamed_uids(text: &str, name: &dyn Fn(&str) -> String) -> String {
     let is_of_uid = |c: char| c.is_ascii_digit() || c == '.';
     let mut renamed = String::with_capacity(text.len());
@@ -107,8 +184,7 @@ pub(super) fn with_renamed_uids(text: &str, name: &dyn Fn(&str) -> String) -> St
 #[cfg(test)]
 mod tests {
     use super::*;
-    use nodulus_formats::dicom;
-    use std::io;
+    use nodulus_formats::metaimage;
 
     #[test]
     fn uids_are_renamed_and_numbers_stay() {
@@ -126,23 +202,33 @@ mod tests {
     #[test]
     fn errors_hold_neither_paths_nor_patients() {
         let input = Path::new("/in");
-        let path = input.join("DOE^JOHN/1.dcm");
+        // An odd back quote turned words and names round where they were told apart by back quotes.
+        let path = input.join("O`Brien^Mary/1.dcm");
         let file = path_name(input, &path);
         let error = dicom::Error::Mixed {
             attribute: "PatientID",
-            file: "/in/DOE^JOHN/2.dcm, frame 3".into(),
+            file: "/in/O`Brien^Mary/2.dcm, frame 3".into(),
             found: "`P1`".to_owned(),
             first: path.clone(),
             expected: "`P2`".to_owned(),
         };
         let text = cause(input, &error);
-        assert!(!text.contains("DOE") && !text.contains("P1") && !text.contains("P2"), "{text}");
+        assert!(!["Brien", "P1", "P2"].iter().any(|part| text.contains(part)), "{text}");
         assert!(text.contains(&file) && text.contains(", frame 3"), "{text}");
         let groups = vec![("Doe (J): x".to_owned(), 4), ("y".to_owned(), 4)];
         let error = dicom::Error::SeveralImages { attribute: "ImageComments", groups };
         let text = cause(input, &error);
-        assert!(text.contains("differ in ImageComments (redacted): give") && !text.contains("Doe"));
+        assert!(text.contains("differ in ImageComments ((redacted): 4 slices"), "{text}");
+        assert!(!text.contains("Doe"), "{text}");
         let error = io::Error::other(format!("cannot read `{}`: no `x`", path.display()));
-        assert_eq!(cause(input, &error), format!("cannot read {file}: no `x`"));
+        assert_eq!(cause(input, &error), "other error (withheld)");
+        let source = io::Error::other("DOE.dcm");
+        let error = metaimage::Error::Inflate { path: path.clone(), source };
+        let expected = format!("{file} is not a valid zlib stream: other error (withheld)");
+        assert_eq!(cause(input, &image_file::Error::from(error)), expected);
+        let missing = nodulus_faults::fs::read(&path).unwrap_err();
+        let text = cause(input, &missing);
+        assert!(text.starts_with(&format!("cannot read or write {file}: ")), "{text}");
+        assert!(text.contains("(os error"), "{text}");
     }
 }

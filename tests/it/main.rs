@@ -47,6 +47,9 @@ mod odd_files;
 #[cfg(target_os = "linux")]
 mod opened_files;
 mod peak_memory;
+mod planted;
+mod privacy;
+mod quoted_parts;
 mod python;
 mod pytorch_weights;
 mod r_arrow;

@@ -1,6 +1,7 @@
 //! Functions that read files as `fs_err`'s do, and count faults of the machine for [`Watch`](crate::Watch).
 
-use crate::watch::note;
+use crate::file_error::FileError;
+use crate::watch::note as noted;
 use fs_err as fs;
 use std::fs::Metadata;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -17,7 +18,7 @@ impl File {
     ///
     /// Fails if the file cannot be opened.
     pub fn open(path: &Path) -> io::Result<Self> {
-        fs::File::open(path).map(Self).map_err(note)
+        fs::File::open(path).map(Self).map_err(note(path))
     }
 
     /// Its length and times.
@@ -26,25 +27,30 @@ impl File {
     ///
     /// Fails if the file system fails.
     pub fn metadata(&self) -> io::Result<Metadata> {
-        self.0.metadata().map_err(note)
+        self.0.metadata().map_err(note(self.0.path()))
     }
 }
 
 impl Read for File {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.0.read(buffer).map_err(note_unless_interrupted)
+        self.0.read(buffer).map_err(|error| note_unless_interrupted(self.0.path(), error))
     }
 }
 
 impl Seek for File {
     fn seek(&mut self, position: SeekFrom) -> io::Result<u64> {
-        self.0.seek(position).map_err(note)
+        self.0.seek(position).map_err(|error| note(self.0.path())(error))
     }
 }
 
 /// An interrupted read is tried again by its caller.
-fn note_unless_interrupted(error: io::Error) -> io::Error {
-    if error.kind() == io::ErrorKind::Interrupted { error } else { note(error) }
+fn note_unless_interrupted(path: &Path, error: io::Error) -> io::Error {
+    if error.kind() == io::ErrorKind::Interrupted { error } else { note(path)(error) }
+}
+
+/// Gives an error its file, and counts it if it is a fault of the machine.
+fn note(path: &Path) -> impl Fn(io::Error) -> io::Error {
+    move |error| noted(FileError::at(path)(error))
 }
 
 /// The bytes of a file.
@@ -53,7 +59,7 @@ fn note_unless_interrupted(error: io::Error) -> io::Error {
 ///
 /// Fails if the file cannot be read.
 pub fn read(path: &Path) -> io::Result<Vec<u8>> {
-    fs::read(path).map_err(note)
+    fs::read(path).map_err(note(path))
 }
 
 /// The text of a file.
@@ -62,7 +68,7 @@ pub fn read(path: &Path) -> io::Result<Vec<u8>> {
 ///
 /// Fails if the file cannot be read, or is not UTF-8.
 pub fn read_to_string(path: &Path) -> io::Result<String> {
-    fs::read_to_string(path).map_err(note)
+    fs::read_to_string(path).map_err(note(path))
 }
 
 /// The entries of a folder.
@@ -71,7 +77,7 @@ pub fn read_to_string(path: &Path) -> io::Result<String> {
 ///
 /// Fails if the folder cannot be read.
 pub fn read_dir(folder: &Path) -> io::Result<Vec<fs::DirEntry>> {
-    fs::read_dir(folder).and_then(Iterator::collect).map_err(note)
+    fs::read_dir(folder).and_then(Iterator::collect).map_err(note(folder))
 }
 
 /// Length and times of a file or folder; links are followed.
@@ -80,7 +86,7 @@ pub fn read_dir(folder: &Path) -> io::Result<Vec<fs::DirEntry>> {
 ///
 /// Fails if there is none, or the file system fails.
 pub fn metadata(path: &Path) -> io::Result<Metadata> {
-    fs::metadata(path).map_err(note)
+    fs::metadata(path).map_err(note(path))
 }
 
 /// A path without links.
@@ -89,7 +95,7 @@ pub fn metadata(path: &Path) -> io::Result<Metadata> {
 ///
 /// Fails if there is nothing, or the file system fails.
 pub fn canonicalize(path: &Path) -> io::Result<PathBuf> {
-    fs::canonicalize(path).map_err(note)
+    fs::canonicalize(path).map_err(note(path))
 }
 
 /// Whether there is a file or folder; a fault of the machine counts as none.

@@ -1,4 +1,4 @@
-//! Tells faults of the machine and of the program from faults of a file.
+//! Tells faults of the machine and of the program from faults of a file, and what a message quotes of data.
 //!
 //! A damaged file fails whenever it is read, so its failure is a result. A full disk, a network that is away or a panic says
 //! nothing about the file: the same file may be read tomorrow.
@@ -14,6 +14,8 @@
 //! assert!(nodulus_faults::is_disk_full(&full));
 //! ```
 
+pub mod quoted;
+mod file_error;
 mod class;
 mod panicked;
 mod words;
@@ -22,6 +24,7 @@ pub mod fs;
 pub mod retry;
 
 pub use class::{FaultClass, is_disk_full, os_error};
+pub use file_error::FileError;
 pub use panicked::Panicked;
 pub use watch::{Watch, WatchedFault};
 pub use words::in_words;

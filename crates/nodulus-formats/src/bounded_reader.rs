@@ -1,6 +1,7 @@
 //! A reader of CSV that fails past a number of bytes, in all or in a row: a small file may unpack to a large one.
 
-use std::io::{self, Read};
+use nodulus_faults::quoted::Words;
+use std::io::{self, ErrorKind, Read};
 
 /// Most bytes of a row: 65,535 heights of 60 digits.
 const MOST_ROW_BYTES: u64 = 4 << 20;
@@ -26,7 +27,8 @@ impl<R: Read> Read for BoundedReader<R> {
     fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
         let n = self.source.read(bytes)?;
         let left = self.left.checked_sub(n as u64);
-        let too_many = || io::Error::other(format!("it unpacks to more than {} bytes", self.most));
+        let too_many =
+            || Words::of(ErrorKind::Other, format!("it unpacks to more than {} bytes", self.most));
         self.left = left.ok_or_else(too_many)?;
         for byte in &bytes[..n] {
             match byte {
@@ -37,7 +39,7 @@ impl<R: Read> Read for BoundedReader<R> {
         }
         if self.of_row > MOST_ROW_BYTES {
             let text = format!("a row has more than {MOST_ROW_BYTES} bytes");
-            return Err(io::Error::other(text));
+            return Err(Words::of(ErrorKind::Other, text));
         }
         Ok(n)
     }

@@ -9,6 +9,7 @@ use crate::volume::{LoadedSlices, SliceRanges, Volume};
 use crate::voxel_encoding::Voxel;
 use crate::{metaimage, nifti, nrrd, uid};
 use nodulus_faults::fs;
+use nodulus_faults::quoted;
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
 
@@ -17,8 +18,9 @@ use std::path::{Path, PathBuf};
 pub enum Error {
     /// The name does not end like that of an image file.
     #[error(
-        "`{0}` is not named like an image file, expected .mhd, .mha, .nii, .nii.gz, .hdr, .hdr.gz, .nrrd or \
-         .nhdr"
+        "{path} is not named like an image file, expected .mhd, .mha, .nii, .nii.gz, .hdr, .hdr.gz, .nrrd or \
+         .nhdr",
+        path = quoted::path(.0)
     )]
     Name(PathBuf),
     /// A MetaImage could not be read.
@@ -31,7 +33,7 @@ pub enum Error {
     #[error(transparent)]
     Nrrd(#[from] nrrd::Error),
     /// The voxels do not fit in memory.
-    #[error("`{0}`: {1:?} voxels do not fit in memory")]
+    #[error("{file}: {voxels:?} voxels do not fit in memory", file = quoted::path(.0), voxels = .1)]
     TooLarge(PathBuf, [usize; 3]),
 }
 

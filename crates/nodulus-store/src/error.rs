@@ -1,6 +1,7 @@
 //! Why the store, a table or a record cannot be used.
 
 use crate::store::LAYOUT;
+use nodulus_faults::quoted;
 use std::io;
 use std::path::PathBuf;
 
@@ -8,10 +9,13 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The file system refused.
-    #[error(transparent)]
+    #[error("{}", quoted::io(.0))]
     Io(#[from] io::Error),
     /// A JSON file is not the record that it should be.
-    #[error("`{path}` is not a record that this nodulus can read; a newer one may have written it")]
+    #[error(
+        "{path} is not a record that this nodulus can read; a newer one may have written it",
+        path = quoted::path(path)
+    )]
     Record {
         /// The file.
         path: PathBuf,
@@ -19,17 +23,21 @@ pub enum Error {
         source: serde_json::Error,
     },
     /// The folder holds other things.
-    #[error("`{0}` is not a store: it has files and no `store.json`")]
+    #[error("{path} is not a store: it has files and no `store.json`", path = quoted::path(.0))]
     NotAStore(PathBuf),
     /// There is no such store.
-    #[error("there is no store at `{0}`: check the path, or make the store with `nodulus run`")]
+    #[error(
+        "there is no store at {path}: check the path, or make the store with `nodulus run`",
+        path = quoted::path(.0)
+    )]
     NoStore(PathBuf),
     /// The path of a store is a file.
-    #[error("`{0}` is a file, expected the folder of a store: choose another path")]
+    #[error("{path} is a file, expected the folder of a store: choose another path", path = quoted::path(.0))]
     NotAFolder(PathBuf),
     /// A newer program made the store.
     #[error(
-        "store `{path}` has layout {found}, this nodulus knows layout {LAYOUT}: use a newer nodulus"
+        "store {path} has layout {found}, this nodulus knows layout {LAYOUT}: use a newer nodulus",
+        path = quoted::path(path)
     )]
     NewerStore {
         /// The store.
@@ -39,8 +47,9 @@ pub enum Error {
     },
     /// An older program made the store.
     #[error(
-        "store `{path}` has layout {found}, which this nodulus no longer reads: make its tables anew in another folder, with \
-         `nodulus run PIPELINE --store FOLDER`"
+        "store {path} has layout {found}, which this nodulus no longer reads: make its tables anew in another folder, with \
+         `nodulus run PIPELINE --store FOLDER`",
+        path = quoted::path(path)
     )]
     OlderStore {
         /// The store.
@@ -49,21 +58,25 @@ pub enum Error {
         found: u32,
     },
     /// A version lists a shard that is not there.
-    #[error("shard record `{path}` is missing: run its stage again")]
+    #[error("shard record {path} is missing: run its stage again", path = quoted::path(path))]
     ShardMissing {
         /// The record.
         path: PathBuf,
     },
     /// The current version of an output has no record.
-    #[error("`{path}` is missing, though `CURRENT` names it: run the stage that makes it again")]
+    #[error(
+        "{path} is missing, though `CURRENT` names it: run the stage that makes it again",
+        path = quoted::path(path)
+    )]
     VersionMissing {
         /// The record.
         path: PathBuf,
     },
     /// A version lists a file that is not there.
     #[error(
-        "`{path}` is missing, though version {key} of `{output}` lists it: {}",
-        if *needs_force { format!("run {stage} with `--force {stage}`") } else { format!("run {stage} again") }
+        "{path} is missing, though version {key} of `{output}` lists it: {}",
+        if *needs_force { format!("run {stage} with `--force {stage}`") } else { format!("run {stage} again") },
+        path = quoted::path(path)
     )]
     FileMissing {
         /// The file.
@@ -78,7 +91,11 @@ pub enum Error {
         needs_force: bool,
     },
     /// There is no such version.
-    #[error("there is no version `{key}` in store `{store}`; {}", known_versions(known))]
+    #[error(
+        "there is no version `{key}` in store {store}; {}",
+        known_versions(known),
+        store = quoted::path(store)
+    )]
     NoVersion {
         /// The store.
         store: PathBuf,
@@ -89,7 +106,8 @@ pub enum Error {
     },
     /// A needed output does not exist yet.
     #[error(
-        "`{output}` is not in store `{store}`: run the stage that makes it, or list what there is with `nodulus tables`"
+        "`{output}` is not in store {store}: run the stage that makes it, or list what there is with `nodulus tables`",
+        store = quoted::path(store)
     )]
     NotMade {
         /// The output.
@@ -98,7 +116,7 @@ pub enum Error {
         store: PathBuf,
     },
     /// Rows are requested from an output that is not a table.
-    #[error("`{output}` at `{path}` is not a table")]
+    #[error("`{output}` at {path} is not a table", path = quoted::path(path))]
     NotATable {
         /// The output.
         output: &'static str,
@@ -106,7 +124,10 @@ pub enum Error {
         path: PathBuf,
     },
     /// A process has the store alone.
-    #[error("store `{store}` is in use by {holder}, which needs it alone: wait until it has ended")]
+    #[error(
+        "store {store} is in use by {holder}, which needs it alone: wait until it has ended",
+        store = quoted::path(store)
+    )]
     Locked {
         /// The store.
         store: PathBuf,
@@ -115,7 +136,8 @@ pub enum Error {
     },
     /// Runs share a store that is needed alone.
     #[error(
-        "store `{store}` is needed alone and is in use by one run or more, the latest of them {latest}: wait until they have ended"
+        "store {store} is needed alone and is in use by one run or more, the latest of them {latest}: wait until they have ended",
+        store = quoted::path(store)
     )]
     Shared {
         /// The store.
@@ -125,7 +147,8 @@ pub enum Error {
     },
     /// A store's lock is no file.
     #[error(
-        "`{path}` is {found}, expected a file, which is the store's lock: remove it once no process works on the store"
+        "{path} is {found}, expected a file, which is the store's lock: remove it once no process works on the store",
+        path = quoted::path(path)
     )]
     NotALock {
         /// The lock.
@@ -134,7 +157,7 @@ pub enum Error {
         found: &'static str,
     },
     /// The store's folder cannot be written to.
-    #[error("store `{store}` cannot be written to")]
+    #[error("store {store} cannot be written to", store = quoted::path(store))]
     NotWritable {
         /// The store.
         store: PathBuf,
@@ -142,7 +165,7 @@ pub enum Error {
         source: io::Error,
     },
     /// A disk is full.
-    #[error("a disk is full: {cause}; make room, then run again to go on")]
+    #[error("a disk is full: {cause}; make room, then run again to go on", cause = quoted::foreign(cause))]
     DiskFull {
         /// The error of the file system and its causes.
         cause: String,
@@ -156,7 +179,7 @@ pub enum Error {
         shard: usize,
     },
     /// The file is not Parquet, or is damaged.
-    #[error("cannot read `{path}` as Parquet")]
+    #[error("cannot read {path} as Parquet", path = quoted::path(path))]
     ReadParquet {
         /// The file.
         path: PathBuf,
@@ -164,7 +187,11 @@ pub enum Error {
         source: parquet::errors::ParquetError,
     },
     /// The file could not be written.
-    #[error("cannot write `{path}` as Parquet: {}", in_words(error))]
+    #[error(
+        "cannot write {path} as Parquet: {}",
+        quoted::foreign(&in_words(error)),
+        path = quoted::path(path)
+    )]
     WriteParquet {
         /// The file.
         path: PathBuf,
@@ -172,7 +199,7 @@ pub enum Error {
         error: parquet::errors::ParquetError,
     },
     /// The file's columns are not the rows' fields.
-    #[error("rows of `{path}` do not have the columns of `{table}`")]
+    #[error("rows of {path} do not have the columns of `{table}`", path = quoted::path(path))]
     Columns {
         /// The file.
         path: PathBuf,
@@ -182,7 +209,11 @@ pub enum Error {
         source: Box<serde_arrow::Error>,
     },
     /// The file holds another table.
-    #[error("`{path}` holds table `{found}`, expected `{expected}`")]
+    #[error(
+        "{path} holds table `{found}`, expected `{expected}`",
+        path = quoted::path(path),
+        found = quoted::text(found)
+    )]
     OtherTable {
         /// The file.
         path: PathBuf,
@@ -193,8 +224,9 @@ pub enum Error {
     },
     /// The file was written with another version of the table's columns.
     #[error(
-        "`{path}` has version {found} of table `{table}`, this nodulus reads version {expected}: {}",
-        if found > expected { "use a newer nodulus" } else { "run the stage again with `--force`" }
+        "{path} has version {found} of table `{table}`, this nodulus reads version {expected}: {}",
+        if found > expected { "use a newer nodulus" } else { "run the stage again with `--force`" },
+        path = quoted::path(path)
     )]
     OtherVersion {
         /// The file.
@@ -207,7 +239,12 @@ pub enum Error {
         expected: u32,
     },
     /// A file of another program lacks columns.
-    #[error("`{path}` has no column {}; found {}", missing.join(", "), found.join(", "))]
+    #[error(
+        "{path} has no column {}; found {}",
+        missing.join(", "),
+        quoted::text(&found.join(", ")),
+        path = quoted::path(path)
+    )]
     MissingColumns {
         /// The file.
         path: PathBuf,
@@ -217,7 +254,7 @@ pub enum Error {
         found: Vec<String>,
     },
     /// The columns of another program's file have other types.
-    #[error("columns of `{path}` cannot be read as {}", wanted.join(", "))]
+    #[error("columns of {path} cannot be read as {}", wanted.join(", "), path = quoted::path(path))]
     ColumnTypes {
         /// The file.
         path: PathBuf,

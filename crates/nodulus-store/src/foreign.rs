@@ -3,6 +3,7 @@
 use crate::part_file::TABLE_KEY;
 use crate::{Error, TableSpec};
 use fs_err::File;
+use nodulus_faults::FileError;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::errors::ParquetError;
@@ -29,7 +30,7 @@ pub fn read<T: DeserializeOwned>(
 ) -> Result<Vec<T>, Error> {
     let table = table.into().name;
     let wrong = |source| Error::ReadParquet { path: path.to_owned(), source };
-    let file = File::open(path)?.into_parts().0;
+    let file = File::open(path).map_err(FileError::at(path))?.into_parts().0;
     let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(wrong)?;
     let metadata = builder.metadata().file_metadata().key_value_metadata();
     let own_name = metadata
@@ -57,7 +58,7 @@ pub fn read_columns<T: DeserializeOwned>(
     wanted: &[&str],
 ) -> Result<Vec<T>, Error> {
     let wrong = |source| Error::ReadParquet { path: path.to_owned(), source };
-    let file = File::open(path)?.into_parts().0;
+    let file = File::open(path).map_err(FileError::at(path))?.into_parts().0;
     let most_bytes = file.metadata()?.len().saturating_mul(MAX_RATIO).max(SMALL_BYTES);
     let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(wrong)?;
     let found: Vec<String> = builder.schema().fields().iter().map(|f| f.name().clone()).collect();

@@ -1,6 +1,7 @@
 //! SHA-256 of bytes, files and JSON.
 
 use fs_err::File;
+use nodulus_faults::FileError;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use std::io::Read as _;
@@ -30,13 +31,14 @@ pub fn sha256_parts<'a>(parts: impl IntoIterator<Item = &'a str>) -> String {
 ///
 /// Fails if the file cannot be read.
 pub fn sha256_file(path: &Path) -> std::io::Result<String> {
-    let mut file = File::open(path)?;
+    let named = FileError::at(path);
+    let mut file = File::open(path).map_err(&named)?;
     let mut hash = Sha256::new();
     let mut buffer = vec![0; 1 << 17];
     loop {
         let n = match file.read(&mut buffer) {
             Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
-            read => read?,
+            read => read.map_err(&named)?,
         };
         if n == 0 {
             return Ok(hexadecimal(&hash.finalize()));

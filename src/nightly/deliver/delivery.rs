@@ -3,7 +3,6 @@
 use super::error::Error;
 use crate::nightly::identity::{Identity, PatientIdentity};
 use crate::nightly::scan::scored::ScoredScan;
-use nodulus_formats::uid;
 use nodulus_formats::volume::PlacedMask;
 
 /// A scan, and who its files name.
@@ -15,21 +14,12 @@ pub(super) struct Delivery<'a> {
 
 impl<'a> Delivery<'a> {
     pub(super) fn new(scan: &'a ScoredScan, identity: &'a Identity) -> Self {
-        let study = scan.info.as_ref().map_or("", |info| info.study_instance_uid.as_str());
-        let patient_id = scan.info.as_ref().map_or("", |info| info.patient_id.as_str());
-        // Each scan without a header counts as a patient of its own.
-        let study = if study.is_empty() { scan.series_instance_uid.as_str() } else { study };
-        Self { scan, identity, patient: identity.patient(patient_id, study) }
+        Self { scan, identity, patient: scan.patient(identity) }
     }
 
     /// The series as its files name it.
     pub(super) fn series_uid(&self) -> String {
-        let own = &self.scan.series_instance_uid;
-        if uid::is_uid(own) {
-            return self.identity.uid(own);
-        }
-        // A name may identify the patient.
-        self.identity.uid(&uid::from_parts([b"series".as_slice(), own.as_bytes()]))
+        self.identity.series(&self.scan.series_instance_uid)
     }
 
     /// Refuses a scan that no file can hold.

@@ -113,7 +113,12 @@ pub(super) fn bytes(
             name: &scan.model.name,
             version: &scan.model.version,
         },
-        image: image(scan, info, scan.sop_instance_uids.iter().map(|of| uid(of)).collect()),
+        image: image(
+            scan,
+            info,
+            scan.sop_instance_uids.iter().map(|of| uid(of)).collect(),
+            identity.is_replaced(),
+        ),
         nodules: scan.nodules.iter().map(|of| nodule(of, of.result_id(identity))).collect(),
         warnings: &scan.warnings,
         files: delivered.iter().map(file).collect(),
@@ -139,8 +144,11 @@ fn image<'a>(
     scan: &'a ScoredScan,
     info: Option<&'a SeriesInfo>,
     sop_instance_uids: Vec<String>,
+    is_deidentified: bool,
 ) -> ImageDocument<'a> {
-    let text = |of: fn(&SeriesInfo) -> Option<&str>| info.and_then(of);
+    // Text that a scanner or a person typed may name the patient.
+    let shown = info.filter(|_| !is_deidentified);
+    let text = |of: fn(&SeriesInfo) -> Option<&str>| shown.and_then(of);
     ImageDocument {
         size_ijk: scan.geometry.size(),
         spacing_ijk_mm: scan.geometry.spacing().ijk(),

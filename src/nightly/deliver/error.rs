@@ -1,5 +1,7 @@
 //! Errors of writing the files of a scan.
 
+use crate::nightly::redaction::OwnError;
+use nodulus_faults::quoted;
 use nodulus_formats::dicom;
 use std::io;
 
@@ -7,7 +9,7 @@ use std::io;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The file system refused, or an axis is longer than a format allows.
-    #[error(transparent)]
+    #[error("{}", quoted::io(.0))]
     Io(#[from] io::Error),
     /// The scan's own files could not be read again, or no object could be made.
     #[error(transparent)]
@@ -20,7 +22,8 @@ pub enum Error {
     Json(#[from] serde_json::Error),
     /// A mask reaches beyond its scan.
     #[error(
-        "series {series}: the mask of nodule {number} reaches to voxel {end:?}, expected within {size:?}"
+        "series {series}: the mask of nodule {number} reaches to voxel {end:?}, expected within {size:?}",
+        series = quoted::uid(series)
     )]
     OffScan {
         /// The series.
@@ -39,3 +42,5 @@ pub enum Error {
         found: String,
     },
 }
+
+impl OwnError for Error {}

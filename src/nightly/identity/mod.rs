@@ -3,7 +3,8 @@
 mod keyed_hash;
 
 use fs_err as fs;
-use nodulus_formats::dicom::{Pseudonyms, shifted_date};
+use nodulus_faults::quoted;
+use nodulus_formats::dicom::{Date, Pseudonyms, shifted_date};
 use nodulus_formats::uid;
 use nodulus_store::hash;
 use schemars::JsonSchema;
@@ -38,10 +39,15 @@ pub enum UidPolicy {
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The file system refused.
-    #[error(transparent)]
+    #[error("{}", quoted::io(.0))]
     Io(#[from] io::Error),
     /// It is too short or too long.
-    #[error("`{file}` holds {found} bytes, expected a key of {} to {} bytes", KEY_BYTES[0], KEY_BYTES[1])]
+    #[error(
+        "{file} holds {found} bytes, expected a key of {} to {} bytes",
+        KEY_BYTES[0],
+        KEY_BYTES[1],
+        file = quoted::path(file)
+    )]
     Key {
         /// The file.
         file: PathBuf,
@@ -132,10 +138,11 @@ impl Identity {
     /// A UID as results write it.
     pub fn uid(&self, uid: &str) -> String {
         match self {
-            Self::Pseudonyms { key, uids: UidPolicy::Replace } => {
+            // A text that is no UID may name the patient.
+            Self::Pseudonyms { key, uids } if *uids == UidPolicy::Replace || !uid::is_uid(uid) => {
                 uid::from_digest(&keyed_hash::of_parts(key, &["uid", uid]))
             }
-            Self::AsIs | Self::Pseudonyms { uids: UidPolicy::Keep, .. } => uid.to_owned(),
+            Self::AsIs | Self::Pseudonyms { .. } => uid.to_owned(),
         }
     }
 
@@ -158,6 +165,29 @@ impl Identity {
             Self::AsIs => date.to_owned(),
             Self::Pseudonyms { .. } => shifted_date(date, patient.shift_days).unwrap_or_default(),
         }
+    }
+
+    /// The day of a time in UTC, `2026-11-24T12:52:27Z`, as results of a patient write it.
+    pub(super) fn day(&self, patient: &PatientIdentity, time: &str) -> String {
+        let day = time.split('T').next().unwrap_or_default();
+        let moved = Date::from_iso(day).and_then(|day| day.plus_days(patient.shift_days));
+        moved.map_or(day.to_owned(), |day| day.to_string())
+    }
+
+    /// The days by which the results of a series move that name no patient.
+    ///
+    /// METHOD: those of a patient of its own, as nothing of the patient is read of a series that a rule excludes.
+    pub(super) fn of_series(&self, series: &str) -> PatientIdentity {
+        self.patient("", series)
+    }
+
+    /// A series as results and logs name it: by its UID, or by one that is made of an id that is none and may name the
+    /// patient.
+    pub(super) fn series(&self, id: &str) -> String {
+        if uid::is_uid(id) {
+            return self.uid(id);
+        }
+        self.uid(&uid::from_parts([b"series".as_slice(), id.as_bytes()]))
     }
 
     /// What DICOM objects replace, with `uid` from [`Self::uid`]; `None` where patients stay as they are.
@@ -210,6 +240,11 @@ mod tests {
         let dates = ["20240101", "20240301"].map(|date| a.date(&patient, date));
         assert_eq!(shifted_date(&dates[0], 60).as_ref(), Some(&dates[1]));
         assert_eq!(a.date(&patient, "not a date"), "");
+        // Days of scoring move as the patient's dates do.
+        let day = a.day(&patient, "2024-01-01T12:00:00Z");
+        assert_eq!(day.replace('-', ""), dates[0]);
+        assert_ne!(a.of_series("1.2"), a.of_series("1.3"));
+        assert!(uid::is_uid(&a.series("DOE")) && a.series("1.2") == a.uid("1.2"));
         let uid = |uid: &str| a.uid(uid);
         assert!(a.pseudonyms(&patient, &uid).is_some_and(|p| p.uid.is_some()));
         assert_eq!(format!("{a:?}"), "Pseudonyms(Replace)");
@@ -219,6 +254,9 @@ mod tests {
     fn uids_and_patients_can_be_kept() {
         let keep = with_key(&[7; 64], UidPolicy::Keep).unwrap();
         assert_eq!(keep.uid("1.2"), "1.2");
+        assert!(uid::is_uid(&keep.uid("DOE^JOHN")));
+        let as_is = Identity::new(None).unwrap();
+        assert!(uid::is_uid(&as_is.series("DOE^JOHN")));
         let as_is = Identity::new(None).unwrap();
         assert_eq!(as_is.uid("1.2") + &as_is.id("n"), "1.2n");
         let patient = as_is.patient("P-7", "1.2");

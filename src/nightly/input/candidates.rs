@@ -1,6 +1,7 @@
 //! Candidates of a detector or a radiologist, from tables, structure sets and reports.
 
-use crate::nightly::redaction;
+use crate::nightly::redaction::{self, OwnError};
+use nodulus_faults::quoted;
 use nodulus_formats::cohort::files_below;
 use nodulus_formats::dicom::{self, Point, PointPosition, PointSet};
 use nodulus_formats::limits::POSITION_MM;
@@ -24,10 +25,13 @@ pub struct NoduleCandidate {
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The file system refused.
-    #[error(transparent)]
+    #[error("{}", quoted::io(.0))]
     Io(#[from] io::Error),
     /// A path of the settings does not exist.
-    #[error("`{0}` does not exist; correct or create the path that `score.candidates` names")]
+    #[error(
+        "{path} does not exist; correct or create the path that `score.candidates` names",
+        path = quoted::path(.0)
+    )]
     Missing(PathBuf),
     /// A CSV file could not be read.
     #[error(transparent)]
@@ -39,11 +43,15 @@ pub enum Error {
     #[error(transparent)]
     Dicom(#[from] dicom::Error),
     /// A structure set or report references no series.
-    #[error("`{0}` references no series, expected the series that its points lie in")]
+    #[error(
+        "{path} references no series, expected the series that its points lie in",
+        path = quoted::path(.0)
+    )]
     NoSeries(PathBuf),
     /// A row has a position beyond its limits, or a score that is not finite.
     #[error(
-        "`{path}`, row {row}: position {found:?}, expected {POSITION_MM} along x, y and z and a finite score"
+        "{path}, row {row}: position {found:?}, expected {POSITION_MM} along x, y and z and a finite score",
+        path = quoted::path(path)
     )]
     Number {
         /// The file.
@@ -54,6 +62,8 @@ pub enum Error {
         found: [f64; 3],
     },
 }
+
+impl OwnError for Error {}
 
 /// The candidates of one scan.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -1,7 +1,7 @@
 //! What a folder, an archive or an image file of the input holds.
 
 use crate::nightly::problem::Problem;
-use crate::nightly::redaction;
+use crate::nightly::redaction::{self, OwnError};
 use nodulus_faults::FaultClass;
 use nodulus_formats::cohort::CaseFiles;
 use nodulus_formats::dicom::{
@@ -11,7 +11,6 @@ use nodulus_formats::image_file::ImageRules;
 use nodulus_formats::{dicom, image_file};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::error::Error;
 use std::path::{Path, PathBuf};
 
 /// What a source held when it was last read.
@@ -221,7 +220,7 @@ impl SourceContents {
     }
 
     /// The contents of a source that cannot be read at all.
-    fn unreadable(input: &Path, error: &(dyn Error + 'static), stamp: String) -> Self {
+    fn unreadable(input: &Path, error: &dyn OwnError, stamp: String) -> Self {
         let (series, points, found) = (Vec::new(), Vec::new(), Problem::of(input, error));
         if found.class.is_passing() {
             return Self { stamp, series, points, unreadable: Vec::new(), fault: Some(found) };

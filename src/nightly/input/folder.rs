@@ -1,8 +1,7 @@
 //! The entries of one folder, by kind.
 
 use super::stamp::FileStamp;
-use fs_err as fs;
-use nodulus_faults::FaultClass;
+use nodulus_faults::{FaultClass, fs};
 use nodulus_formats::cohort::may_be_dicom;
 use nodulus_formats::{archive, image_file};
 use std::io;
@@ -22,7 +21,6 @@ impl FolderEntries {
     pub(super) fn read(folder: &Path) -> io::Result<Self> {
         let mut entries = Self::default();
         for entry in fs::read_dir(folder)? {
-            let entry = entry?;
             let path = entry.path();
             if entry.file_name().to_string_lossy().starts_with('.') {
                 continue;

@@ -1,6 +1,6 @@
 //! Whether files have changed, without reading them.
 
-use fs_err as fs;
+use nodulus_faults::fs;
 use nodulus_store::hash;
 use std::io;
 use std::path::Path;
@@ -76,6 +76,7 @@ impl Stamp {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use fs_err as fs;
 
     #[test]
     fn a_rewritten_file_has_another_stamp() {

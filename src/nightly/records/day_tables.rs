@@ -6,8 +6,9 @@ use crate::nightly::follow_up::drift::{self, NoduleMeasurements};
 use crate::nightly::scan::model::LoadedModel;
 use crate::tables::{Drift, Growth, Receipt, Score, ScoreExclusion};
 use fs_err as fs;
+use nodulus_faults::quoted;
 use nodulus_nets::TrainingProfile;
-use nodulus_store::{Partitions, Provenance, Row, Store, record};
+use nodulus_store::{Partitions, Provenance, Row, Store, TableSpec, record};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -22,7 +23,7 @@ const MODELS: &str = "models";
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The file system refused.
-    #[error(transparent)]
+    #[error("{}", quoted::io(.0))]
     Io(#[from] io::Error),
     /// The store could not be used.
     #[error(transparent)]
@@ -55,15 +56,19 @@ impl<'a> DayTables<'a> {
         Ok(Self { store, profiles })
     }
 
-    /// Rewrites the tables of some days.
+    /// Rewrites the tables of some days. Drift is of the night of scoring, the other tables of the day that results name.
     pub(crate) fn write(&self, ledger: &Ledger, days: &BTreeSet<String>) -> Result<(), Error> {
-        for day in days {
-            let provenance = Provenance::from([(RECORDS.to_owned(), ledger.hash_of_day(day))]);
-            let DayRows { scores, exclusions } = ledger.rows_on(day)?;
-            let current = scores.iter().filter(|row| !row.superseded);
+        let made_of = |hash: String| Provenance::from([(RECORDS.to_owned(), hash)]);
+        for night in ledger.nights().filter(|night| days.contains(*night)) {
+            let rows = ledger.rows_of_night(night)?;
             let measured: Vec<NoduleMeasurements> =
-                current.map(|row| NoduleMeasurements::of(day, row)).collect();
-            self.put(day, drift::by_night(&measured, &self.profiles), &provenance)?;
+                rows.iter().map(|row| NoduleMeasurements::of(night, row)).collect();
+            let drift = drift::by_night(&measured, &self.profiles);
+            self.put(night, drift, &made_of(ledger.hash_of_night(night)))?;
+        }
+        for day in ledger.days().filter(|day| days.contains(*day)) {
+            let provenance = made_of(ledger.hash_of_day(day));
+            let DayRows { scores, exclusions } = ledger.rows_on(day)?;
             self.put(day, ledger.growth_on(day)?, &provenance)?;
             self.put(day, exclusions, &provenance)?;
             self.put(day, scores, &provenance)?;
@@ -102,15 +107,19 @@ impl<'a> DayTables<'a> {
     /// The days whose tables are not made of the current records: a run ended before it wrote them, or a
     /// file is damaged, missing or of another version.
     pub(crate) fn outdated(&self, ledger: &Ledger) -> BTreeSet<String> {
-        let is_current = |day: &str| {
-            let records = Some(ledger.hash_of_day(day));
-            let tables = [Score::TABLE, ScoreExclusion::TABLE, Growth::TABLE, Drift::TABLE];
-            tables.into_iter().all(|table| {
-                let table = Partitions::of(self.store.root(), table);
-                table.and_then(|table| table.provenance(day, RECORDS)) == records
-            })
+        let is_made_of = |table: &'static TableSpec, day: &str, records: &str| {
+            let table = Partitions::of(self.store.root(), table);
+            table.and_then(|table| table.provenance(day, RECORDS)).as_deref() == Some(records)
         };
-        ledger.days().filter(|day| !is_current(day)).cloned().collect()
+        let is_day_current = |day: &str| {
+            let records = ledger.hash_of_day(day);
+            let tables = [Score::TABLE, ScoreExclusion::TABLE, Growth::TABLE];
+            tables.into_iter().all(|table| is_made_of(table, day, &records))
+        };
+        let is_night_current =
+            |night: &str| is_made_of(Drift::TABLE, night, &ledger.hash_of_night(night));
+        let days = ledger.days().filter(|day| !is_day_current(day));
+        days.chain(ledger.nights().filter(|night| !is_night_current(night))).cloned().collect()
     }
 }
 

@@ -16,6 +16,8 @@ pub(crate) struct LedgerEntry {
     pub(crate) has_result: bool,
     /// For each day with a result or the exclusion of the series, a hash of what its rows are made of.
     pub(super) hashes_by_day: BTreeMap<String, String>,
+    /// The same for each night on which they were made.
+    pub(super) hashes_by_night: BTreeMap<String, String>,
     pub(super) compared: Option<ComparedResult>,
     /// For each day with a receipt of the series, a hash of its rows.
     pub(super) receipt_hashes_by_day: BTreeMap<String, String>,
@@ -86,11 +88,13 @@ impl LedgerEntry {
             })
         });
         let (undone, has_result) = (record.undone.clone(), record.has_result());
+        let [hashes_by_day, hashes_by_night] = [record.hashes_by_day(), record.hashes_by_night()];
         Some(Self {
             state,
             undone,
             has_result,
-            hashes_by_day: record.hashes_by_day(),
+            hashes_by_day,
+            hashes_by_night,
             compared,
             receipt_hashes_by_day: record.receipt_hashes_by_day(),
             has_objects: !record.objects().1.is_empty(),

@@ -29,6 +29,8 @@ pub(crate) struct Ledger {
     days: BTreeMap<String, BTreeSet<String>>,
     /// Series by day with a receipt.
     receipt_days: BTreeMap<String, BTreeSet<String>>,
+    /// Series by night with a result.
+    nights: BTreeMap<String, BTreeSet<String>>,
 }
 
 /// The rows of a day that each stand in one record.
@@ -60,6 +62,7 @@ impl Ledger {
             patients: BTreeMap::new(),
             days: BTreeMap::new(),
             receipt_days: BTreeMap::new(),
+            nights: BTreeMap::new(),
         };
         for (id, entry) in entries.into_iter().flatten() {
             ledger.insert(id, entry);
@@ -79,6 +82,9 @@ impl Ledger {
         for day in entry.receipt_hashes_by_day.keys() {
             self.receipt_days.entry(day.clone()).or_default().insert(id.clone());
         }
+        for night in entry.hashes_by_night.keys() {
+            self.nights.entry(night.clone()).or_default().insert(id.clone());
+        }
         self.entries.insert(id, entry);
         previous
     }
@@ -94,6 +100,9 @@ impl Ledger {
         }
         for day in entry.receipt_hashes_by_day.keys() {
             unlist(&mut self.receipt_days, day, id);
+        }
+        for night in entry.hashes_by_night.keys() {
+            unlist(&mut self.nights, night, id);
         }
         Some(entry)
     }
@@ -133,7 +142,7 @@ impl Ledger {
         Ok(record.unwrap_or_else(|| SeriesRecord { id: id.to_owned(), ..SeriesRecord::default() }))
     }
 
-    /// Writes a record; returns the days whose rows it changes.
+    /// Writes a record; returns the days and nights whose rows it changes.
     ///
     /// # Errors
     ///
@@ -151,10 +160,13 @@ impl Ledger {
             let others = self.compared(patient).map(|(_, other)| other.scored_on.clone());
             days.extend(others);
         }
-        let before = previous.map(|entry| entry.hashes_by_day).unwrap_or_default();
-        let now = record.hashes_by_day();
-        let all = before.keys().chain(now.keys());
-        days.extend(all.filter(|day| before.get(*day) != now.get(*day)).cloned());
+        let (by_day, by_night) =
+            previous.map(|entry| (entry.hashes_by_day, entry.hashes_by_night)).unwrap_or_default();
+        let now = [(by_day, record.hashes_by_day()), (by_night, record.hashes_by_night())];
+        for (before, now) in now {
+            let all = before.keys().chain(now.keys());
+            days.extend(all.filter(|day| before.get(*day) != now.get(*day)).cloned());
+        }
         Ok(days)
     }
 
@@ -217,6 +229,33 @@ impl Ledger {
     /// The days with a result or an exclusion.
     pub(super) fn days(&self) -> impl Iterator<Item = &String> {
         self.days.keys()
+    }
+
+    /// The nights with a result or an exclusion.
+    pub(super) fn nights(&self) -> impl Iterator<Item = &String> {
+        self.nights.keys()
+    }
+
+    /// Hash of what the drift of a night is made of.
+    pub(super) fn hash_of_night(&self, night: &str) -> String {
+        let ids = self.nights.get(night).into_iter().flatten();
+        let hashes =
+            ids.filter_map(|id| Some([id, self.entries.get(id)?.hashes_by_night.get(night)?]));
+        hash::sha256_parts(hashes.flatten().map(String::as_str))
+    }
+
+    /// The current rows of a night, by series and number.
+    ///
+    /// # Errors
+    ///
+    /// Fails if a record cannot be read.
+    pub(super) fn rows_of_night(&self, night: &str) -> Result<Vec<Score>, Error> {
+        let ids: Vec<&String> = self.nights.get(night).into_iter().flatten().collect();
+        let read = |id: &&String| -> Result<Vec<Score>, Error> {
+            Ok(self.read(id)?.rows_of_night(night).cloned().collect())
+        };
+        let rows: Vec<Vec<Score>> = ids.par_iter().map(read).collect::<Result<_, Error>>()?;
+        Ok(rows.concat())
     }
 
     /// The series with a result of a day, by id.

@@ -50,16 +50,25 @@ pub(crate) struct Attempt {
     pub(crate) inputs: ResultInputs,
     /// Time when the series was scored, or failed.
     pub(super) at: String,
-    /// Day of that time, which is the day of its rows.
+    /// Day of its rows: that of `at`, or where patients are replaced the day that it is moved to.
     pub(super) scored_on: String,
     pub(crate) outcome: AttemptOutcome,
 }
 
 impl Attempt {
-    /// An attempt at a time.
-    pub(crate) fn new(inputs: ResultInputs, at: String, outcome: AttemptOutcome) -> Self {
-        let scored_on = day_of(&at).to_owned();
+    /// An attempt at a time, whose rows are of the day `scored_on`.
+    pub(crate) fn new(
+        inputs: ResultInputs,
+        at: String,
+        scored_on: String,
+        outcome: AttemptOutcome,
+    ) -> Self {
         Self { inputs, at, scored_on, outcome }
+    }
+
+    /// The day on which it was made, whatever day its rows are of.
+    pub(super) fn night(&self) -> &str {
+        self.at.split('T').next().unwrap_or_default()
     }
 
     /// The scan for the comparison with other scans of its patient.
@@ -210,9 +219,22 @@ impl SeriesRecord {
             rule: exclusion.rule.clone(),
             reason: exclusion.reason.clone(),
             n_candidates: exclusion.n_candidates as i64,
-            excluded_at: attempt.at.clone(),
+            // A moved day has no time of day.
+            excluded_at: if attempt.scored_on == attempt.night() {
+                attempt.at.clone()
+            } else {
+                attempt.scored_on.clone()
+            },
             superseded,
         })
+    }
+
+    /// The rows of its current result, if it was made in a night.
+    pub(super) fn rows_of_night(&self, night: &str) -> impl Iterator<Item = &Score> {
+        let of_night = self
+            .results()
+            .filter(move |(attempt, _, superseded)| !superseded && attempt.night() == night);
+        of_night.flat_map(|(_, result, _)| &result.rows)
     }
 
     /// Its rows of `scores` of a day.
@@ -225,20 +247,30 @@ impl SeriesRecord {
 
     /// For each day with a result or an exclusion, a hash of what its rows are made of.
     pub(super) fn hashes_by_day(&self) -> BTreeMap<String, String> {
-        let mut days: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+        self.hashes_by(|attempt| &attempt.scored_on)
+    }
+
+    /// For each night with a result or an exclusion, a hash of them.
+    pub(super) fn hashes_by_night(&self) -> BTreeMap<String, String> {
+        self.hashes_by(Attempt::night)
+    }
+
+    fn hashes_by(&self, day: fn(&Attempt) -> &str) -> BTreeMap<String, String> {
+        let mut days: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
         for (attempt, _, superseded) in self.results() {
             let ResultInputs { content_sha256, candidates_sha256, recipe_sha256, .. } =
                 &attempt.inputs;
             let state = if superseded { "superseded" } else { "current" };
             let parts = [content_sha256, candidates_sha256, recipe_sha256, &attempt.at, state];
-            days.entry(attempt.scored_on.clone()).or_default().extend(parts);
+            days.entry(day(attempt)).or_default().extend(parts);
         }
         for (attempt, SeriesExclusion { rule, reason, .. }, superseded) in self.exclusions() {
             let state = if superseded { "superseded" } else { "current" };
-            let parts = [attempt.at.as_str(), rule, reason, state];
-            days.entry(attempt.scored_on.clone()).or_default().extend(parts);
+            // The recipe depends on the key of pseudonyms: without it, the time could be found by trying all.
+            let parts = [&*attempt.inputs.recipe_sha256, &attempt.at, rule, reason, state];
+            days.entry(day(attempt)).or_default().extend(parts);
         }
-        days.into_iter().map(|(day, parts)| (day, hash::sha256_parts(parts))).collect()
+        days.into_iter().map(|(day, parts)| (day.to_owned(), hash::sha256_parts(parts))).collect()
     }
 }
 

@@ -5,7 +5,6 @@ use crate::nightly::follow_up::scan::FollowUpScan;
 use crate::nightly::identity::Identity;
 use crate::nightly::scan::scored::{ScoredNodule, ScoredScan};
 use crate::tables::Score;
-use nodulus_formats::dicom::SeriesInfo;
 use nodulus_imaging::lungs::LungBox;
 
 /// Rows of `scores`, in the order of the nodules; `rule` made their masks.
@@ -20,9 +19,9 @@ pub(crate) fn follow_up_scan(
     identity: &Identity,
 ) -> Option<FollowUpScan> {
     let info = scan.info.as_ref()?;
-    let patient = identity.patient(&info.patient_id, &info.study_instance_uid);
+    let patient = scan.patient(identity);
     let mut scan = FollowUpScan::of(scan, lungs, identity);
-    scan.series_instance_uid = identity.uid(&scan.series_instance_uid);
+    scan.series_instance_uid = identity.series(&scan.series_instance_uid);
     scan.study_instance_uid = scan.study_instance_uid.map(|uid| identity.uid(&uid));
     scan.patient_id = if info.patient_id.is_empty() { String::new() } else { patient.patient_id };
     scan.acquired_on = scan.acquired_on.and_then(|date| date.plus_days(patient.shift_days));
@@ -31,13 +30,13 @@ pub(crate) fn follow_up_scan(
 
 fn row(scan: &ScoredScan, nodule: &ScoredNodule, identity: &Identity, rule: &MaskRule) -> Score {
     let info = scan.info.as_ref();
-    let patient = |info: &SeriesInfo| identity.patient(&info.patient_id, &info.study_instance_uid);
+    let patient = scan.patient(identity);
     let [candidate_x_mm, candidate_y_mm, candidate_z_mm] = nodule.candidate_mm;
     let [centroid_x_mm, centroid_y_mm, centroid_z_mm] = nodule.centroid_mm;
     Score {
-        series_instance_uid: identity.uid(&scan.series_instance_uid),
+        series_instance_uid: identity.series(&scan.series_instance_uid),
         study_instance_uid: info.map(|info| identity.uid(&info.study_instance_uid)),
-        patient_id: info.map(|info| patient(info).patient_id),
+        patient_id: info.map(|_| patient.patient_id),
         nodule_id: nodule.result_id(identity),
         nodule_number: i64::from(nodule.number),
         candidate_x_mm,

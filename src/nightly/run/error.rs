@@ -3,9 +3,11 @@
 use crate::nightly::identity;
 use crate::nightly::input::candidates;
 use crate::nightly::records::day_tables;
+use crate::nightly::redaction::OwnError;
 use crate::nightly::scan::{contract, model};
 use crate::nightly::send;
 
+use nodulus_faults::quoted;
 use std::io;
 use std::path::PathBuf;
 
@@ -17,7 +19,8 @@ pub enum Error {
     Input(#[source] io::Error),
     /// The store or the outputs lie in the input.
     #[error(
-        "`{setting}` `{path}` lies in `score.input`, which is never written to; name a folder outside it"
+        "`{setting}` {path} lies in `score.input`, which is never written to; name a folder outside it",
+        path = quoted::path(path)
     )]
     InInput {
         /// The setting.
@@ -58,3 +61,5 @@ pub enum Error {
     #[error(transparent)]
     Tables(#[from] day_tables::Error),
 }
+
+impl OwnError for Error {}

@@ -66,7 +66,7 @@ pub fn run(
     let mut result = try_run(settings, store, options, notify, begun, &mut summary);
     summary.ended = clock::timestamp(SystemTime::now());
     summary.seconds.total = begun.elapsed().as_secs_f64();
-    summary.error = result.as_ref().err().map(|error| redaction::cause(&settings.input, error));
+    summary.error = result.as_ref().err().map(|error| error_text(settings, error));
     summary.exit_status = match (&result, summary.has_failures()) {
         (Err(_), _) => 1,
         (Ok(()), false) => 0,
@@ -77,6 +77,11 @@ pub fn run(
     let figures = prometheus::write(settings, store, &summary);
     result = result.and(written.map_err(Error::from)).and(figures);
     (summary, result)
+}
+
+/// An error that stopped a run, for people: without paths of the input and without text of its files.
+pub fn error_text(settings: &ScoreSettings, error: &Error) -> String {
+    redaction::cause_of_run(settings, error)
 }
 
 fn try_run(
@@ -109,7 +114,7 @@ fn try_run(
         store.read_record(Path::new(CACHE)).ok().flatten().unwrap_or_default();
     let mut cache = previous.clone();
     let name =
-        |id: &str| if redaction::is_path_name(id) { id.to_owned() } else { identity.uid(id) };
+        |id: &str| if redaction::is_path_name(id) { id.to_owned() } else { identity.series(id) };
     let (series, points) = listed(&settings.input, &mut cache, &name, options)?;
     if settings.points_in_input {
         for file in &points {
@@ -139,10 +144,11 @@ fn try_run(
         }
     }
     // Who results name is part of them. The key itself is not written anywhere.
+    let who = if identity.is_replaced() { "recipe with moved days" } else { "recipe" };
     let parts = [
         model.sha256.clone(),
         settings.of_results().to_string(),
-        identity.fingerprint(),
+        identity.id(who) + &identity.fingerprint(),
         VERSION.to_string(),
     ];
     let recipe = hash::sha256_parts(parts.iter().map(String::as_str));

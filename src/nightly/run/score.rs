@@ -3,6 +3,7 @@
 use super::context::RunContext;
 use super::finished::{FinishedSeries, ScoredSeries, SeriesOutcome};
 use crate::nightly::problem::Problem;
+use crate::nightly::redaction::{self, OwnError};
 use crate::nightly::scan::contract::{self, SeenByModel};
 use crate::nightly::scan::files::OpenScan;
 use crate::nightly::scan::nodules::merge_candidates;
@@ -103,6 +104,8 @@ enum Error {
     Seen(#[from] SeenByModel),
 }
 
+impl OwnError for Error {}
+
 /// Whose scan it is.
 fn identity(id: &str, loaded: &LoadedScan<'_>) -> ScanIdentity {
     let (info, slices) = (loaded.scan.info(), &loaded.slices);
@@ -127,5 +130,7 @@ fn outside_training_range(
         kernel: info.and_then(|info| info.kernel.as_deref()),
         regions,
     };
-    training_range::warnings(profile, &characteristics)
+    redaction::words(&context.settings.input, || {
+        training_range::warnings(profile, &characteristics)
+    })
 }

@@ -149,7 +149,8 @@ impl<'a> ResultWriter<'a> {
                 }
                 let excluded = self.excluded(name, exclusion);
                 let now = clock::timestamp(SystemTime::now());
-                record.supersede(Attempt::new(inputs, now, excluded));
+                let day = self.day_of_series(&series, &now);
+                record.supersede(Attempt::new(inputs, now, day, excluded));
             }
         }
         record.undone = None;
@@ -184,9 +185,17 @@ impl<'a> ResultWriter<'a> {
         if is_completed {
             return Ok(());
         }
-        record.supersede(Attempt::new(inputs, clock::timestamp(SystemTime::now()), failed));
+        let now = clock::timestamp(SystemTime::now());
+        let day = self.day_of_series(series, &now);
+        record.supersede(Attempt::new(inputs, now, day, failed));
         self.outdated.extend(self.ledger.write(&record)?);
         Ok(())
+    }
+
+    /// The day of a time, as results of a series write it that name no patient.
+    fn day_of_series(&self, series: &DiscoveredSeries, time: &str) -> String {
+        let identity = &self.context.identity;
+        identity.day(&identity.of_series(&series.id), time)
     }
 
     /// Whether the files of a series are still as they were listed.
@@ -298,7 +307,9 @@ impl<'a> ResultWriter<'a> {
         self.summary.empty_masks += scored.scan.nodules.iter().filter(is_empty).count();
         (self.context.notify)(RunEvent::Scored { series: name, nodules, seconds });
         let outcome = AttemptOutcome::Scored(Box::new(result));
-        record.supersede(Attempt::new(inputs, at, outcome));
+        let identity = &self.context.identity;
+        let day = identity.day(&scored.scan.patient(identity), &at);
+        record.supersede(Attempt::new(inputs, at, day, outcome));
         Ok(())
     }
 
@@ -381,7 +392,7 @@ impl<'a> ResultWriter<'a> {
         let write = || deliver(scan, &scored.slices, requested, identity, earlier, &folder);
         match catch_unwind(AssertUnwindSafe(write)) {
             Ok(Ok(delivered)) => Ok(delivered),
-            Ok(Err(error)) => Err(Problem::of(&settings.input, &error)),
+            Ok(Err(error)) => Err(Problem::of_run(settings, &error)),
             Err(panic) => Err(Problem::of_panic(panic.as_ref())),
         }
     }

@@ -24,7 +24,7 @@ pub(super) fn of_error(settings: &ScoreSettings, error: &dicom::Error) -> Option
         return by_rules(settings, &JudgedScan::of_series(&series.info, series.spacing_k_mm));
     };
     let reason = match error {
-        dicom::Error::Refused { reason, .. } => redaction::cause(&settings.input, reason),
+        dicom::Error::Refused { reason, .. } => redaction::cause(&settings.input, &**reason),
         dicom::Error::NoSlices { aside, .. } => {
             aside.first().map(|image| image.what.clone()).unwrap_or_default()
         }
@@ -46,17 +46,10 @@ pub(super) fn of_outlines(settings: &ScoreSettings, outlines: &[SeriesOutline]) 
     excluded?.into_iter().next()
 }
 
-/// Why the rules of the settings exclude a scan. Its description, which people type, is not repeated, as it may name the
-/// patient.
+/// Why the rules of the settings exclude a scan, without text of its files.
 pub(super) fn by_rules(settings: &ScoreSettings, scan: &JudgedScan<'_>) -> Option<NoScan> {
-    let reasons = settings.inclusion.reasons("score.inclusion", scan);
-    if reasons.is_empty() {
-        return None;
-    }
-    let mut reason = reasons.join("; ");
-    for description in scan.descriptions() {
-        let named = format!("SeriesDescription {description} fits");
-        reason = reason.replace(&named, "SeriesDescription fits");
-    }
-    Some(NoScan { rule: "inclusion".to_owned(), reason })
+    let reasons =
+        redaction::words(&settings.input, || settings.inclusion.reasons("score.inclusion", scan));
+    let is_included = reasons.is_empty();
+    (!is_included).then(|| NoScan { rule: "inclusion".to_owned(), reason: reasons.join("; ") })
 }

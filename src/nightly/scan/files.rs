@@ -2,6 +2,7 @@
 
 use crate::nightly::input::series::{SeriesFolder, SeriesSource};
 use crate::stages::ingest::JudgedScan;
+use nodulus_faults::quoted;
 use nodulus_formats::cohort::CaseFiles;
 use nodulus_formats::dicom::{
     self, OpenSeries, SeriesInfo, SeriesOutline, SourceSeries, Tolerances,
@@ -17,7 +18,7 @@ use std::{fmt, io};
 /// A scan could not be read.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Error {
-    #[error(transparent)]
+    #[error("{}", quoted::io(.0))]
     Io(#[from] io::Error),
     #[error(transparent)]
     Cohort(#[from] cohort::Error),

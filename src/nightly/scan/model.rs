@@ -2,6 +2,7 @@
 
 use super::scored::ScoringModel;
 use crate::pipeline::outside_weights::weights_file;
+use nodulus_faults::quoted;
 use nodulus_nets::{self as model, Device, Ensemble, TrainedOn, TrainingProfile};
 use nodulus_store::hash;
 use std::path::PathBuf;
@@ -13,7 +14,7 @@ pub enum Error {
     #[error(transparent)]
     Store(#[from] nodulus_store::Error),
     /// The weights could not be read.
-    #[error("cannot read `{path}`")]
+    #[error("cannot read {path}", path = quoted::path(path))]
     Io {
         /// The file.
         path: PathBuf,

@@ -10,7 +10,9 @@ use crate::nightly::input::candidates::{NoduleCandidate, ScanCandidates};
 use crate::nightly::input::contents::NoScan;
 use crate::nightly::input::series::DiscoveredSeries;
 use crate::nightly::problem::Problem;
+use crate::nightly::redaction::OwnError;
 use crate::nightly::settings::ScoreSettings;
+use nodulus_faults::quoted;
 use nodulus_formats::volume::{LoadedSlices, SliceRanges, identifying_slices};
 use nodulus_imaging::lungs::{self, LungBox};
 use std::collections::BTreeSet;
@@ -75,7 +77,7 @@ pub(crate) struct LoadedScan<'a> {
 /// A series could not be read.
 #[derive(Debug, thiserror::Error)]
 enum Error {
-    #[error(transparent)]
+    #[error("{}", quoted::io(.0))]
     Io(#[from] std::io::Error),
     #[error(transparent)]
     Scan(#[from] files::Error),
@@ -83,9 +85,12 @@ enum Error {
     ExceedsBudget(#[from] ExceedsBudget),
     #[error("the scan has {0} candidates, expected at most {MAX_CANDIDATES}")]
     Candidates(usize),
+    /// It is redacted where it was found.
     #[error("{0}")]
     Problem(String),
 }
+
+impl OwnError for Error {}
 
 impl Error {
     /// Why the series is excluded although it cannot be read.

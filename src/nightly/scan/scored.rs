@@ -1,6 +1,6 @@
 //! A scan with its scored nodules.
 
-use crate::nightly::identity::Identity;
+use crate::nightly::identity::{Identity, PatientIdentity};
 use nodulus_formats::dicom::SeriesInfo;
 use nodulus_formats::volume::{Geometry, PlacedMask};
 use std::path::PathBuf;
@@ -26,6 +26,16 @@ pub struct ScoredScan {
     pub nodules: Vec<ScoredNodule>,
     /// Reasons to doubt the whole scan, such as a spacing outside the range of the training cohort.
     pub warnings: Vec<String>,
+}
+
+impl ScoredScan {
+    /// Who its results name. A scan without a header counts as a patient of its own.
+    pub(in crate::nightly) fn patient(&self, identity: &Identity) -> PatientIdentity {
+        let of = |text: fn(&SeriesInfo) -> &str| self.info.as_ref().map_or("", text);
+        let study = of(|info| &info.study_instance_uid);
+        let study = if study.is_empty() { &self.series_instance_uid } else { study };
+        identity.patient(of(|info| &info.patient_id), study)
+    }
 }
 
 /// A model as results name it.

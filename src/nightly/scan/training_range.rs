@@ -1,5 +1,6 @@
 //! Warnings where a scan lies outside the range of the model's training cohort.
 
+use nodulus_faults::quoted;
 use nodulus_metrics::{HuCounts, ValueRange};
 use nodulus_nets::TrainingProfile;
 
@@ -69,7 +70,11 @@ fn kernel(profile: &TrainingProfile, kernel: Option<&str>) -> Option<String> {
     let known: Vec<String> =
         profile.kernels.iter().map(|(name, n)| format!("{name} ({n})")).collect();
     (!known.is_empty()).then(|| {
-        format!("kernel {kernel} is not among the training cohort's: {}", known.join(", "))
+        format!(
+            "kernel {} is not among the training cohort's: {}",
+            quoted::text(kernel),
+            known.join(", ")
+        )
     })
 }
 

@@ -3,6 +3,7 @@
 use super::judged::JudgedScan;
 use super::reformats::reformat;
 use crate::tables::Scan;
+use nodulus_faults::quoted;
 use nodulus_formats::limits::decimals_over;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -144,8 +145,9 @@ impl Inclusion {
         if let Some(kernels) = &rules.kernels {
             let is_other = |kernel: Option<&str>| kernel.is_none_or(|name| !kernels.contains(name));
             reasons.extend(scan.kernels.excluded(is_other).map(|(kernel, share)| {
-                let kernel =
-                    kernel.map_or("a missing kernel".to_owned(), |k| format!("kernel {k}"));
+                let kernel = kernel.map_or("a missing kernel".to_owned(), |k| {
+                    format!("kernel {}", quoted::text(k))
+                });
                 format!("{kernel} is not in {section}.kernels{share}")
             }));
         }
@@ -191,7 +193,8 @@ impl Inclusion {
             let found = scan.descriptions.excluded(|found| fitting(found, patterns).is_none());
             reasons.extend(found.map(|(description, share)| match description {
                 Some(description) => format!(
-                    "SeriesDescription {description} fits no pattern of {section}.description{share}"
+                    "SeriesDescription {} fits no pattern of {section}.description{share}",
+                    quoted::text(description)
                 ),
                 None => format!(
                     "SeriesDescription is missing, and {section}.description lists patterns{share}"
@@ -202,7 +205,8 @@ impl Inclusion {
             let found = scan.descriptions.excluded(|found| fitting(found, patterns).is_some());
             reasons.extend(found.and_then(|(description, share)| {
                 let pattern = fitting(description, patterns)?;
-                Some(format!("SeriesDescription {} fits {pattern}{share}", description?))
+                let description = quoted::text(description?);
+                Some(format!("SeriesDescription {description} fits {pattern}{share}"))
             }));
         }
         reasons

@@ -84,9 +84,4 @@ impl<'a> JudgedScan<'a> {
             descriptions: texts(&of_slices.descriptions),
         }
     }
-
-    /// The descriptions of its slices.
-    pub(crate) fn descriptions(&self) -> impl Iterator<Item = &'a str> {
-        self.descriptions.0.iter().filter_map(|(description, _)| *description)
-    }
 }

@@ -10,6 +10,7 @@ use flate2::read::MultiGzDecoder;
 use fs_err as fs;
 use lzma_rust2::XzReader;
 use nodulus_faults::fs::File;
+use nodulus_faults::quoted::{self, Words};
 use std::borrow::Cow;
 use std::cell::Cell;
 use std::io::{self, BufReader, Read, Write};
@@ -35,10 +36,14 @@ pub(crate) const XZ_MEMORY_KIB: u32 = 128 << 10;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The archive cannot be opened.
-    #[error(transparent)]
+    #[error("{}", quoted::io(.0))]
     Io(#[from] io::Error),
     /// The archive is truncated or malformed, or not compressed as its name says.
-    #[error("`{archive}` cannot be unpacked{}", member.as_ref().map_or(String::new(), |name| format!(": member `{name}`")))]
+    #[error(
+        "{archive} cannot be unpacked{}",
+        member.as_ref().map_or(String::new(), |name| format!(": member `{}`", quoted::text(name))),
+        archive = quoted::path(archive)
+    )]
     Damaged {
         /// The archive.
         archive: PathBuf,
@@ -48,7 +53,11 @@ pub enum Error {
         source: io::Error,
     },
     /// A member is not a file or folder that can be unpacked.
-    #[error("`{archive}` has the member `{member}`, which {what}, expected {expected}")]
+    #[error(
+        "{archive} has the member `{member}`, which {what}, expected {expected}",
+        archive = quoted::path(archive),
+        member = quoted::text(member)
+    )]
     Member {
         /// The archive.
         archive: PathBuf,
@@ -60,7 +69,7 @@ pub enum Error {
         expected: &'static str,
     },
     /// The archive is larger than the limits.
-    #[error("`{archive}` unpacks to more than {most}")]
+    #[error("{archive} unpacks to more than {most}", archive = quoted::path(archive))]
     TooLarge {
         /// The archive.
         archive: PathBuf,
@@ -69,15 +78,19 @@ pub enum Error {
     },
     /// Members of a zip share bytes.
     #[error(
-        "`{0}` has members that overlap, expected bytes of its own for each one: a small file could fill the disk; pack it \
-         again with another program"
+        "{path} has members that overlap, expected bytes of its own for each one: a small file could fill the disk; pack it \
+         again with another program",
+        path = quoted::path(.0)
     )]
     Overlapping(PathBuf),
     /// The archive has no file.
-    #[error("`{0}` holds no file")]
+    #[error("{path} holds no file", path = quoted::path(.0))]
     Empty(PathBuf),
     /// The temporary folder cannot be created or written to.
-    #[error("cannot unpack `{archive}` into the folder for temporary files (TMPDIR)")]
+    #[error(
+        "cannot unpack {archive} into the folder for temporary files (TMPDIR)",
+        archive = quoted::path(archive)
+    )]
     Temporary {
         /// The archive.
         archive: PathBuf,
@@ -238,7 +251,7 @@ impl Unpacker<'_> {
         }
         // A block of zeros must follow the last member: without it, the archive may be truncated.
         if limit.read.get() < end + 512 {
-            let error = io::Error::new(
+            let error = Words::of(
                 io::ErrorKind::UnexpectedEof,
                 "the archive ends without its closing block",
             );
@@ -251,7 +264,7 @@ impl Unpacker<'_> {
             let n = rest.read(&mut buffer).map_err(|error| self.damaged(None, error))?;
             if buffer[..n].iter().any(|byte| *byte != 0) {
                 let error = "there are more bytes after the archive's closing block";
-                return Err(self.damaged(None, io::Error::other(error)));
+                return Err(self.damaged(None, Words::of(io::ErrorKind::Other, error)));
             }
             if n == 0 {
                 return Ok(());
@@ -383,7 +396,8 @@ impl<R: Read> Read for LimitedReader<'_, R> {
         let read = self.limit.read.get() + n as u64;
         self.limit.read.set(read);
         if read > self.limit.allowed.get() {
-            return Err(io::Error::other(
+            return Err(Words::of(
+                io::ErrorKind::Other,
                 "there is more than 1 MiB between two members, or after the last one",
             ));
         }

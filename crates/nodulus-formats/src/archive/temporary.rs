@@ -4,6 +4,7 @@
 //! that starts calls [`sweep_temporary_folders`], which removes the folders of processes that were killed.
 
 use fs_err::{self as fs, File, OpenOptions};
+use nodulus_faults::quoted::Words;
 use std::collections::BTreeSet;
 use std::fs::TryLockError;
 use std::io;
@@ -47,7 +48,7 @@ impl TemporaryFolder {
             }
         }
         let text = "another process removes temporary folders as they are made";
-        Err(io::Error::new(io::ErrorKind::ResourceBusy, text))
+        Err(Words::of(io::ErrorKind::ResourceBusy, text))
     }
 
     /// Locks a new folder; fails with `NotFound` if another process took it for an abandoned one.

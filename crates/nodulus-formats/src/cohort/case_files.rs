@@ -4,7 +4,7 @@ use super::case::Case;
 use super::error::Error;
 use crate::folder::{files_below, has_extension, relative};
 use crate::{archive, dicom};
-use nodulus_faults::fs;
+use nodulus_faults::{FileError, fs};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -91,7 +91,7 @@ impl CaseFiles {
     /// An error of the file system with paths for people, as [`CaseFiles::name`] gives them.
     pub fn named_io(&self, error: io::Error) -> io::Error {
         match &self.unpacked {
-            Some(unpacked) => dicom::moved_io(&error, unpacked.folder(), &self.path),
+            Some(unpacked) => FileError::moved(&error, unpacked.folder(), &self.path),
             None => error,
         }
     }

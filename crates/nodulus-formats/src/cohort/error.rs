@@ -4,6 +4,7 @@ use super::case_files::CaseFiles;
 use super::pairing;
 use crate::dicom::{PassedOver, PassedOverRule};
 use crate::{archive, dicom, image_file};
+use nodulus_faults::quoted;
 use std::collections::BTreeSet;
 use std::io;
 use std::path::PathBuf;
@@ -12,10 +13,10 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The file system failed.
-    #[error(transparent)]
+    #[error("{}", quoted::io(.0))]
     Io(#[from] io::Error),
     /// The path is not a folder.
-    #[error("`{0}` is not a folder")]
+    #[error("{path} is not a folder", path = quoted::path(.0))]
     NotAFolder(PathBuf),
     /// A pattern of a patient's files is invalid.
     #[error(transparent)]
@@ -30,7 +31,11 @@ pub enum Error {
     #[error(transparent)]
     Archive(#[from] archive::Error),
     /// A folder or archive contains no CT series.
-    #[error("`{path}` holds no CT series{}", kinds_text(&kinds(passed_over), *n_files))]
+    #[error(
+        "{path} holds no CT series{}",
+        kinds_text(&kinds(passed_over), *n_files),
+        path = quoted::path(path)
+    )]
     NoSeries {
         /// The folder or archive.
         path: PathBuf,
@@ -62,6 +67,9 @@ fn kinds_text(kinds: &BTreeSet<String>, n_files: usize) -> String {
         (0, 0) => ", and no file that may be DICOM".to_owned(),
         (0, 1) => ": its only file is not DICOM".to_owned(),
         (0, n) => format!(": none of its {n} files is DICOM"),
-        _ => format!(", but {}", kinds.iter().map(String::as_str).collect::<Vec<_>>().join(", ")),
+        _ => {
+            let kinds = kinds.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
+            format!(", but {}", quoted::text(&kinds))
+        }
     }
 }

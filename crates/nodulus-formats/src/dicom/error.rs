@@ -6,6 +6,7 @@ pub use super::problem::Problem;
 pub(crate) use super::problem::{attribute_name, keyword};
 use super::series_info::RefusedSeries;
 use crate::limits::decimals_over;
+use nodulus_faults::{FileError, quoted};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -13,10 +14,10 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The file system failed.
-    #[error(transparent)]
+    #[error("{}", quoted::io(.0))]
     Io(#[from] io::Error),
     /// One file has a problem.
-    #[error("`{file}`: {problem}")]
+    #[error("{file}: {problem}", file = quoted::path(file))]
     File {
         /// The file.
         file: PathBuf,
@@ -24,7 +25,7 @@ pub enum Error {
         problem: Box<Problem>,
     },
     /// There is no slice among the files.
-    #[error("no CT slice among {n_files} files of `{folder}`")]
+    #[error("no CT slice among {n_files} files of {folder}", folder = quoted::path(folder))]
     NoSlices {
         /// Number of files.
         n_files: usize,
@@ -34,7 +35,13 @@ pub enum Error {
         aside: Vec<PassedOver>,
     },
     /// Two slices differ in an attribute that a series has once.
-    #[error("`{file}` has {attribute} {found}, expected {expected} as in `{first}`")]
+    #[error(
+        "{file} has {attribute} {found}, expected {expected} as in {first}",
+        file = quoted::path(file),
+        found = quoted::text(found),
+        first = quoted::path(first),
+        expected = quoted::text(expected)
+    )]
     Mixed {
         /// The attribute.
         attribute: &'static str,
@@ -49,8 +56,11 @@ pub enum Error {
     },
     /// Slices are shifted sideways, as with a tilted gantry.
     #[error(
-        "`{file}` lies {sideways_mm:.n$} mm off the normal through `{first}` over {along_mm:.4} mm \
-         along it, expected at most {tolerance_mm:.n$} mm (`tolerances.off_grid`): {}", tilt_text(*degrees),
+        "{file} lies {sideways_mm:.n$} mm off the normal through {first} over {along_mm:.4} mm \
+         along it, expected at most {tolerance_mm:.n$} mm (`tolerances.off_grid`): {}",
+        tilt_text(*degrees),
+        file = quoted::path(file),
+        first = quoted::path(first),
         n = decimals_over(*sideways_mm, *tolerance_mm, 4)
     )]
     Tilted {
@@ -69,8 +79,10 @@ pub enum Error {
     },
     /// The values are not Hounsfield units.
     #[error(
-        "`{file}` holds {quantity} ({attribute} is {found}), expected Hounsfield units: exclude \
-         the series, or read the series of the same scan in HU"
+        "{file} holds {quantity} ({attribute} is {found}), expected Hounsfield units: exclude \
+         the series, or read the series of the same scan in HU",
+        file = quoted::path(file),
+        found = quoted::text(found)
     )]
     NotHounsfield {
         /// The file.
@@ -84,8 +96,10 @@ pub enum Error {
     },
     /// A series has one slice, which tells no spacing.
     #[error(
-        "`{file}` is the only slice of its series and SpacingBetweenSlices is {spacing}, expected \
-         two slices or more, or a spacing in mm over 0"
+        "{file} is the only slice of its series and SpacingBetweenSlices is {spacing}, expected \
+         two slices or more, or a spacing in mm over 0",
+        file = quoted::path(file),
+        spacing = quoted::text(spacing)
     )]
     SingleSlice {
         /// The file.
@@ -152,9 +166,11 @@ pub enum Error {
     },
     /// Slices are missing.
     #[error(
-        "{n_missing} {} missing; the widest gap, between `{before}` and `{after}`, is \
+        "{n_missing} {} missing; the widest gap, between {before} and {after}, is \
          {gap_mm:.4} mm, expected {spacing_mm:.4} mm",
-        if *n_missing == 1 { "slice is" } else { "slices are" }
+        if *n_missing == 1 { "slice is" } else { "slices are" },
+        before = quoted::path(before),
+        after = quoted::path(after)
     )]
     MissingSlices {
         /// The slice below the widest gap.
@@ -170,9 +186,12 @@ pub enum Error {
     },
     /// A gap differs from the median gap.
     #[error(
-        "slices are unevenly spaced: the gap between `{before}` and `{after}` is {gap_mm:.n$} mm, \
+        "slices are unevenly spaced: the gap between {before} and {after} is {gap_mm:.n$} mm, \
          expected {spacing_mm:.n$} mm to within {limit_mm:.n$} mm (the greater of `tolerances.slice_gap` and one step in the \
-         last decimal of positions)", n = decimals_over((gap_mm - spacing_mm).abs(), *limit_mm, 4)
+         last decimal of positions)",
+        before = quoted::path(before),
+        after = quoted::path(after),
+        n = decimals_over((gap_mm - spacing_mm).abs(), *limit_mm, 4)
     )]
     UnevenSpacing {
         /// The slice below the gap.
@@ -188,8 +207,9 @@ pub enum Error {
     },
     /// Small deviations of the gaps add up.
     #[error(
-        "slices are unevenly spaced: `{file}` lies {drift_mm:.n$} mm off its position on a grid of \
+        "slices are unevenly spaced: {file} lies {drift_mm:.n$} mm off its position on a grid of \
          {spacing_mm:.4} mm, expected at most {limit_mm:.n$} mm (`tolerances.off_grid`)",
+        file = quoted::path(file),
         n = decimals_over(*drift_mm, *limit_mm, 4)
     )]
     Drift {
@@ -204,8 +224,10 @@ pub enum Error {
     },
     /// Two slices at one position have different voxels.
     #[error(
-        "`{file}` and `{other}` lie at one position, {position_mm:.4} mm along the normal, with \
-         different voxels"
+        "{file} and {other} lie at one position, {position_mm:.4} mm along the normal, with \
+         different voxels",
+        file = quoted::path(file),
+        other = quoted::path(other)
     )]
     Conflict {
         /// One file.
@@ -216,7 +238,7 @@ pub enum Error {
         position_mm: f64,
     },
     /// The slices could be read, but do not make up a volume that can be trusted.
-    #[error("series {} is refused", series.info.series_instance_uid)]
+    #[error("series {} is refused", quoted::uid(&series.info.series_instance_uid))]
     Refused {
         /// What its headers say.
         series: Box<RefusedSeries>,
@@ -226,7 +248,9 @@ pub enum Error {
     },
     /// The data to be written do not make up a series or an object.
     #[error(
-        "series {series_instance_uid} cannot be written: {attribute} is {found}, expected {expected}"
+        "series {series_instance_uid} cannot be written: {attribute} is {found}, expected {expected}",
+        series_instance_uid = quoted::uid(series_instance_uid),
+        found = quoted::text(found)
     )]
     Unwritable {
         /// The series.
@@ -248,10 +272,10 @@ impl Error {
             Err(_) => path,
         };
         match self {
-            Self::Io(error) => Self::Io(moved_io(&error, from, to)),
+            Self::Io(error) => Self::Io(FileError::moved(&error, from, to)),
             Self::File { file, problem } => {
                 let problem = match *problem {
-                    Problem::Io(error) => Problem::Io(moved_io(&error, from, to)),
+                    Problem::Io(error) => Problem::Io(FileError::moved(&error, from, to)),
                     problem => problem,
                 };
                 Self::File { file: moved(file), problem: Box::new(problem) }
@@ -306,21 +330,4 @@ impl Error {
             Err(problem) => Self::File { file: file.to_owned(), problem: Box::new(problem) },
         }
     }
-}
-
-/// An error of the file system whose message names a file, with paths below `from` replaced by paths below `to`.
-pub(crate) fn moved_io(error: &io::Error, from: &Path, to: &Path) -> io::Error {
-    let message = error.to_string().replace(&from.display().to_string(), &to.display().to_string());
-    match nodulus_faults::os_error(error) {
-        Some(source) => io::Error::new(error.kind(), Moved { message, source }),
-        None => io::Error::new(error.kind(), message),
-    }
-}
-
-/// An error of the file system that names another path than its own.
-#[derive(Debug, thiserror::Error)]
-#[error("{message}")]
-struct Moved {
-    message: String,
-    source: io::Error,
 }

@@ -1,6 +1,7 @@
 //! Parts of the messages of errors.
 
 use super::series::tilt::MOST_DEGREES;
+use nodulus_faults::quoted;
 
 /// How slices are shifted, and what to do.
 pub(super) fn tilt_text(degrees: Option<f64>) -> String {
@@ -21,7 +22,7 @@ pub(super) fn groups_text(groups: &[(String, usize)]) -> String {
     const MOST: usize = 6;
     let shown = groups.iter().take(MOST).map(|(value, n)| {
         let slices = if *n == 1 { "slice" } else { "slices" };
-        format!("{value}: {n} {slices}")
+        format!("{}: {n} {slices}", quoted::text(value))
     });
     let more = groups.len().checked_sub(MOST).filter(|n| *n > 0);
     shown.chain(more.map(|n| format!("and {n} more"))).collect::<Vec<_>>().join(", ")

@@ -1,9 +1,10 @@
 //! Problems of one DICOM file.
 
+use super::found_value::{FoundValue, ShownValue};
 use dicom_core::Tag;
 use dicom_core::dictionary::{DataDictionary, DataDictionaryEntry};
 use dicom_dictionary_std::StandardDataDictionary;
-use nodulus_faults::{FaultClass, in_words};
+use nodulus_faults::{FaultClass, in_words, quoted};
 use std::fmt::Display;
 use std::io;
 
@@ -11,7 +12,7 @@ use std::io;
 #[derive(Debug, thiserror::Error)]
 pub enum Problem {
     /// The file cannot be read.
-    #[error(transparent)]
+    #[error("{}", quoted::io(.0))]
     Io(#[from] io::Error),
     /// The file is not DICOM.
     #[error("not a DICOM file: there is no `DICM` at byte 128")]
@@ -40,7 +41,7 @@ pub enum Problem {
         expected: &'static str,
     },
     /// The elements cannot be decoded or encoded.
-    #[error("{0}")]
+    #[error("{}", quoted::foreign(.0))]
     Elements(String),
     /// An attribute is missing or empty.
     #[error("{0} is missing")]
@@ -51,14 +52,15 @@ pub enum Problem {
         /// The attribute.
         attribute: String,
         /// Its value.
-        found: String,
+        found: FoundValue,
         /// What was expected.
         expected: String,
     },
     /// The transfer syntax is not supported.
     #[error(
         "transfer syntax is {uid} ({name}), expected one that docs/dicom.md lists: convert the \
-         file to explicit VR little endian, with `gdcmconv --raw` for instance"
+         file to explicit VR little endian, with `gdcmconv --raw` for instance",
+        uid = quoted::uid(uid)
     )]
     TransferSyntax {
         /// The transfer syntax.
@@ -67,7 +69,7 @@ pub enum Problem {
         name: &'static str,
     },
     /// Compressed data are malformed, or disagree with the elements.
-    #[error("{what}: found {found}, expected {expected}")]
+    #[error("{what}: found {found}, expected {expected}", found = quoted::foreign(found))]
     Compressed {
         /// The pixel data or the data set, and its compression.
         what: &'static str,
@@ -77,7 +79,7 @@ pub enum Problem {
         expected: String,
     },
     /// The codestream of a frame is malformed, or disagrees with the elements.
-    #[error(transparent)]
+    #[error("{}: found {}, expected {}", .0.what, quoted::foreign(&.0.found), .0.expected)]
     Codestream(#[from] dicom_codecs::Error),
     /// A problem in a deflated data set; offsets are those of the inflated bytes.
     #[error("in the inflated data set: {0}")]
@@ -123,8 +125,8 @@ impl Problem {
         Self::Elements(in_words(error))
     }
 
-    pub(crate) fn value(tag: Tag, found: impl Display, expected: impl Display) -> Self {
-        let (found, expected) = (found.to_string(), expected.to_string());
+    pub(crate) fn value(tag: Tag, found: impl ShownValue, expected: impl Display) -> Self {
+        let (found, expected) = (found.shown(), expected.to_string());
         Self::Value { attribute: attribute_name(tag), found, expected }
     }
 }

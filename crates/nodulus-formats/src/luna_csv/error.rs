@@ -1,5 +1,6 @@
 //! Why a CSV file of LUNA16 cannot be read or written.
 
+use nodulus_faults::quoted;
 use std::io;
 use std::path::PathBuf;
 
@@ -7,13 +8,13 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The file system failed.
-    #[error(transparent)]
+    #[error("{}", quoted::io(.0))]
     Io(#[from] io::Error),
     /// The file is not text.
-    #[error("`{0}` is not text in UTF-8, expected a CSV file")]
+    #[error("{path} is not text in UTF-8, expected a CSV file", path = quoted::path(.0))]
     NotText(PathBuf),
     /// A row could not be written.
-    #[error("cannot write `{path}` as CSV")]
+    #[error("cannot write {path} as CSV", path = quoted::path(path))]
     Write {
         /// The file.
         path: PathBuf,
@@ -22,7 +23,10 @@ pub enum Error {
     },
     /// The header line lacks a column, or has it twice.
     #[error(
-        "`{path}`, line 1: column {column} occurs {found} times, expected once{near}; the line is {line:?}"
+        "{path}, line 1: column {column} occurs {found} times, expected once{near}; the line is {line:?}",
+        path = quoted::path(path),
+        near = if quoted::is_redacted() { "" } else { near },
+        line = quoted::text(line)
     )]
     Columns {
         /// The file.
@@ -38,7 +42,8 @@ pub enum Error {
     },
     /// A row has more or fewer values than the header line has names.
     #[error(
-        "`{path}`, line {line}: {found} values, expected {expected}, one for each name of line 1"
+        "{path}, line {line}: {found} values, expected {expected}, one for each name of line 1",
+        path = quoted::path(path)
     )]
     Fields {
         /// The file.
@@ -51,7 +56,11 @@ pub enum Error {
         expected: usize,
     },
     /// A value is not allowed.
-    #[error("`{path}`, line {line}: {column} is {found:?}, expected {expected}")]
+    #[error(
+        "{path}, line {line}: {column} is {found:?}, expected {expected}",
+        path = quoted::path(path),
+        found = quoted::text(found)
+    )]
     Value {
         /// The file.
         path: PathBuf,

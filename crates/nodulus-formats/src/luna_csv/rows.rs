@@ -3,6 +3,7 @@
 use super::error::Error;
 use crate::limits::{DIAMETER_MM, Limit, POSITION_MM};
 use fs_err as fs;
+use nodulus_faults::FileError;
 use nodulus_settings::near_names;
 use serde::Serialize;
 use std::io;
@@ -12,7 +13,7 @@ use std::path::Path;
 pub(super) fn text(path: &Path) -> Result<String, Error> {
     let mut text = fs::read_to_string(path).map_err(|error| match error.kind() {
         io::ErrorKind::InvalidData => Error::NotText(path.to_owned()),
-        _ => error.into(),
+        _ => FileError::at(path)(error).into(),
     })?;
     text.truncate(text.trim_end().len());
     if text.starts_with('\u{feff}') {

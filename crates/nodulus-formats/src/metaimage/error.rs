@@ -1,6 +1,7 @@
 //! Why a MetaImage cannot be read.
 
 use crate::volume::InvalidGeometry;
+use nodulus_faults::quoted;
 use std::io;
 use std::path::PathBuf;
 
@@ -8,10 +9,10 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The file system failed.
-    #[error(transparent)]
+    #[error("{}", quoted::io(.0))]
     Io(#[from] io::Error),
     /// A list of files continues past the longest header that is read.
-    #[error("`{path}` has a header of more than {most} bytes")]
+    #[error("{path} has a header of more than {most} bytes", path = quoted::path(path))]
     LongHeader {
         /// The header.
         path: PathBuf,
@@ -19,7 +20,11 @@ pub enum Error {
         most: u64,
     },
     /// A line of the header is not a field.
-    #[error("`{path}`, line {line}: expected `Key = Value`, found {found:?}")]
+    #[error(
+        "{path}, line {line}: expected `Key = Value`, found {found:?}",
+        path = quoted::path(path),
+        found = quoted::text(found)
+    )]
     Line {
         /// The header.
         path: PathBuf,
@@ -29,7 +34,7 @@ pub enum Error {
         found: String,
     },
     /// A field occurs twice.
-    #[error("`{path}` gives {key} twice")]
+    #[error("{path} gives {key} twice", path = quoted::path(path), key = quoted::text(key))]
     Twice {
         /// The header.
         path: PathBuf,
@@ -37,7 +42,7 @@ pub enum Error {
         key: String,
     },
     /// Two names of the same field have different values.
-    #[error("`{path}` gives {} and {}, which differ", keys[0], keys[1])]
+    #[error("{path} gives {} and {}, which differ", keys[0], keys[1], path = quoted::path(path))]
     Differ {
         /// The header.
         path: PathBuf,
@@ -45,7 +50,7 @@ pub enum Error {
         keys: [&'static str; 2],
     },
     /// A required field is missing.
-    #[error("`{path}` has no {key}")]
+    #[error("{path} has no {key}", path = quoted::path(path))]
     Missing {
         /// The header.
         path: PathBuf,
@@ -53,7 +58,11 @@ pub enum Error {
         key: &'static str,
     },
     /// A field has a value that is not supported.
-    #[error("`{path}`: {key} is `{found}`, expected {expected}")]
+    #[error(
+        "{path}: {key} is `{found}`, expected {expected}",
+        path = quoted::path(path),
+        found = quoted::text(found)
+    )]
     Value {
         /// The header.
         path: PathBuf,
@@ -65,7 +74,7 @@ pub enum Error {
         expected: &'static str,
     },
     /// The fields do not make up a geometry.
-    #[error("`{path}` does not place its voxels")]
+    #[error("{path} does not place its voxels", path = quoted::path(path))]
     Geometry {
         /// The header.
         path: PathBuf,
@@ -73,10 +82,10 @@ pub enum Error {
         source: InvalidGeometry,
     },
     /// The voxels do not fit in memory.
-    #[error("`{0}`: {1:?} voxels do not fit in memory")]
+    #[error("{file}: {voxels:?} voxels do not fit in memory", file = quoted::path(.0), voxels = .1)]
     TooLarge(PathBuf, [usize; 3]),
     /// There are more or fewer bytes of voxels than the header says.
-    #[error("`{path}` holds {found} bytes of voxels, expected {expected}")]
+    #[error("{path} holds {found} bytes of voxels, expected {expected}", path = quoted::path(path))]
     Size {
         /// The file with the voxels.
         path: PathBuf,
@@ -86,7 +95,7 @@ pub enum Error {
         expected: u64,
     },
     /// There are more or fewer compressed bytes than the header, or the stream itself, says.
-    #[error("`{path}` holds {found} compressed bytes, expected {expected}")]
+    #[error("{path} holds {found} compressed bytes, expected {expected}", path = quoted::path(path))]
     CompressedSize {
         /// The file with the voxels.
         path: PathBuf,
@@ -96,7 +105,10 @@ pub enum Error {
         expected: u64,
     },
     /// There are more or fewer files than slices.
-    #[error("`{path}` names {found} files of voxels, expected {expected}, one for each slice")]
+    #[error(
+        "{path} names {found} files of voxels, expected {expected}, one for each slice",
+        path = quoted::path(path)
+    )]
     Files {
         /// The header.
         path: PathBuf,
@@ -106,7 +118,7 @@ pub enum Error {
         expected: usize,
     },
     /// Compressed voxels are damaged.
-    #[error("`{path}` is not a valid zlib stream")]
+    #[error("{path} is not a valid zlib stream", path = quoted::path(path))]
     Inflate {
         /// The file with the voxels.
         path: PathBuf,
@@ -114,7 +126,7 @@ pub enum Error {
         source: io::Error,
     },
     /// A voxel's value cannot be represented by the wanted type.
-    #[error("`{path}`: voxel {voxel:?} (i, j, k) is {value}, expected {expected}")]
+    #[error("{path}: voxel {voxel:?} (i, j, k) is {value}, expected {expected}", path = quoted::path(path))]
     Voxel {
         /// The file with the voxels.
         path: PathBuf,

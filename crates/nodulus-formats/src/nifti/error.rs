@@ -1,6 +1,7 @@
 //! Why a NIfTI file cannot be read.
 
 use super::orientation::InvalidOrientation;
+use nodulus_faults::quoted;
 use std::io;
 use std::path::PathBuf;
 
@@ -8,10 +9,10 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The file system failed.
-    #[error(transparent)]
+    #[error("{}", quoted::io(.0))]
     Io(#[from] io::Error),
     /// A compressed file is damaged.
-    #[error("`{path}` is not a valid gzip stream")]
+    #[error("{path} is not a valid gzip stream", path = quoted::path(path))]
     Inflate {
         /// The file.
         path: PathBuf,
@@ -19,13 +20,20 @@ pub enum Error {
         source: io::Error,
     },
     /// The file does not begin with the header of NIfTI-1 or NIfTI-2.
-    #[error("`{path}` is not a NIfTI file: it does not begin with 348 or 540 bytes of a header")]
+    #[error(
+        "{path} is not a NIfTI file: it does not begin with 348 or 540 bytes of a header",
+        path = quoted::path(path)
+    )]
     NotNifti {
         /// The file.
         path: PathBuf,
     },
     /// A field of the header has a value that is not supported.
-    #[error("`{path}`: {field} is {found}, expected {expected}")]
+    #[error(
+        "{path}: {field} is {found}, expected {expected}",
+        path = quoted::path(path),
+        found = quoted::text(found)
+    )]
     Value {
         /// The file.
         path: PathBuf,
@@ -37,7 +45,7 @@ pub enum Error {
         expected: &'static str,
     },
     /// The header does not place the voxels in the patient.
-    #[error("`{path}` does not place its voxels in the patient")]
+    #[error("{path} does not place its voxels in the patient", path = quoted::path(path))]
     Orientation {
         /// The file.
         path: PathBuf,
@@ -45,7 +53,7 @@ pub enum Error {
         source: InvalidOrientation,
     },
     /// There are more or fewer bytes of voxels than the header says.
-    #[error("`{path}` holds {found} bytes of voxels, expected {expected}")]
+    #[error("{path} holds {found} bytes of voxels, expected {expected}", path = quoted::path(path))]
     Size {
         /// The file.
         path: PathBuf,
@@ -55,13 +63,14 @@ pub enum Error {
         expected: u64,
     },
     /// The voxels do not fit in memory.
-    #[error("`{0}`: {1:?} voxels do not fit in memory")]
+    #[error("{file}: {voxels:?} voxels do not fit in memory", file = quoted::path(.0), voxels = .1)]
     TooLarge(PathBuf, [usize; 3]),
     /// The file with the voxels of a header does not exist.
     #[error(
-        "`{path}` is a header (`ni1` or `ni2`), and neither `{}` nor `{}` exists",
-        images[0].display(),
-        images[1].display()
+        "{path} is a header (`ni1` or `ni2`), and neither {} nor {} exists",
+        quoted::path(&images[0]),
+        quoted::path(&images[1]),
+        path = quoted::path(path)
     )]
     NoImage {
         /// The header.
@@ -70,7 +79,7 @@ pub enum Error {
         images: [PathBuf; 2],
     },
     /// A voxel's value cannot be represented by the wanted type.
-    #[error("`{path}`: voxel {voxel:?} (i, j, k) is {value}, expected {expected}")]
+    #[error("{path}: voxel {voxel:?} (i, j, k) is {value}, expected {expected}", path = quoted::path(path))]
     Voxel {
         /// The file.
         path: PathBuf,

@@ -1,6 +1,7 @@
 //! Why an NRRD file cannot be read.
 
 use crate::volume::InvalidGeometry;
+use nodulus_faults::quoted;
 use std::io;
 use std::path::PathBuf;
 
@@ -8,10 +9,10 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The file system failed.
-    #[error(transparent)]
+    #[error("{}", quoted::io(.0))]
     Io(#[from] io::Error),
     /// A compressed file is damaged.
-    #[error("`{path}` holds no valid gzip stream")]
+    #[error("{path} holds no valid gzip stream", path = quoted::path(path))]
     Inflate {
         /// The file.
         path: PathBuf,
@@ -19,7 +20,7 @@ pub enum Error {
         source: io::Error,
     },
     /// The file does not begin as NRRD does, or its header does not end.
-    #[error("`{path}` is not an NRRD file: {found}")]
+    #[error("{path} is not an NRRD file: {found}", path = quoted::path(path))]
     NotNrrd {
         /// The file.
         path: PathBuf,
@@ -27,7 +28,11 @@ pub enum Error {
         found: &'static str,
     },
     /// A line of the header is neither a field, nor a key, nor a comment.
-    #[error("`{path}`, line {line}: expected `field: value` or `key:=value`, found {found:?}")]
+    #[error(
+        "{path}, line {line}: expected `field: value` or `key:=value`, found {found:?}",
+        path = quoted::path(path),
+        found = quoted::text(found)
+    )]
     Line {
         /// The file.
         path: PathBuf,
@@ -37,7 +42,7 @@ pub enum Error {
         found: String,
     },
     /// A field is missing.
-    #[error("`{path}` has no field `{field}`")]
+    #[error("{path} has no field `{field}`", path = quoted::path(path))]
     Missing {
         /// The file.
         path: PathBuf,
@@ -45,7 +50,11 @@ pub enum Error {
         field: &'static str,
     },
     /// A field has a value that is not supported.
-    #[error("`{path}`: `{field}` is `{found}`, expected {expected}")]
+    #[error(
+        "{path}: `{field}` is `{found}`, expected {expected}",
+        path = quoted::path(path),
+        found = quoted::text(found)
+    )]
     Value {
         /// The file.
         path: PathBuf,
@@ -58,13 +67,14 @@ pub enum Error {
     },
     /// The header does not place the voxels in the patient.
     #[error(
-        "`{0}` does not place its voxels in the patient: it has no `space` with `space directions` and `space \
+        "{path} does not place its voxels in the patient: it has no `space` with `space directions` and `space \
          origin`; `tolerances.image_files.unplaced = true` places an image from 0, and `masks.unplaced = true` puts a \
-         mask on its image's grid"
+         mask on its image's grid",
+        path = quoted::path(.0)
     )]
     Unplaced(PathBuf),
     /// The axes have no size, or are not at right angles.
-    #[error("`{path}` does not place its voxels in the patient")]
+    #[error("{path} does not place its voxels in the patient", path = quoted::path(path))]
     Geometry {
         /// The file.
         path: PathBuf,
@@ -72,7 +82,7 @@ pub enum Error {
         source: InvalidGeometry,
     },
     /// There are more or fewer bytes of voxels than the header says.
-    #[error("`{path}` holds {found} bytes of voxels, expected {expected}")]
+    #[error("{path} holds {found} bytes of voxels, expected {expected}", path = quoted::path(path))]
     Size {
         /// The file with the voxels.
         path: PathBuf,
@@ -82,10 +92,10 @@ pub enum Error {
         expected: u64,
     },
     /// The voxels do not fit in memory.
-    #[error("`{0}`: {1:?} voxels do not fit in memory")]
+    #[error("{file}: {voxels:?} voxels do not fit in memory", file = quoted::path(.0), voxels = .1)]
     TooLarge(PathBuf, [usize; 3]),
     /// A voxel's value cannot be represented by the wanted type.
-    #[error("`{path}`: voxel {voxel:?} (i, j, k) is {value}, expected {expected}")]
+    #[error("{path}: voxel {voxel:?} (i, j, k) is {value}, expected {expected}", path = quoted::path(path))]
     Voxel {
         /// The file with the voxels.
         path: PathBuf,
@@ -98,7 +108,8 @@ pub enum Error {
     },
     /// A value of a layer belongs to none of the segments that the header lists.
     #[error(
-        "`{path}`: layer {layer} has voxels of value {value}, which is no segment's `LabelValue`"
+        "{path}: layer {layer} has voxels of value {value}, which is no segment's `LabelValue`",
+        path = quoted::path(path)
     )]
     UnknownSegment {
         /// The file.

@@ -1,0 +1,63 @@
+//! The value of an attribute in a message: numbers that were read, or text of the file.
+
+use nodulus_faults::quoted;
+use std::fmt::{self, Display, Formatter};
+
+/// The value of an attribute in a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FoundValue {
+    /// Numbers, shown in any message.
+    Numbers(String),
+    /// Text that the file may hold; a redacted message does not show it.
+    Text(String),
+}
+
+/// What can be shown as the value of an attribute.
+pub(crate) trait ShownValue {
+    fn shown(&self) -> FoundValue;
+}
+
+impl Display for FoundValue {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Numbers(text) => f.write_str(text),
+            Self::Text(text) => Display::fmt(&quoted::text(text), f),
+        }
+    }
+}
+
+impl ShownValue for FoundValue {
+    fn shown(&self) -> FoundValue {
+        self.clone()
+    }
+}
+
+impl ShownValue for str {
+    fn shown(&self) -> FoundValue {
+        FoundValue::Text(self.to_owned())
+    }
+}
+
+impl ShownValue for String {
+    fn shown(&self) -> FoundValue {
+        self.as_str().shown()
+    }
+}
+
+impl<T: ShownValue + ?Sized> ShownValue for &T {
+    fn shown(&self) -> FoundValue {
+        (*self).shown()
+    }
+}
+
+macro_rules! numbers {
+    ($($number:ty),*) => {$(
+        impl ShownValue for $number {
+            fn shown(&self) -> FoundValue {
+                FoundValue::Numbers(self.to_string())
+            }
+        }
+    )*};
+}
+
+numbers!(u16, u32, u64, usize, i32, i64, f64);
