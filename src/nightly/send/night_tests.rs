@@ -104,7 +104,7 @@ impl Job {
         };
         let outcome = AttemptOutcome::Scored(Box::new(result));
         let mut record = ledger.read(series).unwrap();
-        record.supersede(Attempt::new(inputs, format!("{day}T01:00:00Z"), outcome));
+        record.supersede(Attempt::new(inputs, format!("{day}T01:00:00Z"), day.to_owned(), outcome));
         ledger.write(&record).unwrap();
     }
 
