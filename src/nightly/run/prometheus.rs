@@ -63,6 +63,11 @@ impl MetricsText {
         for (labels, value) in samples {
             let labels: Vec<String> =
                 labels.iter().map(|(key, text)| format!("{key}=\"{}\"", escaped(text))).collect();
+            add_drift(&mut text, drift);
+            text.0
+        }
+
+        fn add_drift(text: &mut MetricsText, drift: &[Drift]) {
             let labels =
                 if labels.is_empty() { String::new() } else { format!("{{{}}}", labels.join(",")) };
             let _ = writeln!(self.0, "nodulus_score_{name}{labels} {value}");
@@ -175,7 +180,6 @@ fn page(summary: &RunSummary, ended: u64, drift: &[Drift]) -> String {
         "Limit that the index exceeds by chance alone in 5 of 100 nights.",
         drift.iter().filter_map(|row| Some((labels(row), row.psi_limit?))),
     );
-    text.0
 }
 
 #[cfg(test)]

@@ -202,7 +202,7 @@ impl Open {
         let is_ours = number(tags::COMMAND_FIELD) == Some(C_STORE_RSP)
             && number(tags::MESSAGE_ID_BEING_RESPONDED_TO) == Some(self.message_id);
         match number(tags::STATUS).filter(|_| is_ours) {
-            Some(status) => store_answer::answer(status, format!("{status:04X}")),
+            Some(status) => store_answer::answer(status, &format!("{status:04X}")),
             None => Err(unexpected()),
         }
     }

@@ -88,7 +88,7 @@ impl SendNight<'_> {
         for (name, of) in &settings.deliver {
             let Some(archive) = archives.get_mut(name) else { continue };
             let unsent = self.unsent(name, of)?;
-            let sent = self.send_to(name, of, archive.as_mut(), unsent, days);
+            let sent = self.send_to(name, of, archive.as_mut(), &unsent, days);
             archive.close();
             sent?;
         }
@@ -119,7 +119,7 @@ impl SendNight<'_> {
         name: &str,
         of: &DestinationSettings,
         archive: &mut dyn Archive,
-        unsent: Vec<Unsent>,
+        unsent: &[Unsent],
         days: &mut BTreeSet<String>,
     ) -> Result<(), nodulus_store::Error> {
         let mut left: usize = unsent.iter().map(|unsent| unsent.files.len()).sum();

@@ -18,6 +18,9 @@ pub struct Error {
 enum Source {
     #[error(transparent)]
     Credentials(#[from] credentials::Error),
+    #[cfg(not(feature = "deliver"))]
+    #[error("this program is built without network code")]
+    NotBuilt,
     /// The authorities cannot be read.
     #[cfg(feature = "deliver")]
     #[error(transparent)]
@@ -32,38 +35,25 @@ enum Source {
 pub(super) fn open(name: &str, settings: &DestinationSettings) -> Result<Box<dyn Archive>, Error> {
     let fault = |source| Error { name: name.to_owned(), source };
     let credentials = Credentials::read(settings).map_err(|error| fault(error.into()))?;
-    connection(settings, credentials).map_err(fault)
+    connection(settings, &credentials).map_err(fault)
 }
 
 #[cfg(feature = "deliver")]
 fn connection(
     settings: &DestinationSettings,
-    credentials: Credentials,
+    credentials: &Credentials,
 ) -> Result<Box<dyn Archive>, Source> {
     Ok(match (&settings.address, &settings.url) {
-        (None, Some(url)) => Box::new(super::stow_rs::StowRs::new(url, settings, &credentials)?),
+        (None, Some(url)) => Box::new(super::stow_rs::StowRs::new(url, settings, credentials)?),
         (address, _) => {
             let address = address.clone().unwrap_or_default();
-            Box::new(super::c_store::CStore::new(address, settings, credentials))
+            Box::new(super::c_store::CStore::new(address, settings, credentials.clone()))
         }
     })
 }
 
-/// Without the sender, settings with archives are refused.
+/// Without the sender, settings with archives are refused before.
 #[cfg(not(feature = "deliver"))]
-fn connection(_: &DestinationSettings, _: Credentials) -> Result<Box<dyn Archive>, Source> {
-    Ok(Box::new(NoArchive))
-}
-
-#[cfg(not(feature = "deliver"))]
-struct NoArchive;
-
-#[cfg(not(feature = "deliver"))]
-impl Archive for NoArchive {
-    fn send(
-        &mut self,
-        _: &super::object::StoredObject,
-    ) -> Result<super::archive::Acknowledgement, super::archive::SendError> {
-        Err(super::archive::SendError::Refused("this program cannot send".to_owned()))
-    }
+fn connection(_: &DestinationSettings, _: &Credentials) -> Result<Box<dyn Archive>, Source> {
+    Err(Source::NotBuilt)
 }

@@ -6,8 +6,8 @@ use super::archive::{Acknowledgement, Answer, SendError};
 pub(super) const DUPLICATE: u16 = 0x0111;
 
 /// The outcome that a status stands for; `status` is the one to keep.
-pub(super) fn answer(code: u16, status: String) -> Result<Acknowledgement, SendError> {
-    let has = |answer| Ok(Acknowledgement { answer, status: status.clone() });
+pub(super) fn answer(code: u16, status: &str) -> Result<Acknowledgement, SendError> {
+    let has = |answer| Ok(Acknowledgement { answer, status: status.to_owned() });
     match code {
         // Success and warnings: the object is stored, perhaps with elements changed or left out.
         0 | 0x0001 | 0x0107 | 0x0116 | 0xB000..=0xBFFF => has(Answer::Stored),
@@ -35,7 +35,7 @@ mod tests {
 
     #[test]
     fn each_status_has_its_outcome() {
-        let of = |code: u16| answer(code, format!("{code:04X}"));
+        let of = |code: u16| answer(code, &format!("{code:04X}"));
         let stored =
             |code: u16| Acknowledgement { answer: Answer::Stored, status: format!("{code:04X}") };
         for code in [0, 0x0001, 0x0107, 0x0116, 0xB000, 0xB006, 0xBFFF] {

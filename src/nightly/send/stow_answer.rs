@@ -40,7 +40,7 @@ fn of_body(code: u16, body: Option<&Value>, instance: &str) -> Result<Acknowledg
         return match reason {
             // A failure with a status of success contradicts itself.
             Some(reason) if reason != 0 => {
-                store_answer::answer(reason, format!("{code}, {reason:04X}"))
+                store_answer::answer(reason, &format!("{code}, {reason:04X}"))
             }
             _ => Err(SendError::Object(format!("it does not take the object (HTTP {code})"))),
         };

@@ -101,15 +101,15 @@ impl Archive for StowRs {
         if let Some(authorization) = &self.authorization {
             request = request.header("Authorization", authorization);
         }
-        let mut response = request.send(&bytes[..]).map_err(cause)?;
+        let mut response = request.send(&bytes[..]).map_err(|error| cause(&error))?;
         let code = response.status().as_u16();
         let body = response.body_mut().with_config().limit(MAX_ANSWER).read_to_vec();
-        stow_answer::answer(code, &body.map_err(cause)?, &object.sop_instance_uid)
+        stow_answer::answer(code, &body.map_err(|error| cause(&error))?, &object.sop_instance_uid)
     }
 }
 
-fn cause(error: ureq::Error) -> SendError {
-    let tls = match &error {
+fn cause(error: &ureq::Error) -> SendError {
+    let tls = match error {
         ureq::Error::Rustls(error) => Some(error),
         ureq::Error::Io(error) => error.get_ref().and_then(|error| error.downcast_ref()),
         _ => None,
