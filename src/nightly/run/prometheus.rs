@@ -63,11 +63,6 @@ impl MetricsText {
         for (labels, value) in samples {
             let labels: Vec<String> =
                 labels.iter().map(|(key, text)| format!("{key}=\"{}\"", escaped(text))).collect();
-            add_drift(&mut text, drift);
-            text.0
-        }
-
-        fn add_drift(text: &mut MetricsText, drift: &[Drift]) {
             let labels =
                 if labels.is_empty() { String::new() } else { format!("{{{}}}", labels.join(",")) };
             let _ = writeln!(self.0, "nodulus_score_{name}{labels} {value}");
@@ -110,6 +105,7 @@ fn page(summary: &RunSummary, ended: u64, drift: &[Drift]) -> String {
         ("failed_before", summary.failed_before),
         ("excluded", summary.excluded),
         ("excluded_before", summary.excluded_before),
+        ("undone", summary.undone),
         ("left", summary.left),
     ];
     let of = |label, name: &str| vec![(label, name.to_owned())];
@@ -117,6 +113,11 @@ fn page(summary: &RunSummary, ended: u64, drift: &[Drift]) -> String {
         "series",
         "Series of the last run by outcome.",
         outcomes.map(|(outcome, n)| (of("outcome", outcome), n)),
+    );
+    text.number(
+        "never_scored_series",
+        "Series among those failed or undone that have no result at all.",
+        summary.never_scored,
     );
     text.number(
         "superseded_series",
@@ -163,6 +164,11 @@ fn page(summary: &RunSummary, ended: u64, drift: &[Drift]) -> String {
         "Objects to be sent in the last run by archive and outcome.",
         deliveries,
     );
+    add_drift(&mut text, drift);
+    text.0
+}
+
+fn add_drift(text: &mut MetricsText, drift: &[Drift]) {
     let labels =
         |row: &Drift| vec![("model", row.model_id.clone()), ("quantity", row.quantity.clone())];
     text.metric(
