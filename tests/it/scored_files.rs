@@ -44,7 +44,7 @@ fn series(sop_instance_uids: &[String]) -> NewSeries<'_> {
 }
 
 /// Writes a CT that is rotated about two axes, one file for each slice.
-fn write_ct(folder: &Path) -> Vec<PathBuf> {
+pub(crate) fn write_ct(folder: &Path) -> Vec<PathBuf> {
     let ([s, c], [t, d]) = ([0.28, 0.96], [0.6, 0.8]);
     // A rotation about z, then one about x.
     let direction = [c, -s, 0.0, d * s, d * c, -t, t * s, t * c, d];
@@ -111,7 +111,12 @@ fn scan(files: &[PathBuf]) -> (ScoredScan, Volume<i16>) {
 }
 
 /// Writes all files of a scan, and returns what they must contain.
-fn case(files: &[PathBuf], identity: &Identity, uids_replaced: bool, out: &Path) -> Value {
+pub(crate) fn case(
+    files: &[PathBuf],
+    identity: &Identity,
+    uids_replaced: bool,
+    out: &Path,
+) -> Value {
     let (scan, hu) = scan(files);
     let wanted = BTreeSet::from([
         OutputKind::Seg,

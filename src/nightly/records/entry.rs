@@ -11,6 +11,8 @@ pub(crate) struct LedgerEntry {
     pub(crate) state: SeriesState,
     /// Why the last run left it undone, whatever its state.
     pub(crate) undone: Option<Undone>,
+    /// What the last attempt was made of, and why it failed, where its candidates could not be used.
+    pub(crate) refused: Option<(ResultInputs, String)>,
     /// Whether it has a result, current or superseded.
     pub(crate) has_result: bool,
     /// For each day with a result or the exclusion of the series, a hash of what its rows are made of.
@@ -73,8 +75,29 @@ impl LedgerEntry {
             let Attempt { at, scored_on, .. } = attempt.clone();
             (!patient_id.is_empty()).then_some(ComparedResult { patient_id, at, scored_on })
         });
-        let (undone, has_result) = (record.undone.clone(), record.has_result());
-        Some(Self { state, undone, has_result, hashes_by_day: record.hashes_by_day(), compared })
+        let refused = record.refused.clone().map(|refused| (refused.inputs, refused.cause));
+        Some(Self {
+            state,
+            undone: record.undone.clone(),
+            refused,
+            has_result: record.has_result(),
+            hashes_by_day: record.hashes_by_day(),
+            compared,
+        })
+    }
+
+    /// What its last attempt was made of.
+    pub(crate) fn last_inputs(&self) -> Option<&ResultInputs> {
+        match (&self.refused, &self.state) {
+            (Some((inputs, _)), _) => Some(inputs),
+            (
+                None,
+                SeriesState::Scored { inputs, .. }
+                | SeriesState::Failed(inputs, _)
+                | SeriesState::Excluded(inputs, _),
+            ) => Some(inputs),
+            (None, SeriesState::Waiting(_) | SeriesState::Undone(_)) => None,
+        }
     }
 
     /// Whether it failed or was left undone, and never had a result.

@@ -5,9 +5,11 @@ pub mod event;
 pub mod summary;
 mod context;
 mod finished;
+mod input_checks;
 mod triage;
 mod score;
 mod write;
+mod reconcile;
 pub mod job;
 pub mod status;
 
