@@ -8,6 +8,7 @@ use super::printable::printable;
 use super::resources;
 use crate::byte_size;
 use crate::near_names::near_or_all;
+use crate::nightly::input::reconciliation::CandidateCounts;
 use crate::nightly::run::event::RunEvent;
 use crate::nightly::run::job::{self, RunOptions};
 use crate::nightly::run::status::{self, JobStatus, SeriesStatus};
@@ -187,6 +188,8 @@ fn text(event: &RunEvent) -> String {
         RunEvent::Scored { series, nodules, seconds } => {
             format!("{series} scored: {nodules} nodules, {seconds:.1} s")
         }
+        RunEvent::Restored { series } => format!("{series} has its earlier result again"),
+        RunEvent::Candidates { file, counts } => candidates_text(file.as_deref(), counts),
         RunEvent::Completed { series } => format!("{series} has new files"),
         RunEvent::Failed { series, cause } => format!("{series} failed: {cause}"),
         RunEvent::SetBack { series, cause } => format!("{series} is set back: {cause}"),
@@ -220,11 +223,21 @@ fn text(event: &RunEvent) -> String {
     }
 }
 
+fn candidates_text(file: Option<&str>, counts: &CandidateCounts) -> String {
+    let CandidateCounts { rows, matched, outside, unknown_series, malformed, duplicate } = counts;
+    let whole = file.map_or("candidates".to_owned(), |file| format!("candidates of {file}"));
+    format!(
+        "{whole}: {rows} rows, {matched} matched, {outside} outside their scan, {unknown_series} of unknown series, \
+         {malformed} malformed, {duplicate} duplicate"
+    )
+}
+
 fn write_summary(summary: &RunSummary, out: &mut dyn Write) -> Result<(), Error> {
     let counts = [
         ("found", summary.found),
         ("scored", summary.scored),
         ("superseded", summary.superseded),
+        ("restored", summary.restored),
         ("completed", summary.completed),
         ("unchanged", summary.unchanged),
         ("waiting", summary.waiting),
@@ -249,6 +262,7 @@ fn write_summary(summary: &RunSummary, out: &mut dyn Write) -> Result<(), Error>
         let head = ["archive", "stored", "already there", "failed", "left"];
         writeln!(out, "\n{}", format::table(&head, rows))?;
     }
+    writeln!(out, "\n{}", candidates_text(None, &summary.candidates.in_all))?;
     for notice in &summary.notices {
         writeln!(out, "\nwarning: {notice}")?;
     }

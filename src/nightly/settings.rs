@@ -49,6 +49,10 @@ pub struct ScoreSettings {
     /// Whether the points of structure sets and reports in the input are candidates too.
     #[serde(default)]
     pub points_in_input: bool,
+    /// Whether `input` may hold no series and `candidates` no file although earlier nights had some. Otherwise the job ends
+    /// with an error, because a disk may not be mounted.
+    #[serde(default)]
+    pub allow_empty: bool,
     /// Seconds without a change to any of its files before a series is read.
     #[serde(default = "settle_seconds")]
     #[schemars(range(max = 31_536_000))]

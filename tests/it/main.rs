@@ -5,6 +5,8 @@ mod annotations;
 mod bad_input;
 mod cli;
 mod changed_files;
+mod candidate_rows;
+mod character_sets;
 mod clinical;
 mod components;
 mod compressed;

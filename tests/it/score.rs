@@ -99,11 +99,11 @@ fn changed_content_and_candidates_supersede() {
     };
     let text = fs_err::read_to_string(job.candidates()).unwrap();
     let same: Vec<String> = text.lines().map(other).collect();
-    fs_err::write(job.candidates(), same.join("\n")).unwrap();
+    fs_err::write(job.candidates(), same.join("\n") + "\n").unwrap();
     // The `class` column is ignored.
     assert_eq!(job.counts(&[])[1], 0);
     let fewer: Vec<&str> = text.lines().take(text.lines().count() - 1).collect();
-    fs_err::write(job.candidates(), fewer.join("\n")).unwrap();
+    fs_err::write(job.candidates(), fewer.join("\n") + "\n").unwrap();
     assert_eq!(job.counts(&[])[1..4], [1, 1, 2]);
     // A setting that results depend on supersedes all series.
     assert_eq!(job.counts(&["--set", "score.probability_threshold=0.4"])[1..4], [3, 3, 0]);

@@ -93,7 +93,7 @@ fn de_identified_outputs_name_no_patient() {
     let waiting = series_of(&series[1]);
     let text = fs_err::read_to_string(job.candidates()).unwrap();
     let kept: Vec<&str> = text.lines().filter(|line| !line.starts_with(&waiting)).collect();
-    fs_err::write(job.candidates(), kept.join("\n")).unwrap();
+    fs_err::write(job.candidates(), kept.join("\n") + "\n").unwrap();
     let (summary, log) = job.run(3, &set);
     assert_eq!((&summary["scored"], &summary["waiting"]), (&1.into(), &1.into()));
     let mut texts = vec![log.into_bytes(), summary.to_string().into_bytes()];

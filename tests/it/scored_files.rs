@@ -45,7 +45,7 @@ fn series(sop_instance_uids: &[String]) -> NewSeries<'_> {
 }
 
 /// Writes a CT that is rotated about two axes, one file for each slice.
-fn write_ct(folder: &Path) -> Vec<PathBuf> {
+pub(crate) fn write_ct(folder: &Path) -> Vec<PathBuf> {
     let ([s, c], [t, d]) = ([0.28, 0.96], [0.6, 0.8]);
     // A rotation about z, then one about x.
     let direction = [c, -s, 0.0, d * s, d * c, -t, t * s, t * c, d];
@@ -131,7 +131,12 @@ fn written(delivered: &[DeliveredFile]) -> (serde_json::Map<String, Value>, Resu
 
 /// Writes the DICOM objects of a scan, then all files of the scan as if it were scored again, and returns what these
 /// must contain.
-fn case(files: &[PathBuf], identity: &Identity, uids_replaced: bool, out: &Path) -> Value {
+pub(crate) fn case(
+    files: &[PathBuf],
+    identity: &Identity,
+    uids_replaced: bool,
+    out: &Path,
+) -> Value {
     let (mut scan, hu) = scan(files);
     let hu = hu.into();
     let first = BTreeSet::from(DICOM);

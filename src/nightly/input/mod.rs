@@ -5,4 +5,6 @@ mod folder;
 pub(super) mod contents;
 pub(super) mod series;
 pub(super) mod discover;
+pub mod candidate_file;
 pub mod candidates;
+pub mod reconciliation;

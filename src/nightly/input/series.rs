@@ -52,6 +52,15 @@ pub(crate) struct SeriesFolder {
 }
 
 impl DiscoveredSeries {
+    /// The names by which candidates may name it: its UID, and for an image file the file's name.
+    pub(crate) fn candidate_names(&self) -> Vec<String> {
+        let stem = match &self.source {
+            SeriesSource::Image(path) => image_file::stem(path),
+            SeriesSource::Folders(_) | SeriesSource::Archive(_) => String::new(),
+        };
+        [self.id.clone(), stem].into_iter().filter(|name| !name.is_empty()).collect()
+    }
+
     /// Whether nothing that is known keeps it from being read.
     pub(crate) fn is_readable(&self) -> bool {
         self.problem.is_none() && self.fault.is_none()

@@ -12,6 +12,8 @@ pub(crate) struct LedgerEntry {
     pub(crate) state: SeriesState,
     /// Why the last run left it undone, whatever its state.
     pub(crate) undone: Option<Undone>,
+    /// What the last attempt was made of, and why it failed, where its candidates could not be used.
+    pub(crate) refused: Option<(ResultInputs, String)>,
     /// Whether it has a result, current or superseded.
     pub(crate) has_result: bool,
     /// For each day with a result or the exclusion of the series, a hash of what its rows are made of.
@@ -89,9 +91,11 @@ impl LedgerEntry {
         });
         let (undone, has_result) = (record.undone.clone(), record.has_result());
         let [hashes_by_day, hashes_by_night] = [record.hashes_by_day(), record.hashes_by_night()];
+        let refused = record.refused.clone().map(|refused| (refused.inputs, refused.cause));
         Some(Self {
             state,
             undone,
+            refused,
             has_result,
             hashes_by_day,
             hashes_by_night,
@@ -100,6 +104,20 @@ impl LedgerEntry {
             has_objects: !record.objects().1.is_empty(),
             complete_destinations: record.complete_destinations(),
         })
+    }
+
+    /// What its last attempt was made of.
+    pub(crate) fn last_inputs(&self) -> Option<&ResultInputs> {
+        match (&self.refused, &self.state) {
+            (Some((inputs, _)), _) => Some(inputs),
+            (
+                None,
+                SeriesState::Scored { inputs, .. }
+                | SeriesState::Failed(inputs, _)
+                | SeriesState::Excluded(inputs, _),
+            ) => Some(inputs),
+            (None, SeriesState::Waiting(_) | SeriesState::Undone(_)) => None,
+        }
     }
 
     /// Whether it failed or was left undone, and never had a result.

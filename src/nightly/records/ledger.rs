@@ -117,6 +117,11 @@ impl Ledger {
         Ok(folders.iter().try_for_each(|folder| durable::remove_unfinished(folder))?)
     }
 
+    /// What is known of a series; `None` where it has no record.
+    pub(crate) fn entry(&self, id: &str) -> Option<&LedgerEntry> {
+        self.entries.get(id)
+    }
+
     /// The state of a series; `None` where it has no record.
     pub(crate) fn state(&self, id: &str) -> Option<&SeriesState> {
         self.entries.get(id).map(|entry| &entry.state)

@@ -13,6 +13,7 @@ fn attempt(key: &str, day: &str, outcome: AttemptOutcome) -> Attempt {
         candidates_sha256: String::new(),
         recipe_sha256: String::new(),
         model_id: "m".to_owned(),
+        outside: BTreeSet::new(),
     };
     Attempt::new(inputs, format!("{day}T01:00:00Z"), day.to_owned(), outcome)
 }
@@ -199,4 +200,25 @@ fn a_nodule_of_two_visits_stands_on_the_day_of_the_most_alike_series() {
     let [row] = &ledger.growth_on(days[3]).unwrap()[..] else { panic!() };
     assert_eq!(row.change_percent, Some(0.0));
     assert_eq!(row.other_series_instance_uids, ["also thick", "thick"]);
+}
+
+#[test]
+fn an_earlier_result_becomes_current_again() {
+    let store = tempfile::tempdir().unwrap();
+    let mut ledger = Ledger::open(store.path()).unwrap();
+    let mut record = ledger.read("1.2").unwrap();
+    let first = attempt("a", "2026-01-01", scored(2));
+    record.supersede(first.clone());
+    record.supersede(attempt("b", "2026-01-02", scored(1)));
+    ledger.write(&record).unwrap();
+    assert_eq!(record.superseded_inputs(), [first.inputs.clone()]);
+    assert!(!record.restore(&attempt("c", "2026-01-03", scored(1)).inputs, "new".to_owned()));
+    assert!(record.restore(&first.inputs, "new".to_owned()));
+    let both = BTreeSet::from(["2026-01-01".to_owned(), "2026-01-02".to_owned()]);
+    assert_eq!(ledger.write(&record).unwrap(), both);
+    let superseded =
+        |day| ledger.rows_on(day).unwrap().scores.iter().map(|r| r.superseded).collect::<Vec<_>>();
+    assert_eq!([superseded("2026-01-01"), superseded("2026-01-02")], [vec![false; 2], vec![true]]);
+    let state = ledger.state("1.2").unwrap();
+    assert!(matches!(state, SeriesState::Scored { inputs, .. } if inputs.stamp == "new"));
 }

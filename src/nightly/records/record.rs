@@ -24,6 +24,9 @@ pub(crate) struct SeriesRecord {
     /// Why the last run left it undone, where the machine or the program was at fault. That is no result.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) undone: Option<Undone>,
+    /// The last attempt, where its candidates could not be used; the result before it stays.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) refused: Option<RefusedAttempt>,
     /// Earlier attempts with a result or an exclusion, oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) superseded: Vec<Attempt>,
@@ -39,6 +42,17 @@ pub(crate) struct Undone {
     pub(crate) at: String,
     /// Whose fault it is: `machine` or `bug`.
     pub(crate) class: FaultClass,
+    /// The cause.
+    pub(crate) cause: String,
+}
+
+/// An attempt that failed on its candidates alone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct RefusedAttempt {
+    #[serde(rename = "of")]
+    pub(crate) inputs: ResultInputs,
+    /// Its time.
+    pub(crate) at: String,
     /// The cause.
     pub(crate) cause: String,
 }
@@ -118,11 +132,32 @@ impl SeriesRecord {
     pub(crate) fn supersede(&mut self, attempt: Attempt) {
         self.waiting_since = None;
         self.undone = None;
+        self.refused = None;
         if let Some(previous) = self.current.replace(attempt)
             && matches!(previous.outcome, AttemptOutcome::Scored(_) | AttemptOutcome::Excluded(_))
         {
             self.superseded.push(previous);
         }
+    }
+
+    /// What its superseded results were made of, oldest first.
+    pub(crate) fn superseded_inputs(&self) -> Vec<ResultInputs> {
+        let is_result = |attempt: &&Attempt| matches!(attempt.outcome, AttemptOutcome::Scored(_));
+        self.superseded.iter().filter(is_result).map(|attempt| attempt.inputs.clone()).collect()
+    }
+
+    /// Makes the superseded result that was made of `inputs` the current one again; its files have the stamp `stamp` now.
+    /// Returns false if there is none.
+    pub(crate) fn restore(&mut self, inputs: &ResultInputs, stamp: String) -> bool {
+        let is_it = |attempt: &Attempt| {
+            matches!(attempt.outcome, AttemptOutcome::Scored(_))
+                && attempt.inputs.has_same_content(inputs)
+        };
+        let Some(n) = self.superseded.iter().rposition(is_it) else { return false };
+        let mut attempt = self.superseded.remove(n);
+        attempt.inputs.stamp = stamp;
+        self.supersede(attempt);
+        true
     }
 
     /// Its current result.

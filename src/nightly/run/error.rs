@@ -1,7 +1,7 @@
 //! Why a run stopped.
 
 use crate::nightly::identity;
-use crate::nightly::input::candidates;
+use crate::nightly::input::candidate_file;
 use crate::nightly::records::day_tables;
 use crate::nightly::redaction::OwnError;
 use crate::nightly::scan::{contract, model};
@@ -15,8 +15,17 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The input cannot be listed.
-    #[error("cannot read `score.input`")]
+    #[error("cannot read the folder `score.input`; mount it, or correct the path")]
     Input(#[source] io::Error),
+    /// The input is empty, and was not before.
+    #[error(
+        "`score.input` holds no series, and {n_known} were there before; mount or restore the folder, or set \
+         `score.allow_empty = true` if it may be empty"
+    )]
+    EmptyInput {
+        /// Series that have a record.
+        n_known: usize,
+    },
     /// The store or the outputs lie in the input.
     #[error(
         "`{setting}` {path} lies in `score.input`, which is never written to; name a folder outside it",
@@ -30,7 +39,7 @@ pub enum Error {
     },
     /// The candidates cannot be read.
     #[error(transparent)]
-    Candidates(#[from] candidates::Error),
+    Candidates(#[from] candidate_file::Error),
     /// The key of pseudonyms cannot be used.
     #[error(transparent)]
     Identity(#[from] identity::Error),

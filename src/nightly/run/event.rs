@@ -1,6 +1,7 @@
 //! Events of a run, for its log.
 
 use super::summary::StopReason;
+use crate::nightly::input::reconciliation::CandidateCounts;
 use serde::Serialize;
 
 /// An event of a run. Events name neither paths nor patients.
@@ -27,6 +28,19 @@ pub enum RunEvent {
         nodules: usize,
         /// Seconds of the model.
         seconds: f64,
+    },
+    /// An earlier result is of a series' content and candidates, and is current again.
+    Restored {
+        /// The series.
+        series: String,
+    },
+    /// What became of the candidates' rows.
+    Candidates {
+        /// The redacted name of the file; `None` for all files.
+        file: Option<String>,
+        /// Its rows.
+        #[serde(flatten)]
+        counts: CandidateCounts,
     },
     /// Further files are written for a series that was scored before.
     Completed {

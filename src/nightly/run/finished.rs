@@ -24,9 +24,13 @@ pub(super) enum SeriesOutcome<'a> {
     Scored(Box<ScoredSeries<'a>>),
     /// Its content is that of its last result.
     Unchanged,
+    /// A superseded result is of the same content and candidates: of what it was made.
+    Restored(ResultInputs),
     /// Its files still change.
     Settling,
     Failed(Problem),
+    /// Its candidates cannot be used.
+    Refused(Problem),
     /// A rule excludes it.
     Excluded(SeriesExclusion),
 }

@@ -5,7 +5,9 @@ use super::deliveries::deliver;
 use super::error::Error;
 use super::event::RunEvent;
 use super::finished::FinishedSeries;
+use super::input_checks::{refuse_nested, refuse_vanished};
 use super::prometheus;
+use super::reconcile::{claims, reconciled};
 use super::score::score;
 use super::summary::{RunSummary, SCHEMA_VERSION, StepSeconds};
 use super::triage::Triage;
@@ -14,6 +16,7 @@ use crate::nightly::follow_up::drift::{MaskRule, other_rule};
 use crate::nightly::identity::Identity;
 use crate::nightly::input::candidates::CandidateIndex;
 use crate::nightly::input::discover::{ContentsCache, discover};
+use crate::nightly::input::reconciliation::FileCounts;
 use crate::nightly::input::series::DiscoveredSeries;
 use crate::nightly::pages::drift_content::write_drift_page;
 use crate::nightly::records::day_tables::DayTables;
@@ -28,7 +31,7 @@ use crate::nightly::send::night::Destinations;
 use crate::nightly::settings::ScoreSettings;
 use nodulus_faults::FaultClass;
 use nodulus_faults::retry::WAITS;
-use nodulus_store::{Store, clock, disk, hash, lock};
+use nodulus_store::{Store, clock, hash, lock};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -96,7 +99,9 @@ fn try_run(
     refuse_nested(settings)?;
     let identity = Identity::new(settings.deidentify.as_ref())?;
     let destinations = Destinations::open(settings)?;
-    let mut candidates = CandidateIndex::read(&settings.candidates.0)?;
+    let settled = now.checked_sub(Duration::from_secs(settings.settle_seconds));
+    let settled = settled.unwrap_or(SystemTime::UNIX_EPOCH);
+    let mut candidates = CandidateIndex::read(&settings.candidates.0, settled)?;
     let loading = Instant::now();
     let model = LoadedModel::load(&settings.model.0, &options.device)?;
     summary.model_id.clone_from(&model.name.id);
@@ -116,6 +121,7 @@ fn try_run(
     let name =
         |id: &str| if redaction::is_path_name(id) { id.to_owned() } else { identity.series(id) };
     let (series, points) = listed(&settings.input, &mut cache, &name, options)?;
+    refuse_vanished(settings, &series, &candidates, &ledger)?;
     if settings.points_in_input {
         for file in &points {
             candidates.add_points(&settings.input, file);
@@ -130,7 +136,7 @@ fn try_run(
         summary.warnings.push(text.clone());
         notify(RunEvent::Warning { text });
     };
-    for text in &candidates.unreadable {
+    for text in candidates.unreadable.iter().chain(&candidates.unnamed) {
         let is_replaced = identity.is_replaced();
         warn(if is_replaced { redaction::with_renamed_uids(text, &name) } else { text.clone() });
     }
@@ -161,6 +167,7 @@ fn try_run(
         notify,
     };
     let names: BTreeSet<String> = series.iter().map(|series| series.name.clone()).collect();
+    let claims = claims(&series, &candidates);
     let pending = triage.sort(series, &recipe, &model.name.id, &mut ledger)?;
     notify(RunEvent::Listed { found: summary.found, to_do: pending.len() });
 
@@ -178,6 +185,12 @@ fn try_run(
         notify,
     };
     let result = work(&context, &pending, &mut ledger, summary);
+    summary.candidates = reconciled(&claims, &candidates, &ledger);
+    let rows = |file: Option<String>, counts| notify(RunEvent::Candidates { file, counts });
+    for FileCounts { file, counts } in &summary.candidates.files {
+        rows(Some(file.clone()), *counts);
+    }
+    rows(None, summary.candidates.in_all);
     let never =
         ledger.entries().filter(|(id, entry)| names.contains(*id) && entry.is_never_scored());
     summary.never_scored = never.count();
@@ -243,19 +256,6 @@ fn listed(
         }
     }
     discover(input, cache, name).map_err(Error::Input)
-}
-
-/// Refuses a store or outputs in the input: outputs would be taken for scans.
-fn refuse_nested(settings: &ScoreSettings) -> Result<(), Error> {
-    let output = settings.output();
-    let named = [("score.store", &settings.store), ("score.output", &output)];
-    let figures = settings.prometheus.iter().map(|path| ("score.prometheus", path));
-    for (setting, path) in named.into_iter().chain(figures) {
-        if disk::lies_in(path, &settings.input) {
-            return Err(Error::InInput { setting, path: path.clone() });
-        }
-    }
-    Ok(())
 }
 
 /// Reads, scores and writes the pending series. Those that meet a fault of the machine or of the program are tried again

@@ -5,11 +5,13 @@ pub mod event;
 pub mod summary;
 mod context;
 mod finished;
+mod input_checks;
 mod triage;
 mod score;
 mod write;
 mod deliveries;
 mod prometheus;
+mod reconcile;
 pub mod job;
 pub mod status;
 

@@ -27,8 +27,10 @@ pub(super) fn score<'a>(
     let ReadSeries { series, inputs, completes, outcome } = read;
     let outcome = match outcome {
         ReadOutcome::Unchanged => SeriesOutcome::Unchanged,
+        ReadOutcome::Restored(inputs) => SeriesOutcome::Restored(inputs),
         ReadOutcome::Settling => SeriesOutcome::Settling,
         ReadOutcome::Failed(problem) => SeriesOutcome::Failed(problem),
+        ReadOutcome::Refused(problem) => SeriesOutcome::Refused(problem),
         ReadOutcome::Excluded(exclusion) => SeriesOutcome::Excluded(exclusion),
         ReadOutcome::Ready(loaded) => {
             let score = || score_scan(context, &series.id, *loaded, batch, completes.clone());

@@ -72,6 +72,9 @@ pub fn status(store: &Store) -> Result<JobStatus, Error> {
             status.undone.push(SeriesStatus { id: id.clone(), detail });
         }
         status.never_scored += usize::from(entry.is_never_scored());
+        if let Some((_, cause)) = &entry.refused {
+            status.failed.push(SeriesStatus { id: id.clone(), detail: cause.clone() });
+        }
         match &entry.state {
             SeriesState::Undone(_) => {}
             SeriesState::Scored { .. } => status.scored += 1,

@@ -1,5 +1,6 @@
 //! Summary of a run.
 
+use crate::nightly::input::reconciliation::Reconciliation;
 use nodulus_faults::FaultClass;
 use nodulus_store::{Store, clock};
 use schemars::JsonSchema;
@@ -43,6 +44,8 @@ pub struct RunSummary {
     pub scored: usize,
     /// Scored series among them that replace a result of other content, other candidates or another model.
     pub superseded: usize,
+    /// Series whose earlier result is of their content and candidates, and is current again.
+    pub restored: usize,
     /// Series scored before for which further files were written.
     pub completed: usize,
     /// Series scored before that have not changed.
@@ -71,6 +74,8 @@ pub struct RunSummary {
     pub deliveries: BTreeMap<String, DeliveryCounts>,
     /// Objects that an archive does not have although they were sent, and why.
     pub delivery_failures: Vec<DeliveryFailure>,
+    /// What became of the candidates' rows.
+    pub candidates: Reconciliation,
     /// Warnings about the run as a whole; they are among `warnings` too.
     pub notices: Vec<String>,
     /// Why it ended before all series were done.

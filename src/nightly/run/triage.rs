@@ -3,14 +3,13 @@
 use super::event::RunEvent;
 use super::summary::RunSummary;
 use crate::nightly::input::candidates::CandidateIndex;
-use crate::nightly::input::series::{DiscoveredSeries, SeriesSource};
+use crate::nightly::input::series::DiscoveredSeries;
 use crate::nightly::records::entry::SeriesState;
 use crate::nightly::records::ledger::Ledger;
 use crate::nightly::redaction;
 use crate::nightly::scan::read::PendingSeries;
 use crate::nightly::scan::result_inputs::ResultInputs;
 use crate::nightly::settings::ScoreSettings;
-use nodulus_formats::image_file;
 use nodulus_store::clock;
 use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime};
@@ -69,17 +68,19 @@ impl Triage<'_> {
             (self.notify)(RunEvent::Settling { series: series.name });
             return Ok(None);
         }
-        let stem = match &series.source {
-            SeriesSource::Image(path) => image_file::stem(path),
-            SeriesSource::Folders(_) | SeriesSource::Archive(_) => String::new(),
-        };
-        let names = [series.id.as_str(), stem.as_str()].into_iter().filter(|name| !name.is_empty());
-        let candidates = self.candidates.of(names);
+        let names = series.candidate_names();
+        let candidates = self.candidates.of(names.iter().map(String::as_str));
         let state = ledger.state(&series.name).cloned();
+        let refused = ledger.entry(&series.name).and_then(|entry| entry.refused.clone());
         if candidates.is_empty() && series.is_readable() && series.no_scan.is_none() {
             match state {
                 // A result stays, even if its candidates are gone.
-                Some(SeriesState::Scored { .. }) => self.summary.unchanged += 1,
+                Some(SeriesState::Scored { .. }) => {
+                    self.summary.unchanged += 1;
+                    if refused.is_some() {
+                        forget_refused(&series.name, ledger)?;
+                    }
+                }
                 Some(SeriesState::Failed(..)) => self.summary.failed_before += 1,
                 Some(SeriesState::Excluded(..)) => self.summary.excluded_before += 1,
                 Some(SeriesState::Waiting(_)) => self.summary.waiting += 1,
@@ -97,8 +98,15 @@ impl Triage<'_> {
         let candidates_sha256 = candidates.sha256();
         let is_same =
             |inputs: &ResultInputs| inputs.matches(&series.stamp.text, &candidates_sha256, recipe);
+        if refused.as_ref().is_some_and(|(inputs, _)| is_same(inputs)) && !self.retry_failed {
+            self.summary.failed_before += 1;
+            return Ok(None);
+        }
         let (previous, completes) = match state {
             Some(SeriesState::Scored { inputs, at, requested }) if is_same(&inputs) => {
+                if refused.is_some() {
+                    forget_refused(&series.name, ledger)?;
+                }
                 if self.settings.outputs.is_subset(&requested) {
                     self.summary.unchanged += 1;
                     return Ok(None);
@@ -120,14 +128,19 @@ impl Triage<'_> {
             Some(SeriesState::Failed(..) | SeriesState::Waiting(_) | SeriesState::Undone(_))
             | None => (None, None),
         };
+        let earlier = match &completes {
+            None => ledger.read(&series.name)?.superseded_inputs(),
+            Some(_) => Vec::new(),
+        };
         let inputs = ResultInputs {
             stamp: series.stamp.text.clone(),
             content_sha256: String::new(),
             candidates_sha256,
             recipe_sha256: recipe.to_owned(),
             model_id: model_id.to_owned(),
+            outside: BTreeSet::new(),
         };
-        Ok(Some(PendingSeries { series, candidates, inputs, previous, completes }))
+        Ok(Some(PendingSeries { series, candidates, inputs, previous, earlier, completes }))
     }
 
     /// METHOD: files arrive one by one, and the last ones of a series may be missing for a while. A series
@@ -142,4 +155,11 @@ impl Triage<'_> {
         let is_whole = series.announced.is_none_or(|announced| series.n_files >= announced);
         !is_whole && age.as_secs_f64() < 3600.0 * self.settings.announced_hours
     }
+}
+
+/// Forgets that candidates could not be used, which are gone or are those of the result again.
+fn forget_refused(name: &str, ledger: &mut Ledger) -> Result<(), nodulus_store::Error> {
+    let mut record = ledger.read(name)?;
+    record.refused = None;
+    ledger.write(&record).map(drop)
 }

@@ -12,7 +12,7 @@ use crate::nightly::input::series::DiscoveredSeries;
 use crate::nightly::problem::Problem;
 use crate::nightly::records::ledger::Ledger;
 use crate::nightly::records::record::{
-    Attempt, AttemptOutcome, SeriesRecord, SeriesResult, Undone,
+    Attempt, AttemptOutcome, RefusedAttempt, SeriesRecord, SeriesResult, Undone,
 };
 use crate::nightly::records::rows;
 use crate::nightly::redaction;
@@ -109,6 +109,7 @@ impl<'a> ResultWriter<'a> {
                 return Ok(());
             }
             SeriesOutcome::Unchanged => {
+                record.refused = None;
                 if let Some(current) = &mut record.current {
                     current.inputs.stamp = inputs.stamp;
                     match current.outcome {
@@ -118,7 +119,16 @@ impl<'a> ResultWriter<'a> {
                     }
                 }
             }
-            SeriesOutcome::Failed(problem) => {
+            SeriesOutcome::Restored(earlier) => {
+                if record.restore(&earlier, inputs.stamp) {
+                    self.summary.restored += 1;
+                    (self.context.notify)(RunEvent::Restored { series: name.clone() });
+                }
+            }
+            SeriesOutcome::Refused(problem) if record.result().is_some() => {
+                return self.refuse(&series, record, inputs, &problem);
+            }
+            SeriesOutcome::Failed(problem) | SeriesOutcome::Refused(problem) => {
                 return self.fail(&series, record, inputs, completes.is_some(), problem);
             }
             SeriesOutcome::Scored(mut scored) => {
@@ -171,15 +181,8 @@ impl<'a> ResultWriter<'a> {
         if problem.class.is_passing() {
             return self.set_back(&series.name, &problem);
         }
-        if series.problem.is_none() {
-            match self.is_as_listed(series) {
-                Ok(true) => {}
-                Ok(false) => {
-                    self.settling(&series.name);
-                    return Ok(());
-                }
-                Err(_) => return self.set_back(&series.name, &problem.of_machine()),
-            }
+        if series.problem.is_none() && !self.is_final(series, &problem)? {
+            return Ok(());
         }
         let failed = self.failed(&series.name, &problem.cause);
         if is_completed {
@@ -196,6 +199,38 @@ impl<'a> ResultWriter<'a> {
     fn day_of_series(&self, series: &DiscoveredSeries, time: &str) -> String {
         let identity = &self.context.identity;
         identity.day(&identity.of_series(&series.id), time)
+    }
+
+    /// Records that the candidates of a series cannot be used. Its result stays.
+    ///
+    /// METHOD: candidates of another series, or half a table, say nothing against a result of good ones.
+    fn refuse(
+        &mut self,
+        series: &DiscoveredSeries,
+        mut record: SeriesRecord,
+        inputs: ResultInputs,
+        problem: &Problem,
+    ) -> Result<(), Error> {
+        if !self.is_final(series, problem)? {
+            return Ok(());
+        }
+        self.failed(&series.name, &problem.cause);
+        let (at, cause) = (clock::timestamp(SystemTime::now()), self.named(&problem.cause));
+        record.refused = Some(RefusedAttempt { inputs, at, cause });
+        record.undone = None;
+        self.outdated.extend(self.ledger.write(&record)?);
+        Ok(())
+    }
+
+    /// Whether a problem is one of the files as they were listed; otherwise the series is left for later.
+    fn is_final(&mut self, series: &DiscoveredSeries, problem: &Problem) -> Result<bool, Error> {
+        let is_final = self.is_as_listed(series);
+        match is_final {
+            Ok(true) => return Ok(true),
+            Ok(false) => self.settling(&series.name),
+            Err(_) => self.set_back(&series.name, &problem.clone().of_machine())?,
+        }
+        Ok(false)
     }
 
     /// Whether the files of a series are still as they were listed.

@@ -6,14 +6,17 @@ use super::memory::{ExceedsBudget, MemoryBudget, MemoryLease};
 use super::region::LocatedCandidate;
 use super::result_inputs::ResultInputs;
 use super::segment;
-use crate::nightly::input::candidates::{NoduleCandidate, ScanCandidates};
+use crate::nightly::input::candidates::{
+    NoduleCandidate, ScanCandidates, distinct, point_key, position_key,
+};
 use crate::nightly::input::contents::NoScan;
 use crate::nightly::input::series::DiscoveredSeries;
 use crate::nightly::problem::Problem;
 use crate::nightly::redaction::OwnError;
 use crate::nightly::settings::ScoreSettings;
 use nodulus_faults::quoted;
-use nodulus_formats::volume::{LoadedSlices, SliceRanges, identifying_slices};
+use nodulus_formats::dicom;
+use nodulus_formats::volume::{Geometry, LoadedSlices, SliceRanges, identifying_slices};
 use nodulus_imaging::lungs::{self, LungBox};
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -30,6 +33,8 @@ pub(crate) struct PendingSeries {
     pub(crate) inputs: ResultInputs,
     /// What its last result was made of; `None` where the series is scored again regardless.
     pub(crate) previous: Option<ResultInputs>,
+    /// What its superseded results were made of, oldest first.
+    pub(crate) earlier: Vec<ResultInputs>,
     /// Where a result only lacks files that are requested now: the time when it was scored.
     pub(crate) completes: Option<String>,
 }
@@ -49,10 +54,14 @@ pub(crate) enum ReadOutcome<'a> {
     Ready(Box<LoadedScan<'a>>),
     /// Its content is that of its last result.
     Unchanged,
+    /// A superseded result was made of the same content and candidates by the same recipe: of what it was made.
+    Restored(ResultInputs),
     /// Its files still change.
     Settling,
     /// It cannot be read.
     Failed(Problem),
+    /// Its candidates cannot be used, whatever the scan.
+    Refused(Problem),
     /// A rule excludes it.
     Excluded(SeriesExclusion),
 }
@@ -85,6 +94,17 @@ enum Error {
     ExceedsBudget(#[from] ExceedsBudget),
     #[error("the scan has {0} candidates, expected at most {MAX_CANDIDATES}")]
     Candidates(usize),
+    #[error("{first}; correct this row, which is one of {n} malformed rows of the series")]
+    Malformed { first: String, n: usize },
+    #[error(
+        "all {n} candidates lie outside the scan, whose voxels have {extent} mm (LPS); check that they are of this series, \
+         and in LPS"
+    )]
+    AllOutside {
+        n: usize,
+        /// The least and the greatest coordinates.
+        extent: String,
+    },
     /// It is redacted where it was found.
     #[error("{0}")]
     Problem(String),
@@ -93,6 +113,11 @@ enum Error {
 impl OwnError for Error {}
 
 impl Error {
+    /// Whether the candidates are at fault, and not the scan.
+    fn is_of_candidates(&self) -> bool {
+        matches!(self, Self::Candidates(_) | Self::Malformed { .. } | Self::AllOutside { .. })
+    }
+
     /// Why the series is excluded although it cannot be read.
     fn exclusion(&self, settings: &ScoreSettings) -> Option<NoScan> {
         match self {
@@ -120,6 +145,7 @@ pub(crate) fn read<'a>(
             let problem = Problem::of(&settings.input, &error);
             match error.exclusion(settings).filter(|_| !problem.class.is_passing()) {
                 Some(no_scan) => ReadOutcome::excluded(no_scan, pending.candidates.len()),
+                None if error.is_of_candidates() => ReadOutcome::Refused(problem),
                 None => ReadOutcome::Failed(problem),
             }
         }
@@ -144,7 +170,7 @@ fn try_read<'a>(
     pending: &PendingSeries,
     inputs: &mut ResultInputs,
 ) -> Result<ReadOutcome<'a>, Error> {
-    let PendingSeries { series, candidates, previous, .. } = pending;
+    let PendingSeries { series, candidates, previous, earlier, .. } = pending;
     if let Some(fault) = &series.fault {
         return Ok(ReadOutcome::Failed(fault.clone()));
     }
@@ -167,26 +193,35 @@ fn try_read<'a>(
     if previous.as_ref().is_some_and(|previous| previous.has_same_content(inputs)) {
         return Ok(ReadOutcome::Unchanged);
     }
+    if let Some(same) = earlier.iter().rev().find(|earlier| earlier.has_same_content(inputs)) {
+        return Ok(ReadOutcome::Restored(same.clone()));
+    }
     let scan = files.open(&settings.tolerances)?;
     if let Some(no_scan) = exclusion::by_rules(settings, &scan.judged()) {
         return Ok(ReadOutcome::excluded(no_scan, n_candidates));
+    }
+    if let Some(first) = candidates.malformed.first() {
+        return Err(Error::Malformed { first: first.clone(), n: candidates.malformed.len() });
     }
     if n_candidates > MAX_CANDIDATES {
         return Err(Error::Candidates(n_candidates));
     }
     let geometry = *scan.geometry();
     let mut warnings = series.warnings.clone();
-    let mut distinct = BTreeSet::new();
+    warnings.extend(undecoded_attributes(&scan)?);
+    let positioned = positioned(candidates, &scan, &mut warnings, &mut inputs.outside)?;
     let mut located: Vec<LocatedCandidate> = Vec::new();
-    for candidate in positioned(candidates, &scan, &mut warnings)? {
-        if !distinct.insert(candidate.position_mm.map(f64::to_bits)) {
-            continue;
+    for candidate in positioned {
+        if let Some(candidate) = LocatedCandidate::new(candidate, &geometry) {
+            located.push(candidate);
+        } else {
+            inputs.outside.insert(position_key(candidate.position_mm));
+            warnings
+                .push(format!("candidate at {:?} mm is not in the scan", candidate.position_mm));
         }
-        match LocatedCandidate::new(candidate, &geometry) {
-            Some(candidate) => located.push(candidate),
-            None => warnings
-                .push(format!("candidate at {:?} mm is not in the scan", candidate.position_mm)),
-        }
+    }
+    if located.is_empty() && n_candidates > 0 {
+        return Err(Error::AllOutside { n: n_candidates, extent: extent(&geometry) });
     }
     let has_patient = scan.info().is_some_and(|info| !info.patient_id.is_empty());
     let wanted = segment::wanted(&settings.region, &geometry, &located);
@@ -208,22 +243,63 @@ fn try_read<'a>(
     })))
 }
 
-/// The candidates with their positions in the patient. A point that is not on the scan is a warning.
+/// The least and the greatest coordinates of a scan's voxels in words, LPS.
+fn extent(geometry: &Geometry) -> String {
+    let last = geometry.size().map(|n| n.saturating_sub(1) as f64);
+    let corners: Vec<[f64; 3]> = (0..8)
+        .map(|corner| {
+            let ijk = [0, 1, 2].map(|a| if (corner >> a) & 1 == 1 { last[a] } else { 0.0 });
+            geometry.voxel_to_patient(ijk)
+        })
+        .collect();
+    let range = |(axis, a): (&str, usize)| {
+        let along = corners.iter().map(|corner| corner[a]);
+        let [from, to] = [f64::min as fn(f64, f64) -> f64, f64::max]
+            .map(|of| along.clone().reduce(of).unwrap_or_default());
+        format!("{axis} {from:.1} to {to:.1}")
+    };
+    [("x", 0), ("y", 1), ("z", 2)].map(range).join(", ")
+}
+
+/// A warning for attributes of patient and study that no DICOM object can repeat.
+fn undecoded_attributes(scan: &OpenScan) -> Result<Option<String>, files::Error> {
+    let (files, _) = scan.instances();
+    let Some(first) = files.first() else { return Ok(None) };
+    let names = dicom::undecoded_attributes(first)?.join(", ");
+    Ok((!names.is_empty()).then(|| {
+        format!(
+            "{names} of the series: the bytes are no characters of its SpecificCharacterSet, so DICOM objects leave it out"
+        )
+    }))
+}
+
+/// The candidates with their positions in the patient, each position once. A point that is not on the scan is a warning.
 fn positioned(
     of_scan: &ScanCandidates,
     scan: &OpenScan,
     warnings: &mut Vec<String>,
+    outside: &mut BTreeSet<String>,
 ) -> Result<Vec<NoduleCandidate>, files::Error> {
     let mut candidates = of_scan.candidates.clone();
     let source = if of_scan.points.is_empty() { None } else { scan.source_series()? };
     for point in &of_scan.points {
         match source.as_ref().and_then(|source| point.position.in_patient(source)) {
             Some(position_mm) => {
+                if scan
+                    .geometry()
+                    .nearest_voxel(scan.geometry().patient_to_voxel(position_mm))
+                    .is_none()
+                {
+                    outside.insert(point_key(&point.position));
+                }
                 candidates.push(NoduleCandidate { position_mm, confidence: point.confidence });
             }
-            None => warnings
-                .push(format!("the point at {} of its file is not on the scan", point.label)),
+            None => {
+                outside.insert(point_key(&point.position));
+                warnings
+                    .push(format!("the point at {} of its file is not on the scan", point.label));
+            }
         }
     }
-    Ok(candidates)
+    Ok(distinct(candidates))
 }

@@ -1,6 +1,7 @@
 //! What a result is made of.
 
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
 /// What a result is made of. While it is the same, so is the result.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -13,6 +14,9 @@ pub(crate) struct ResultInputs {
     /// SHA-256 of the model, the settings that results depend on, and the version of scoring.
     pub(crate) recipe_sha256: String,
     pub(crate) model_id: String,
+    /// Keys of the candidates that lie outside the scan.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub(crate) outside: BTreeSet<String>,
 }
 
 impl ResultInputs {
@@ -29,7 +33,7 @@ impl ResultInputs {
     }
 
     /// Whether the result stays the same, by the content of the files, wherever they lie.
-    pub(super) fn has_same_content(&self, other: &Self) -> bool {
+    pub(crate) fn has_same_content(&self, other: &Self) -> bool {
         self.content_sha256 == other.content_sha256
             && self.candidates_sha256 == other.candidates_sha256
             && self.recipe_sha256 == other.recipe_sha256

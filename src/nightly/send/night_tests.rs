@@ -101,6 +101,7 @@ impl Job {
             candidates_sha256: String::new(),
             recipe_sha256: String::new(),
             model_id: "m".to_owned(),
+            outside: std::collections::BTreeSet::new(),
         };
         let outcome = AttemptOutcome::Scored(Box::new(result));
         let mut record = ledger.read(series).unwrap();

@@ -55,6 +55,18 @@ pub enum Error {
         /// Names in the header line.
         expected: usize,
     },
+    /// The last line does not end.
+    #[error(
+        "{path}, line {line}: the line does not end, so that it may be cut off, expected a line feed; write the file again, \
+         or end the line if it is whole",
+        path = quoted::path(path)
+    )]
+    CutOff {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
+    },
     /// A value is not allowed.
     #[error(
         "{path}, line {line}: {column} is {found:?}, expected {expected}",

@@ -19,8 +19,8 @@ pub use detections::{Detection, read_detections};
 pub use error::Error;
 pub use findings::{Finding, read_findings, write_findings};
 pub use patients::luna16_patient;
-pub use positions::{Position, read_positions};
-pub use series_uids::{read_series_uids, write_series_uids};
+pub use positions::{Position, PositionRow, read_positions};
+pub use series_uids::{read_ended_series_uids, read_series_uids, write_series_uids};
 
 #[cfg(test)]
 mod test_file;

@@ -1,7 +1,7 @@
 //! Positions in scans, from any of LUNA16's tables: `candidates.csv`, a submission, or `annotations.csv`.
 
 use super::error::Error;
-use super::rows;
+use super::rows::{self, Rows};
 use std::path::Path;
 
 /// Columns that all tables have.
@@ -20,21 +20,52 @@ pub struct Position {
     pub confidence: Option<f64>,
 }
 
+/// A row of a table of positions.
+#[derive(Debug)]
+pub struct PositionRow {
+    /// `SeriesInstanceUID` of the scan; `None` if the row does not tell it.
+    pub series_instance_uid: Option<String>,
+    /// The position, or what is wrong with the row.
+    pub position: Result<Position, Error>,
+}
+
 /// Reads the positions of a table; a file with a header line alone has none.
+///
+/// METHOD: a number that is cut short is a number too, so that the last line counts only if it ends. Where it ends within the
+/// series of the row before, so that both may be the same, that series has it.
 ///
 /// # Errors
 ///
-/// Fails if the file cannot be read, lacks a column, or a value is not a finite number, or a coordinate is
-/// beyond its [limit](crate::limits).
-pub fn read_positions(path: &Path) -> Result<Vec<Position>, Error> {
+/// Fails if the file cannot be read, lacks a column or is a header line without an end. A row is wrong if it has more or
+/// fewer values than the header, a value is not a finite number, a coordinate is beyond its [limit](crate::limits), or its
+/// line does not end.
+pub fn read_positions(path: &Path) -> Result<Vec<PositionRow>, Error> {
     let has_confidence = rows::text(path)?.lines().next().is_some_and(|line| {
         line.split(',').any(|name| name.trim().trim_matches('"') == NAMES_WITH_CONFIDENCE[4])
     });
-    if has_confidence {
-        rows::read(path, NAMES_WITH_CONFIDENCE, |fields| position(fields, Some(fields.number(4)?)))
+    let Rows { mut rows, is_ended } = if has_confidence {
+        rows::read_each(path, NAMES_WITH_CONFIDENCE, |fields| {
+            position(fields, Some(fields.number(4)?))
+        })?
     } else {
-        rows::read(path, NAMES, |fields| position(fields, None))
+        rows::read_each(path, NAMES, |fields| position(fields, None))?
+    };
+    if !is_ended {
+        let before = rows.len().checked_sub(2).map(|n| rows[n].first.clone());
+        let Some(last) = rows.last_mut() else {
+            return Err(Error::CutOff { path: path.to_owned(), line: 1 });
+        };
+        if last.ends_with_first {
+            let same = before.filter(|series| series.starts_with(&last.first));
+            last.first = same.unwrap_or_default();
+        }
+        last.value = Err(Error::CutOff { path: path.to_owned(), line: last.line });
     }
+    let named = |series: String| (!series.is_empty()).then_some(series);
+    let rows = rows.into_iter();
+    Ok(rows
+        .map(|row| PositionRow { series_instance_uid: named(row.first), position: row.value })
+        .collect())
 }
 
 fn position<const N: usize>(
@@ -51,6 +82,56 @@ mod tests {
     use super::super::test_file::{file, message};
     use super::*;
 
+    fn positions(path: &Path) -> Vec<Position> {
+        let rows = read_positions(path).unwrap().into_iter();
+        rows.map(|row| row.position.unwrap()).collect()
+    }
+
+    /// The series of each row, and what is wrong with it.
+    fn rows(text: &str) -> Vec<(Option<String>, String)> {
+        let (_folder, path) = file(text);
+        let rows = read_positions(&path).unwrap().into_iter();
+        rows.map(|row| {
+            let wrong = row.position.err().map(|error| message(&error)).unwrap_or_default();
+            (row.series_instance_uid, wrong)
+        })
+        .collect()
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_row_does_not_concern_the_others() {
+        const HEAD: &str = "seriesuid,coordX,coordY,coordZ,probability\n";
+        let found = rows(&format!("{HEAD}1.2,1,2\n1.3,1,2,x,0.5\n1.4,1,2,3,0.5\n,1,2,3,0.5\n"));
+        let series: Vec<_> = found.iter().map(|(series, _)| series.as_deref()).collect();
+        assert_eq!(series, [Some("1.2"), Some("1.3"), Some("1.4"), None]);
+        assert!(found[0].1.contains("line 2: 3 values, expected 5"), "{}", found[0].1);
+        assert!(found[1].1.contains("line 3: coordZ is \"x\", expected"), "{}", found[1].1);
+        assert_eq!(found[2].1, "");
+        assert!(found[3].1.contains("line 5: seriesuid is \"\", expected some text"));
+    }
+
+    #[test]
+    fn a_last_line_that_does_not_end_is_wrong() {
+        const HEAD: &str = "seriesuid,coordX,coordY,coordZ\n";
+        // Every way to cut a row off, with its series where the row before may be of the same.
+        let whole = "1.25,1,2,3\n1.25,1.5,2.25,3.75";
+        for end in "1.25,1,2,3\n1".len()..=whole.len() {
+            let found = rows(&format!("{HEAD}{}", &whole[..end]));
+            assert_eq!(found[0], (Some("1.25".to_owned()), String::new()));
+            assert_eq!(found[1].0.as_deref(), Some("1.25"), "{end}");
+            assert!(found[1].1.contains("line 3: the line does not end"), "{}", found[1].1);
+        }
+        // Another series, whose name is cut off or not.
+        assert_eq!(rows(&format!("{HEAD}1.25,1,2,3\n1.3"))[1].0, None);
+        assert_eq!(rows(&format!("{HEAD}1.25,1,2,3\n1.3,"))[1].0.as_deref(), Some("1.3"));
+        for end in ["\n", "\r\n", "\n\n  ", "\r"] {
+            assert_eq!(rows(&format!("{HEAD}1.25,1,2,3{end}"))[0].1, "", "{end:?}");
+        }
+        let (_folder, path) = file(HEAD.trim_end());
+        let error = message(&read_positions(&path).unwrap_err());
+        assert!(error.contains("line 1: the line does not end"), "{error}");
+    }
+
     #[test]
     fn the_confidence_is_read_if_the_table_has_it() {
         let position = |confidence| Position {
@@ -63,10 +144,10 @@ mod tests {
         {
             let text = format!("seriesuid,coordX,coordY,coordZ,{name}\n1.3,1.5,-2,3,{value}\n");
             let (_folder, path) = file(&text);
-            assert_eq!(read_positions(&path).unwrap(), [position(confidence)]);
+            assert_eq!(positions(&path), [position(confidence)]);
         }
         let (_folder, path) = file("coordZ,coordX,coordY,seriesuid\n3,1.5,-2,1.3\n");
-        assert_eq!(read_positions(&path).unwrap(), [position(None)]);
+        assert_eq!(positions(&path), [position(None)]);
         let (_folder, path) = file("seriesuid,coordX,coordY\n1.3,1,2\n");
         let error = message(&read_positions(&path).unwrap_err());
         assert!(error.contains("column coordZ occurs 0 times"), "{error}");

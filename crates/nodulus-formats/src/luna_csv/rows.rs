@@ -11,15 +11,22 @@ use std::path::Path;
 
 /// The text of a file, without a byte order mark and without blank lines at its end.
 pub(super) fn text(path: &Path) -> Result<String, Error> {
+    whole_text(path).map(|(text, _)| text)
+}
+
+/// The same text, and whether its last line ends.
+pub(super) fn whole_text(path: &Path) -> Result<(String, bool), Error> {
     let mut text = fs::read_to_string(path).map_err(|error| match error.kind() {
         io::ErrorKind::InvalidData => Error::NotText(path.to_owned()),
         _ => FileError::at(path)(error).into(),
     })?;
-    text.truncate(text.trim_end().len());
+    let end = text.trim_end().len();
+    let is_ended = text.is_empty() || text[end..].contains(['\n', '\r']);
+    text.truncate(end);
     if text.starts_with('\u{feff}') {
         text.drain(..'\u{feff}'.len_utf8());
     }
-    Ok(text)
+    Ok((text, is_ended))
 }
 
 /// The values of a line in the requested columns.
@@ -88,13 +95,40 @@ impl<const N: usize> RowValues<'_, N> {
     }
 }
 
+/// The rows of a file, each with what is wrong with it.
+pub(super) struct Rows<T> {
+    pub(super) rows: Vec<Row<T>>,
+    /// Whether the last line ends.
+    pub(super) is_ended: bool,
+}
+
+/// A row of a file.
+pub(super) struct Row<T> {
+    /// Its line, from 1.
+    pub(super) line: usize,
+    /// The value of the first column that is asked for; empty if the row has none.
+    pub(super) first: String,
+    /// Whether that value is the last of the row.
+    pub(super) ends_with_first: bool,
+    pub(super) value: Result<T, Error>,
+}
+
 /// Reads the rows of a file; `row` makes one from the values of the columns `names`, in that order.
 pub(super) fn read<T, const N: usize>(
     path: &Path,
     names: [&'static str; N],
     row: impl Fn(&RowValues<'_, N>) -> Result<T, Error>,
 ) -> Result<Vec<T>, Error> {
-    let text = text(path)?;
+    read_each(path, names, row)?.rows.into_iter().map(|row| row.value).collect()
+}
+
+/// Reads the rows of a file one by one: what is wrong with one of them does not concern the others.
+pub(super) fn read_each<T, const N: usize>(
+    path: &Path,
+    names: [&'static str; N],
+    row: impl Fn(&RowValues<'_, N>) -> Result<T, Error>,
+) -> Result<Rows<T>, Error> {
+    let (text, is_ended) = whole_text(path)?;
     let mut lines = text.lines();
     let first = lines.next().unwrap_or_default();
     let found: Vec<&str> = first.split(',').map(value).collect();
@@ -121,14 +155,19 @@ pub(super) fn read<T, const N: usize>(
     for (line, text) in (2..).zip(lines) {
         let exact: Vec<&str> = text.split(',').collect();
         let values: Vec<&str> = exact.iter().map(|text| value(text)).collect();
-        if values.len() != found.len() {
+        let first = columns.first().and_then(|n| values.get(*n)).copied().unwrap_or_default();
+        let first = first.to_owned();
+        let ends_with_first = columns.first().is_some_and(|n| n + 1 == values.len());
+        let value = if values.len() == found.len() {
+            let [values, exact] = [values, exact].map(|all| columns.map(|n| all[n]));
+            row(&RowValues { path, line, names, values, exact })
+        } else {
             let (found, expected) = (values.len(), found.len());
-            return Err(Error::Fields { path: path.to_owned(), line, found, expected });
-        }
-        let [values, exact] = [values, exact].map(|all| columns.map(|n| all[n]));
-        rows.push(row(&RowValues { path, line, names, values, exact })?);
+            Err(Error::Fields { path: path.to_owned(), line, found, expected })
+        };
+        rows.push(Row { line, first, ends_with_first, value });
     }
-    Ok(rows)
+    Ok(Rows { rows, is_ended })
 }
 
 /// UIDs and numbers contain no comma; some programs quote them nevertheless.

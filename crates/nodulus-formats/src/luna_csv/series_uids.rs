@@ -24,6 +24,19 @@ pub fn read_series_uids(path: &Path) -> Result<Vec<String>, Error> {
     Ok(uids)
 }
 
+/// Reads `seriesuids.csv` as [`read_series_uids`]; its last line must end, as a UID that is cut off may be another one.
+///
+/// # Errors
+///
+/// As [`read_series_uids`], and if the last line does not end.
+pub fn read_ended_series_uids(path: &Path) -> Result<Vec<String>, Error> {
+    let uids = read_series_uids(path)?;
+    if uids.is_empty() || rows::whole_text(path)?.1 {
+        return Ok(uids);
+    }
+    Err(Error::CutOff { path: path.to_owned(), line: uids.len() })
+}
+
 /// Writes `seriesuids.csv`.
 ///
 /// # Errors
@@ -48,6 +61,11 @@ mod tests {
         assert_eq!(fs::read_to_string(&path).unwrap(), "1.3.6\n1.3.7\n");
         fs::write(&path, "\u{feff}1.3.6\r\n1.3.7\r\n\r\n").unwrap();
         assert_eq!(read_series_uids(&path).unwrap(), uids);
+        assert_eq!(read_ended_series_uids(&path).unwrap(), uids);
+        fs::write(&path, "1.3.6\n1.3.7").unwrap();
+        assert_eq!(read_series_uids(&path).unwrap(), uids);
+        let error = message(&read_ended_series_uids(&path).unwrap_err());
+        assert!(error.contains("line 2: the line does not end"), "{error}");
         fs::write(&path, "").unwrap();
         assert_eq!(read_series_uids(&path).unwrap(), [""; 0]);
     }

@@ -245,7 +245,8 @@ impl<'a> DataSet<'a> {
 
     /// A text without padding; `None` if it is missing or empty.
     pub(crate) fn text(&self, tag: Tag, sets: &CharacterSets) -> Option<String> {
-        let text = sets.decode(self.bytes(tag)?);
+        // Names and labels.
+        let text = sets.decode(self.bytes(tag)?, VR::LO).text;
         let text = text.trim_matches(['\0', ' ']);
         (!text.is_empty()).then(|| text.to_owned())
     }

@@ -135,7 +135,8 @@ impl<'a, R: Read + Seek> DataSetScan<'a, R> {
         }
         let Self { scanner, encoding, found, pixels, padding, mut frames, twice, .. } = scan;
         twice.or_else(|| frames.twice.take()).map_or(Ok(()), Err)?;
-        let (values, length) = (found.decoded(encoding)?, scanner.end);
+        let sets = found.character_sets();
+        let (values, length) = (found.decoded(encoding, &sets)?, scanner.end);
         let irregular = scanner.irregular;
         Ok(Elements {
             transfer_syntax,
@@ -188,6 +189,7 @@ impl<'a, R: Read + Seek> DataSetScan<'a, R> {
     fn element(&mut self, element: &ElementHeader) -> Result<(), Problem> {
         let is_wanted = self.is_wanted(element.tag) && element.tag != tags::PIXEL_DATA;
         if is_wanted && functional_groups::belongs_to_groups(element.tag) {
+            self.frames.sets = self.found.character_sets();
             return self.scanner.append_frames(element, self.encoding, &mut self.frames);
         }
         match element.length {

@@ -5,6 +5,7 @@ use super::fragments::{Fragments, MAX_FRAMES};
 use super::header::{ElementHeader, ITEM, ITEM_END, SEQUENCE_END};
 use super::scanner::Scanner;
 use super::syntax::Encoding;
+use super::text::CharacterSets;
 use crate::dicom::error::Problem;
 use crate::dicom::series::telling::is_told;
 use dicom_core::Tag;
@@ -27,6 +28,8 @@ pub(crate) struct FunctionalGroups {
     pub(crate) fragments: Fragments,
     /// The first element that is there twice with different values, which fails the file wherever its reading ends.
     pub(super) twice: Option<Problem>,
+    /// The character sets of texts, which the data set declares before its groups.
+    pub(super) sets: CharacterSets,
 }
 
 /// What is read of one group: the elements of each sequence.
@@ -197,15 +200,16 @@ impl<R: Read + Seek> Scanner<R> {
         match element.tag {
             tags::SHARED_FUNCTIONAL_GROUPS_SEQUENCE => {
                 let mut groups = Vec::new();
-                self.groups(element, encoding, 1, &mut groups, &mut frames.twice)?;
+                let FunctionalGroups { twice, sets, .. } = frames;
+                self.groups(element, encoding, 1, &mut groups, twice, sets)?;
                 let shared = groups.pop();
                 let first = std::mem::replace(&mut frames.shared, shared);
                 let is_once = first.is_none_or(|first| frames.shared == Some(first));
                 frames.once(element.tag, is_once);
             }
             tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE => {
-                let FunctionalGroups { each, twice, .. } = frames;
-                self.groups(element, encoding, MAX_FRAMES, each, twice)?;
+                let FunctionalGroups { each, twice, sets, .. } = frames;
+                self.groups(element, encoding, MAX_FRAMES, each, twice, sets)?;
             }
             tags::EXTENDED_OFFSET_TABLE => {
                 let first = frames.offsets.replace(self.table(element)?);
@@ -242,6 +246,7 @@ impl<R: Read + Seek> Scanner<R> {
         most: usize,
         found: &mut Vec<InMemDicomObject>,
         twice: &mut Option<Problem>,
+        sets: &CharacterSets,
     ) -> Result<(), Problem> {
         let encoding = sequence.inside(encoding);
         let is_shared = most == 1;
@@ -260,7 +265,7 @@ impl<R: Read + Seek> Scanner<R> {
             })?;
             let mut decoded = InMemDicomObject::new_empty();
             for (_, elements, encoding) in group {
-                match elements.decoded(encoding) {
+                match elements.decoded(encoding, sets) {
                     Ok(elements) => {
                         for element in elements {
                             decoded.put(element);

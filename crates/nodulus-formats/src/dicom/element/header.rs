@@ -67,18 +67,25 @@ impl ElementHeader {
         if self.vr == Some(VR::UN) { IMPLICIT_LITTLE } else { encoding }
     }
 
+    fn in_dictionary(&self) -> Option<VR> {
+        StandardDataDictionary.by_tag(self.tag).and_then(|entry| entry.vr().exact())
+    }
+
+    /// The value representation; that of the dictionary in place of an unknown one.
+    pub(crate) fn representation(&self) -> Option<VR> {
+        self.vr.filter(|vr| *vr != VR::UN).or_else(|| self.in_dictionary())
+    }
+
     /// The header of a wanted element, with the representation of the dictionary in place of an unknown one.
     ///
     /// Fails for an element that is not text or numbers of a valid length.
     pub(crate) fn checked(&self) -> Result<CheckedHeader, Problem> {
         use VR::{AE, AS, CS, DA, DS, DT, FD, FL, IS, LO, LT, PN, SH, SL, SS, ST};
         use VR::{TM, UC, UI, UL, UN, US, UT};
-        let in_dictionary = || StandardDataDictionary.by_tag(self.tag).and_then(|e| e.vr().exact());
         let length = self.length.unwrap_or_default();
         let is_unknown = self.vr == Some(UN);
-        let vr = self.vr.filter(|_| !is_unknown).or_else(in_dictionary);
-        let is_decimal = || matches!(in_dictionary(), Some(DS | IS | FD | FL | UL));
-        let expected = match vr {
+        let is_decimal = || matches!(self.in_dictionary(), Some(DS | IS | FD | FL | UL));
+        let expected = match self.representation() {
             Some(US | SS) if !length.is_multiple_of(2) => "an even number of bytes",
             Some(FD) if !length.is_multiple_of(8) => "a multiple of 8 bytes",
             Some(FL | SL | UL) if is_decimal() && !length.is_multiple_of(4) => {

@@ -1,9 +1,11 @@
 //! Values of decoded elements: texts, decimal numbers and short integers.
 
 use super::syntax::Encoding;
+use super::text::is_text;
 use crate::dicom::error::{Problem, attribute_name};
 use crate::dicom::irregularities::Irregularity;
 use dicom_core::Tag;
+use dicom_core::value::PrimitiveValue;
 use dicom_dictionary_std::tags;
 use dicom_object::file::ReadPreamble;
 use dicom_object::{DicomCollectorOptions, InMemDicomObject};
@@ -36,8 +38,16 @@ pub(crate) fn required<T>(
 }
 
 /// A text without padding; `None` if it is missing or empty.
+///
+/// # Errors
+///
+/// Fails if it has bytes that are no characters of its sets.
 pub(crate) fn text(values: &InMemDicomObject, tag: Tag) -> Result<Option<String>, Problem> {
     let Some(element) = values.get(tag) else { return Ok(None) };
+    if is_text(element.vr()) && matches!(element.value().primitive(), Some(PrimitiveValue::U8(_))) {
+        let found = "of bytes that are no characters of its SpecificCharacterSet (0008,0005)";
+        return Err(Problem::value(tag, found, "text; correct the set that the file declares"));
+    }
     let found = element.to_str().map_err(|error| Problem::elements(&error))?;
     let found = found.trim_matches(['\0', ' ']);
     Ok((!found.is_empty()).then(|| found.to_owned()))

@@ -4,7 +4,7 @@ use super::slice::SliceHeader;
 use super::slice_headers::read_headers;
 use crate::dicom::element::elements;
 use crate::dicom::element::values;
-use crate::dicom::error::{Error, Problem};
+use crate::dicom::error::{Error, Problem, keyword};
 use crate::volume::Geometry;
 use dicom_core::Tag;
 use dicom_dictionary_std::tags;
@@ -115,7 +115,7 @@ impl SourceSeries {
             .collect::<Result<_, _>>()?;
         let first = *slices.first().ok_or_else(|| unwritable(0))?;
         Ok(Self {
-            texts: texts(&first.file)?,
+            texts: texts(&first.file)?.0,
             series_instance_uid: first.series_instance_uid.clone(),
             frame_of_reference_uid: first.frame_of_reference_uid.clone(),
             slices: slices.iter().map(|slice| SourceSlice::new(slice)).collect(),
@@ -180,14 +180,27 @@ impl SourceSlice {
     }
 }
 
-/// Reads the repeated attributes of a file.
-fn texts(file: &Path) -> Result<BTreeMap<Tag, String>, Error> {
+/// Keywords of the attributes of patient and study that annotating objects leave out although a file has them: their bytes
+/// are no characters of its `SpecificCharacterSet`.
+///
+/// # Errors
+///
+/// Fails if the file cannot be read.
+pub fn undecoded_attributes(file: &Path) -> Result<Vec<String>, Error> {
+    let (_, undecoded) = texts(file)?;
+    Ok(undecoded.into_iter().map(keyword).collect())
+}
+
+/// Reads the repeated attributes of a file, and which of them are left out.
+fn texts(file: &Path) -> Result<(BTreeMap<Tag, String>, Vec<Tag>), Error> {
     let elements = elements::read(file, &REPEATED)?;
     let values = elements.ok_or_else(|| Error::file(file, Problem::NotDicom))?.values;
-    let mut texts = BTreeMap::new();
+    let (mut texts, mut undecoded) = (BTreeMap::new(), Vec::new());
     for tag in REPEATED.into_iter().skip(1) {
-        let text = values::text(&values, tag).map_err(|problem| Error::file(file, problem))?;
-        texts.extend(text.map(|text| (tag, text)));
+        match values::text(&values, tag) {
+            Ok(text) => texts.extend(text.map(|text| (tag, text))),
+            Err(_) => undecoded.push(tag),
+        }
     }
-    Ok(texts)
+    Ok((texts, undecoded))
 }

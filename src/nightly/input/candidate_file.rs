@@ -1,0 +1,226 @@
+//! One file of candidates: a table, a list of series, a structure set or a report.
+
+use super::candidates::NoduleCandidate;
+use crate::nightly::redaction::OwnError;
+use fs_err as fs;
+use nodulus_faults::quoted;
+use nodulus_formats::dicom::{self, Point, PointSet};
+use nodulus_formats::limits::POSITION_MM;
+use nodulus_formats::luna_csv::{self, read_ended_series_uids, read_positions};
+use nodulus_formats::uid;
+use nodulus_store::foreign;
+use serde::Deserialize;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+/// Candidates could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The file system refused.
+    #[error("{}", quoted::io(.0))]
+    Io(#[from] io::Error),
+    /// A path of the settings does not exist.
+    #[error(
+        "{path} does not exist; mount or create it, or correct the path that `score.candidates` names",
+        path = quoted::path(.0)
+    )]
+    Missing(PathBuf),
+    /// The files of earlier nights are gone.
+    #[error(
+        "`score.candidates` holds no table, structure set or report, and {n_scored} series were scored before; mount or restore \
+         it, or set `score.allow_empty = true` if it may be empty"
+    )]
+    Vanished {
+        /// Series that have a result.
+        n_scored: usize,
+    },
+    /// A CSV file, or a row of it, could not be read.
+    #[error(transparent)]
+    Csv(#[from] luna_csv::Error),
+    /// A Parquet file could not be read.
+    #[error(transparent)]
+    Parquet(#[from] nodulus_store::Error),
+    /// A DICOM file could not be read.
+    #[error(transparent)]
+    Dicom(#[from] dicom::Error),
+    /// A structure set or report references no series.
+    #[error(
+        "{path} references no series, expected the series that its points lie in",
+        path = quoted::path(.0)
+    )]
+    NoSeries(PathBuf),
+    /// A row of a Parquet table lacks a series or a coordinate.
+    #[error("{path}, row {row}: {column} is missing", path = quoted::path(path))]
+    Null {
+        /// The file.
+        path: PathBuf,
+        /// The row, from 1.
+        row: usize,
+        /// Name of the column.
+        column: &'static str,
+    },
+    /// A row has a position beyond its limits, or a score that is not finite.
+    #[error(
+        "{path}, row {row}: position {found:?}, expected {POSITION_MM} along x, y and z and a finite score",
+        path = quoted::path(path)
+    )]
+    Number {
+        /// The file.
+        path: PathBuf,
+        /// The row, from 1.
+        row: usize,
+        /// The position.
+        found: [f64; 3],
+    },
+}
+
+impl OwnError for Error {}
+
+/// What a file says.
+#[derive(Debug, Default)]
+pub(super) struct CandidateFile {
+    pub(super) rows: Vec<FileRow>,
+    /// Scans that a detector looked at; those without rows have no candidates.
+    pub(super) stated: Vec<String>,
+}
+
+/// A row of a table, or a point.
+#[derive(Debug)]
+pub(super) struct FileRow {
+    /// The series, or the name of an image file; `None` if the row does not tell it.
+    pub(super) scan: Option<String>,
+    pub(super) found: Result<FoundCandidate, Error>,
+}
+
+/// A candidate of a file.
+#[derive(Debug)]
+pub(super) enum FoundCandidate {
+    Position(NoduleCandidate),
+    Point(Point),
+}
+
+impl CandidateFile {
+    /// Whether a file of a folder is read, by the end of its name.
+    pub(super) fn may_be(path: &Path) -> bool {
+        ["csv", "parquet", "dcm"].iter().any(|end| has_end(path, end))
+    }
+
+    /// Reads a file. What is wrong with one row is that row's.
+    ///
+    /// METHOD: detectors state in three ways that they looked at a scan and found nothing: by a table with a header alone
+    /// whose name is that of the scan, by LUNA16's list of the series that were processed, and by a report without findings.
+    /// A table that has just changed may still get rows.
+    pub(super) fn read(path: &Path, settled: SystemTime) -> Result<Self, Error> {
+        if has_end(path, "dcm") {
+            return Self::read_points(path);
+        }
+        let rows = if has_end(path, "parquet") {
+            read_parquet(path)?
+        } else {
+            match read_positions(path) {
+                Err(luna_csv::Error::Columns { line, .. }) if uid::is_uid(line.trim()) => {
+                    let stated = read_ended_series_uids(path)?;
+                    return Ok(Self { rows: Vec::new(), stated });
+                }
+                rows => rows?.into_iter().map(of_csv).collect(),
+            }
+        };
+        let is_settled = fs::metadata(path)?.modified()? <= settled;
+        let name = path.file_stem().map(|name| name.to_string_lossy().into_owned());
+        let stated = name.filter(|_| rows.is_empty() && is_settled).into_iter().collect();
+        Ok(Self { rows, stated })
+    }
+
+    /// Reads a structure set or a report. One without any mark states that its series have no candidates.
+    pub(super) fn read_points(path: &Path) -> Result<Self, Error> {
+        let PointSet { referenced, points, skipped, .. } = dicom::read_points(path)?;
+        if referenced.series.is_empty() {
+            return Err(Error::NoSeries(path.to_owned()));
+        }
+        let mut file = Self::default();
+        for series in referenced.series {
+            if points.is_empty() && skipped.is_empty() {
+                file.stated.push(series.clone());
+            }
+            file.rows.extend(points.iter().map(|point| FileRow {
+                scan: Some(series.clone()),
+                found: Ok(FoundCandidate::Point(point.clone())),
+            }));
+        }
+        Ok(file)
+    }
+
+    /// The number of its rows; a point counts once for each series that its file references.
+    pub(super) fn n_rows(&self) -> usize {
+        self.rows.len()
+    }
+}
+
+/// Whether a file's name ends so.
+fn has_end(path: &Path, end: &str) -> bool {
+    path.extension().is_some_and(|found| found.eq_ignore_ascii_case(end))
+}
+
+fn of_csv(row: luna_csv::PositionRow) -> FileRow {
+    let candidate = |position: luna_csv::Position| {
+        let luna_csv::Position { position_mm, confidence, .. } = position;
+        FoundCandidate::Position(NoduleCandidate { position_mm, confidence })
+    };
+    FileRow {
+        scan: row.series_instance_uid,
+        found: row.position.map(candidate).map_err(Error::from),
+    }
+}
+
+/// A row of a Parquet table, by this program's names of columns or by LUNA16's.
+#[derive(Deserialize)]
+struct CandidateRow {
+    #[serde(alias = "seriesuid")]
+    series_instance_uid: Option<String>,
+    #[serde(alias = "coordX")]
+    x_mm: Option<f64>,
+    #[serde(alias = "coordY")]
+    y_mm: Option<f64>,
+    #[serde(alias = "coordZ")]
+    z_mm: Option<f64>,
+    #[serde(default, rename = "score", alias = "probability")]
+    confidence: Option<f64>,
+}
+
+const OWN_NAMES: [&str; 4] = ["series_instance_uid", "x_mm", "y_mm", "z_mm"];
+const LUNA16_NAMES: [&str; 4] = ["seriesuid", "coordX", "coordY", "coordZ"];
+
+fn read_parquet(path: &Path) -> Result<Vec<FileRow>, Error> {
+    let read = |names: &[&str]| {
+        foreign::read_columns::<CandidateRow>(path, names, &["score", "probability"])
+    };
+    let (rows, names) = match read(&LUNA16_NAMES) {
+        // The error names this program's own columns.
+        Err(nodulus_store::Error::MissingColumns { .. }) => (read(&OWN_NAMES)?, OWN_NAMES),
+        other => (other?, LUNA16_NAMES),
+    };
+    let rows = (1..).zip(rows);
+    Ok(rows.map(|(n, row)| of_parquet(path, n, names, row)).collect())
+}
+
+fn of_parquet(path: &Path, row: usize, names: [&'static str; 4], values: CandidateRow) -> FileRow {
+    let CandidateRow { series_instance_uid, x_mm, y_mm, z_mm, confidence } = values;
+    let scan = series_instance_uid.filter(|series| !series.is_empty());
+    let missing = |column| Error::Null { path: path.to_owned(), row, column };
+    let found = match (&scan, x_mm, y_mm, z_mm) {
+        (Some(_), Some(x), Some(y), Some(z)) => {
+            let position_mm = [x, y, z];
+            if confidence.is_none_or(f64::is_finite) && POSITION_MM.hold(&position_mm) {
+                Ok(FoundCandidate::Position(NoduleCandidate { position_mm, confidence }))
+            } else {
+                Err(Error::Number { path: path.to_owned(), row, found: position_mm })
+            }
+        }
+        (None, ..) => Err(missing(names[0])),
+        (_, None, ..) => Err(missing(names[1])),
+        (_, _, None, _) => Err(missing(names[2])),
+        (.., None) => Err(missing(names[3])),
+    };
+    FileRow { scan, found }
+}

@@ -1,0 +1,82 @@
+//! What became of each row of the candidates.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Most files that are listed one by one.
+const MAX_FILES: usize = 1000;
+
+/// Rows of candidates by what became of them. Each row counts once: `rows` is the sum of the others.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct CandidateCounts {
+    /// Rows, and points of DICOM files.
+    pub rows: usize,
+    /// Rows of a series of the input that are not known to lie outside it.
+    pub matched: usize,
+    /// Rows with a position outside their scan.
+    pub outside: usize,
+    /// Rows of a series that the input does not hold.
+    pub unknown_series: usize,
+    /// Rows that cannot be read, or whose line is cut off.
+    pub malformed: usize,
+    /// Rows that repeat a position of their series.
+    pub duplicate: usize,
+}
+
+/// The rows of a file.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct FileCounts {
+    /// The redacted name of the file.
+    pub file: String,
+    /// Its rows.
+    #[serde(flatten)]
+    pub counts: CandidateCounts,
+}
+
+/// The rows of all files.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct Reconciliation {
+    /// Files that could be read.
+    pub n_files: usize,
+    /// Files that could not be read.
+    pub n_unreadable_files: usize,
+    /// Rows of all files.
+    #[serde(flatten)]
+    pub in_all: CandidateCounts,
+    /// Files with rows that are not matched, the first 1,000 in the order in which they were read. All rows of other files
+    /// are matched.
+    pub files: Vec<FileCounts>,
+    /// Such files that are not listed.
+    pub n_unlisted_files: usize,
+}
+
+impl CandidateCounts {
+    /// Whether every row is matched.
+    fn is_matched(&self) -> bool {
+        self.rows == self.matched
+    }
+
+    fn plus(self, other: Self) -> Self {
+        Self {
+            rows: self.rows + other.rows,
+            matched: self.matched + other.matched,
+            outside: self.outside + other.outside,
+            unknown_series: self.unknown_series + other.unknown_series,
+            malformed: self.malformed + other.malformed,
+            duplicate: self.duplicate + other.duplicate,
+        }
+    }
+}
+
+impl Reconciliation {
+    pub(super) fn of(mut files: Vec<FileCounts>, n_unreadable_files: usize) -> Self {
+        let n_files = files.len();
+        let in_all = files.iter().map(|file| file.counts);
+        let in_all = in_all.fold(CandidateCounts::default(), CandidateCounts::plus);
+        files.retain(|file| !file.counts.is_matched());
+        let n_unlisted_files = files.len().saturating_sub(MAX_FILES);
+        files.truncate(MAX_FILES);
+        Self { n_files, n_unreadable_files, in_all, files, n_unlisted_files }
+    }
+}

@@ -1,0 +1,173 @@
+//! The nightly job says what became of each row of its candidates.
+
+use crate::nightly_job::{Job, candidates, counts, series_of};
+use serde_json::{Value, json};
+use std::path::Path;
+
+/// Counts of rows: rows, matched, outside, unknown series, malformed, duplicate.
+fn row_counts(found: &Value) -> [u64; 6] {
+    ["rows", "matched", "outside", "unknown_series", "malformed", "duplicate"]
+        .map(|name| found[name].as_u64().unwrap())
+}
+
+/// The current rows of a series.
+fn current(job: &Job, series: &str) -> Vec<Value> {
+    let rows = job.rows().into_iter();
+    rows.filter(|row| row["series_instance_uid"] == series && row["superseded"] == false).collect()
+}
+
+fn failed(job: &Job) -> Vec<Value> {
+    job.status()["failed"].as_array().unwrap().clone()
+}
+
+fn write(path: &Path, text: &str) {
+    fs_err::write(path, text).unwrap();
+}
+
+#[test]
+fn each_row_is_counted_and_a_bad_one_fails_its_series_alone() {
+    let job = Job::new();
+    let folders = job.series();
+    let [a, b, c] = [0, 1, 2].map(|n| series_of(&folders[n]));
+    let good = candidates(|series| series == a);
+    let n = good.lines().count() as u64 - 1;
+    let first = good.lines().nth(1).unwrap();
+    let bad = format!("{b},1,2\n{b},1,2,3,1\n{c},9000,9000,9000,1\n1.2.3,1,2,3,1\n{first}\n");
+    write(&job.candidates(), &format!("{good}{bad}"));
+    let (summary, log) = job.run(3, &["--log", "json"]);
+    assert_eq!(counts(&summary)[1], 1);
+    assert_eq!(summary["failed"], 2);
+    let expected = [n + 5, n + 1, 1, 1, 1, 1];
+    let found = &summary["candidates"];
+    assert_eq!(row_counts(found), expected);
+    assert_eq!(row_counts(&found["files"][0]), expected);
+    assert!(found["files"][0]["file"].as_str().unwrap().starts_with("file-"));
+    let events: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let events: Vec<&Value> = events.iter().filter(|e| e["event"] == "candidates").collect();
+    assert_eq!(events.len(), 2);
+    assert!(events.iter().all(|event| row_counts(event) == expected), "{events:?}");
+    let cause = |id: &str| {
+        let failures = summary["failures"].as_array().unwrap();
+        let own = failures.iter().find(|failure| failure["id"] == id).unwrap();
+        own["cause"].as_str().unwrap().to_owned()
+    };
+    assert!(cause(&b).contains("3 values, expected 5"), "{}", cause(&b));
+    assert!(cause(&c).contains("all 1 candidates lie outside the scan"), "{}", cause(&c));
+    // The next night knows it all without reading a scan.
+    let (summary, _) = job.run(3, &[]);
+    assert_eq!((&summary["failed"], &summary["failed_before"]), (&json!(0), &json!(2)));
+    assert_eq!(row_counts(&summary["candidates"]), expected);
+}
+
+#[test]
+fn bad_candidates_leave_a_good_result_and_good_ones_bring_it_back() {
+    let job = Job::new();
+    job.counts(&[]);
+    let series = series_of(&job.series()[0]);
+    let (good, rows) = (fs_err::read_to_string(job.candidates()).unwrap(), job.rows());
+    let own = |line: &&str| line.starts_with(&series);
+    // All outside, then a row that is cut short.
+    let away: Vec<String> = good
+        .lines()
+        .map(|line| if own(&line) { format!("{series},9000,9000,9000,1") } else { line.to_owned() })
+        .collect();
+    let others: Vec<&str> = good.lines().filter(|line| !own(line)).collect();
+    let rows_of: Vec<&str> = good.lines().filter(own).collect();
+    let cut = format!("{}\n{}", others.join("\n"), rows_of.join("\n"));
+    for text in [away.join("\n") + "\n", cut] {
+        write(&job.candidates(), &text);
+        let (summary, _) = job.run(3, &[]);
+        assert_eq!(
+            (summary["failed"].as_u64(), &counts(&summary)[1..4]),
+            (Some(1), &[0, 0, 2][..])
+        );
+        assert_eq!(summary["never_scored"], 0);
+        assert_eq!(job.rows(), rows);
+        assert_eq!(failed(&job).len(), 1);
+        let (summary, _) = job.run(3, &[]);
+        assert_eq!(summary["failed_before"], 1);
+    }
+    // In another order and with repetitions, the candidates are the same.
+    let mut same: Vec<&str> = good.lines().skip(1).collect();
+    same.reverse();
+    same.push(same[0]);
+    let head = good.lines().next().unwrap();
+    write(&job.candidates(), &format!("{head}\n{}\n", same.join("\n")));
+    assert_eq!(job.counts(&[])[1..4], [0, 0, 3]);
+    assert!(failed(&job).is_empty());
+    assert_eq!(job.rows(), rows);
+    // Another set, and back: the first result is current again, and nothing is scored.
+    let fewer = format!("{head}\n{}\n{}\n", others[1..].join("\n"), rows_of[0]);
+    write(&job.candidates(), &fewer);
+    let is_fewer = rows_of.len() > 1;
+    assert!(is_fewer, "the series has several candidates");
+    assert_eq!(job.counts(&[])[1..4], [1, 1, 2]);
+    assert_ne!(current(&job, &series).len(), 0);
+    write(&job.candidates(), &good);
+    let (summary, _) = job.run(0, &[]);
+    assert_eq!((counts(&summary)[1], &summary["restored"]), (0, &json!(1)));
+    let of = |rows: &[Value]| -> Vec<Value> {
+        let own = rows.iter().filter(|row| row["superseded"] == false);
+        own.cloned().collect()
+    };
+    assert_eq!(of(&job.rows()), of(&rows));
+    assert_eq!(job.counts(&[])[1..4], [0, 0, 3]);
+}
+
+#[test]
+fn a_scan_without_candidates_is_scored_if_a_detector_says_so() {
+    let job = Job::new();
+    let folders = job.series();
+    let [a, b, c] = [0, 1, 2].map(|n| series_of(&folders[n]));
+    let tables = job.folder.path().join("tables");
+    fs_err::create_dir_all(&tables).unwrap();
+    write(&tables.join("all.csv"), &candidates(|series| series == a));
+    write(&tables.join(format!("{b}.csv")), "seriesuid,coordX,coordY,coordZ,probability\n");
+    let set = format!("score.candidates={:?}", tables.to_str().unwrap());
+    let (summary, _) = job.run(0, &["--set", &set, "--set", "score.outputs=[\"json\"]"]);
+    assert_eq!(counts(&summary), [3, 2, 0, 0, 1, 0, 0]);
+    assert!(current(&job, &b).is_empty());
+    assert_eq!(job.status()["scored"], 2);
+    // LUNA16's list of series.
+    write(&tables.join("seriesuids.csv"), &format!("{a}\n{b}\n{c}\n"));
+    assert_eq!(job.counts(&["--set", &set])[1..5], [1, 0, 2, 0]);
+}
+
+#[test]
+fn an_input_and_candidates_that_vanish_are_errors() {
+    let job = Job::new();
+    assert_eq!(job.counts(&[])[1], 3);
+    let away = job.folder.path().join("away");
+    let error = |more: &[&str]| {
+        let (summary, _) = job.run(1, more);
+        summary["error"].as_str().unwrap().to_owned()
+    };
+    fs_err::rename(job.input(), &away).unwrap();
+    assert!(error(&[]).contains("cannot read the folder `score.input`; mount it"));
+    fs_err::create_dir(job.input()).unwrap();
+    // Not the first night alone.
+    for _ in 0..2 {
+        let found = error(&[]);
+        assert!(
+            found.contains("`score.input` holds no series, and 3 were there before"),
+            "{found}"
+        );
+    }
+    assert_eq!(job.counts(&["--set", "score.allow_empty=true"]), [0; 7]);
+    fs_err::remove_dir(job.input()).unwrap();
+    fs_err::rename(&away, job.input()).unwrap();
+    assert_eq!(job.counts(&[])[3], 3);
+    let text = fs_err::read_to_string(job.candidates()).unwrap();
+    fs_err::remove_file(job.candidates()).unwrap();
+    assert!(error(&[]).contains("does not exist; mount or create it"));
+    let tables = job.folder.path().join("tables");
+    fs_err::create_dir(&tables).unwrap();
+    let set = format!("score.candidates={:?}", tables.to_str().unwrap());
+    let found = error(&["--set", &set]);
+    assert!(
+        found.contains("`score.candidates` holds no table, structure set or report"),
+        "{found}"
+    );
+    write(&tables.join("a.csv"), &text);
+    assert_eq!(job.counts(&["--set", &set])[3], 3);
+}
