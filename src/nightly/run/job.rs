@@ -181,7 +181,7 @@ fn try_run(
         summary.warnings.push(text.clone());
         notify(RunEvent::Warning { text });
     }
-    write_drift_page(tables)?;
+    write_drift_page(tables, &ledger, context.identity.is_replaced())?;
     result
 }
 
