@@ -33,7 +33,7 @@ pub enum Error {
     #[error(transparent)]
     Nrrd(#[from] nrrd::Error),
     /// The voxels do not fit in memory.
-    #[error("{}: {1:?} voxels do not fit in memory", quoted::path(.0))]
+    #[error("{}: {:?} voxels do not fit in memory", quoted::path(.0), .1)]
     TooLarge(PathBuf, [usize; 3]),
 }
 
