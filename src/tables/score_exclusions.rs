@@ -15,7 +15,7 @@ columns! {
         pub reason: String,
         /// candidates that name it, which are not scored
         pub n_candidates: i64,
-        /// time when it was excluded, UTC
+        /// time when it was excluded, UTC; where outputs are de-identified, a moved day
         pub excluded_at: String,
         /// whether the series was looked at again later, because its content, candidates or the rules changed
         pub superseded: bool,

@@ -33,7 +33,7 @@ pub enum Error {
     #[error(transparent)]
     Nrrd(#[from] nrrd::Error),
     /// The voxels do not fit in memory.
-    #[error("{file}: {voxels:?} voxels do not fit in memory", file = quoted::path(.0), voxels = .1)]
+    #[error("{}: {:?} voxels do not fit in memory", quoted::path(.0), .1)]
     TooLarge(PathBuf, [usize; 3]),
 }
 

@@ -2,6 +2,7 @@
 
 use crate::{hash, lock};
 use fs_err::{self as fs, File};
+use nodulus_faults::FileError;
 use std::io::{self, Write as _};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -17,7 +18,7 @@ pub(crate) const UNFINISHED: &str = ".tmp";
 /// Fails if the folder cannot be written to; the old content then remains.
 pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let folder = folder_of(path);
-    fs::create_dir_all(folder)?;
+    fs::create_dir_all(folder).map_err(FileError::at(path))?;
     let mut name = path.file_name().unwrap_or_default().to_os_string();
     name.push(format!(".{}{UNFINISHED}", this_attempt()));
     let beside = folder.join(name);
@@ -32,7 +33,7 @@ pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
         // The error of the write matters more than an error of the clean-up.
         let _ = fs::remove_file(&beside);
     }
-    written
+    written.map_err(FileError::at(path))
 }
 
 /// Writes several things at the same time, each on a thread of its own: their waits for the disk then overlap, and its file

@@ -254,7 +254,7 @@ impl Ledger {
     /// # Errors
     ///
     /// Fails if a record cannot be read.
-    pub(super) fn rows_of_night(&self, night: &str) -> Result<Vec<Score>, Error> {
+    pub(crate) fn rows_of_night(&self, night: &str) -> Result<Vec<Score>, Error> {
         let ids: Vec<&String> = self.nights.get(night).into_iter().flatten().collect();
         let read = |id: &&String| -> Result<Vec<Score>, Error> {
             Ok(self.read(id)?.rows_of_night(night).cloned().collect())

@@ -200,7 +200,7 @@ fn try_run(
         summary.warnings.push(text.clone());
         notify(RunEvent::Warning { text });
     }
-    write_drift_page(tables)?;
+    write_drift_page(tables, &ledger, context.identity.is_replaced())?;
     result.and_then(|()| deliver(&context, destinations, &mut ledger, summary))
 }
 

@@ -82,7 +82,7 @@ pub enum Error {
         source: InvalidGeometry,
     },
     /// The voxels do not fit in memory.
-    #[error("{file}: {voxels:?} voxels do not fit in memory", file = quoted::path(.0), voxels = .1)]
+    #[error("{}: {:?} voxels do not fit in memory", quoted::path(.0), .1)]
     TooLarge(PathBuf, [usize; 3]),
     /// There are more or fewer bytes of voxels than the header says.
     #[error("{path} holds {found} bytes of voxels, expected {expected}", path = quoted::path(path))]

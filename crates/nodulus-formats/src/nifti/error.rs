@@ -63,7 +63,7 @@ pub enum Error {
         expected: u64,
     },
     /// The voxels do not fit in memory.
-    #[error("{file}: {voxels:?} voxels do not fit in memory", file = quoted::path(.0), voxels = .1)]
+    #[error("{}: {:?} voxels do not fit in memory", quoted::path(.0), .1)]
     TooLarge(PathBuf, [usize; 3]),
     /// The file with the voxels of a header does not exist.
     #[error(

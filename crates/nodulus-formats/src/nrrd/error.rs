@@ -92,7 +92,7 @@ pub enum Error {
         expected: u64,
     },
     /// The voxels do not fit in memory.
-    #[error("{file}: {voxels:?} voxels do not fit in memory", file = quoted::path(.0), voxels = .1)]
+    #[error("{}: {:?} voxels do not fit in memory", quoted::path(.0), .1)]
     TooLarge(PathBuf, [usize; 3]),
     /// A voxel's value cannot be represented by the wanted type.
     #[error("{path}: voxel {voxel:?} (i, j, k) is {value}, expected {expected}", path = quoted::path(path))]
