@@ -32,7 +32,9 @@ fn each_row_is_counted_and_a_bad_one_fails_its_series_alone() {
     let good = candidates(|series| series == a);
     let n = good.lines().count() as u64 - 1;
     let first = good.lines().nth(1).unwrap();
-    let bad = format!("{b},1,2\n{b},1,2,3,1\n{c},9000,9000,9000,1\n1.2.3,1,2,3,1\n{first}\n");
+    let of_b = candidates(|series| series == b);
+    let of_b = of_b.lines().nth(1).unwrap();
+    let bad = format!("{b},1,2\n{of_b}\n{c},9000,9000,9000,1\n1.2.3,1,2,3,1\n{first}\n");
     write(&job.candidates(), &format!("{good}{bad}"));
     let (summary, log) = job.run(3, &["--log", "json"]);
     assert_eq!(counts(&summary)[1], 1);

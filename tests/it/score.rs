@@ -297,7 +297,7 @@ fn impossible_settings_end_with_a_reason_and_an_empty_folder_is_fine() {
     assert_eq!(job.counts(&["--set", &input]), [0; 7]);
     let missing = empty.join("none");
     for (set, expected) in [
-        (set("input", &missing), "cannot read `score.input`"),
+        (set("input", &missing), "cannot read the folder `score.input`; mount it"),
         (set("candidates", &missing), "that `score.candidates` names"),
         (set("model", &missing), "none"),
         (

@@ -200,9 +200,6 @@ fn try_read<'a>(
     if let Some(no_scan) = exclusion::by_rules(settings, &scan.judged()) {
         return Ok(ReadOutcome::excluded(no_scan, n_candidates));
     }
-    if let Some(first) = candidates.malformed.first() {
-        return Err(Error::Malformed { first: first.clone(), n: candidates.malformed.len() });
-    }
     if n_candidates > MAX_CANDIDATES {
         return Err(Error::Candidates(n_candidates));
     }
@@ -220,9 +217,6 @@ fn try_read<'a>(
                 .push(format!("candidate at {:?} mm is not in the scan", candidate.position_mm));
         }
     }
-    if located.is_empty() && n_candidates > 0 {
-        return Err(Error::AllOutside { n: n_candidates, extent: extent(&geometry) });
-    }
     let has_patient = scan.info().is_some_and(|info| !info.patient_id.is_empty());
     let wanted = segment::wanted(&settings.region, &geometry, &located);
     let identifying = identifying_slices(&geometry);
@@ -231,6 +225,13 @@ fn try_read<'a>(
     let wanted = wanted.iter().chain(identifying.iter()).chain(of_lungs.iter()).collect();
     let memory = budget.take(scan.memory_bytes(&wanted))?;
     let slices = scan.read_slices(&wanted)?;
+    // A series that is no scan, which may show only here, is excluded whatever its candidates.
+    if let Some(first) = candidates.malformed.first() {
+        return Err(Error::Malformed { first: first.clone(), n: candidates.malformed.len() });
+    }
+    if located.is_empty() && n_candidates > 0 {
+        return Err(Error::AllOutside { n: n_candidates, extent: extent(&geometry) });
+    }
     let lungs = if has_patient { lungs::lung_box(&slices) } else { None };
     let candidates = located;
     Ok(ReadOutcome::Ready(Box::new(LoadedScan {
