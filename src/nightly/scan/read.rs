@@ -14,7 +14,7 @@ use crate::nightly::input::series::DiscoveredSeries;
 use crate::nightly::problem::Problem;
 use crate::nightly::redaction::OwnError;
 use crate::nightly::settings::ScoreSettings;
-use nodulus_faults::quoted;
+use nodulus_faults::{FaultClass, quoted};
 use nodulus_formats::dicom;
 use nodulus_formats::volume::{Geometry, LoadedSlices, SliceRanges, identifying_slices};
 use nodulus_imaging::lungs::{self, LungBox};
@@ -155,12 +155,17 @@ pub(crate) fn read<'a>(
     ReadSeries { series, inputs, completes, outcome }
 }
 
-/// Why a series is excluded whose source has a problem.
-fn exclusion_despite(settings: &ScoreSettings, series: &DiscoveredSeries) -> Option<NoScan> {
-    let files = ScanFiles::of(&series.source, &series.id).ok()?;
-    match files.open(&settings.tolerances) {
-        Ok(scan) => exclusion::by_rules(settings, &scan.judged()),
-        Err(error) => Error::from(error).exclusion(settings),
+/// Why a series is excluded whose source has a problem. A fault of the machine tells nothing about the series.
+fn exclusion_despite(
+    settings: &ScoreSettings,
+    series: &DiscoveredSeries,
+) -> Result<Option<NoScan>, Error> {
+    let opened = ScanFiles::of(&series.source, &series.id)
+        .and_then(|files| files.open(&settings.tolerances));
+    match opened {
+        Ok(scan) => Ok(exclusion::by_rules(settings, &scan.judged())),
+        Err(error) if FaultClass::of(&error).is_passing() => Err(error.into()),
+        Err(error) => Ok(Error::from(error).exclusion(settings)),
     }
 }
 
@@ -179,7 +184,7 @@ fn try_read<'a>(
         return Ok(ReadOutcome::excluded(no_scan.clone(), n_candidates));
     }
     if let Some(problem) = &series.problem {
-        return match exclusion_despite(settings, series) {
+        return match exclusion_despite(settings, series)? {
             Some(no_scan) => Ok(ReadOutcome::excluded(no_scan, n_candidates)),
             None => Err(Error::Problem(problem.clone())),
         };
