@@ -91,10 +91,25 @@ impl Places {
         let key = settings.deidentify.iter().map(|of| ("score.deidentify.key", of.key.clone()));
         let results =
             [("score.output", settings.output()), ("score.store", settings.store.clone())];
+        let figures = settings.prometheus.iter().map(|path| ("score.prometheus", path.clone()));
+        let archives = settings.deliver.values().flat_map(|archive| {
+            let named = [
+                ("password_file", &archive.password_file),
+                ("token_file", &archive.token_file),
+                ("certificates", &archive.certificates),
+            ];
+            named.into_iter().filter_map(|(key, path)| Some((key, path.clone()?)))
+        });
         let input = ("score.input", settings.input.clone());
         Self {
             private: [input].into_iter().chain(candidates).collect(),
-            own: results.into_iter().chain(models).chain(key).collect(),
+            own: results
+                .into_iter()
+                .chain(models)
+                .chain(key)
+                .chain(figures)
+                .chain(archives)
+                .collect(),
         }
     }
 

@@ -163,7 +163,8 @@ impl Planted {
     ) -> Vec<PathBuf> {
         self.n_series += 1;
         let uid = format!("2.25.77{}", self.n_series);
-        writeln!(self.rows, "{uid},0,0,0,1").unwrap();
+        // Within the four slices.
+        writeln!(self.rows, "{uid},0,-150,-55,1").unwrap();
         let made = self.slices.iter().take(4).enumerate().map(|(n, slice)| {
             let to = folder.join(format!("{NAME}`{}.{n}.dcm", self.n_series));
             let mut object = dicom_object::open_file(slice).unwrap();

@@ -17,7 +17,7 @@ const FILES: [&str; 2] =
     ["crates/nodulus-formats/src/cohort/error.rs", "crates/nodulus-formats/src/image_file.rs"];
 
 /// Fields of text that hold this program's own words: variants with their fields.
-const OWN_WORDS: [(&str, &str); 23] = [
+const OWN_WORDS: [(&str, &str); 30] = [
     ("Truncated", "element"),
     ("Malformed", "found"),
     ("Missing", "0"),
@@ -42,6 +42,15 @@ const OWN_WORDS: [(&str, &str); 23] = [
     ("WhichWindow", "example"),
     ("ScoredAt", "found"),
     ("Problem", "0"),
+    ("Blank", "0"),
+    ("AllOutside", "extent"),
+    // Of archives: what they answer is told in own words.
+    ("Unreachable", "0"),
+    ("Busy", "0"),
+    ("Object", "0"),
+    ("Refused", "0"),
+    // The name of an archive in the settings.
+    ("Error", "name"),
 ];
 
 /// A variant or a type with its message.

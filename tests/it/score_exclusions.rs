@@ -70,7 +70,10 @@ fn what_is_no_scan_is_excluded_with_a_reason_and_fails_no_night() {
     assert_eq!(rules, ["inclusion", "localizer", "not_hu", "one_position"]);
     assert_eq!(found[0].1, "a reformat by ImageType (MIP)");
     assert_eq!(found[1].1, "CT (localizer)");
-    assert!(found[2].1.contains("holds electron densities (RescaleType is (redacted))"), "{found:?}");
+    assert!(
+        found[2].1.contains("holds electron densities (RescaleType is (redacted))"),
+        "{found:?}"
+    );
     assert!(found[3].1.starts_with("all 4 slices lie at one position, as in bolus"), "{found:?}");
     assert!(found.iter().all(|(.., n)| *n > 0) && found[3].2 == 1, "{found:?}");
     assert!(!found[2].1.contains(job.folder.path().to_str().unwrap()), "{found:?}");

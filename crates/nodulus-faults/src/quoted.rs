@@ -156,6 +156,28 @@ impl Display for OfFileSystem<'_> {
     }
 }
 
+/// The words of a message that is not kept itself: as it shows what it quotes, and redacted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SavedWords {
+    shown: String,
+    redacted: String,
+}
+
+impl SavedWords {
+    /// The words of a message. Paths in it have no names of their own in the redacted ones.
+    pub fn of(message: impl Display) -> Self {
+        let shown = message.to_string();
+        let redacted = redacted(Rc::new(|_| REDACTED.to_owned()), || message.to_string());
+        Self { shown, redacted }
+    }
+}
+
+impl Display for SavedWords {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str(if is_redacted() { &self.redacted } else { &self.shown })
+    }
+}
+
 /// An error in this program's own words, which hold nothing of a file but numbers.
 #[derive(Debug)]
 pub struct Words(pub String);
@@ -212,6 +234,13 @@ mod tests {
             "file-1|(redacted)|(redacted)|1.2.3|(redacted)|(redacted)|(withheld)|other error (withheld)|own words|\
              entity not found"
         );
+    }
+
+    #[test]
+    fn saved_words_are_redacted_later() {
+        let words = SavedWords::of(text("DOE"));
+        assert_eq!(words.to_string(), "DOE");
+        assert_eq!(redacted(name(), || words.to_string()), REDACTED);
     }
 
     #[test]

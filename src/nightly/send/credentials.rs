@@ -2,6 +2,7 @@
 
 use super::settings::DestinationSettings;
 use fs_err as fs;
+use nodulus_faults::quoted;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -75,10 +76,13 @@ impl Credentials {
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Error {
     /// The file system refused.
-    #[error(transparent)]
+    #[error("{}", quoted::io(.0))]
     Io(#[from] io::Error),
     /// A file does not hold a secret.
-    #[error("`{file}` holds {what}, expected a password or token alone, in one line")]
+    #[error(
+        "{file} holds {what}, expected a password or token alone, in one line",
+        file = quoted::path(file)
+    )]
     Secret {
         /// The file.
         file: PathBuf,

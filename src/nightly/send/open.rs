@@ -6,12 +6,11 @@ use super::settings::DestinationSettings;
 
 /// An archive's settings cannot be followed.
 #[derive(Debug, thiserror::Error)]
-#[error("`score.deliver.{name}`")]
+#[error("`score.deliver.{name}`: {cause}")]
 pub struct Error {
     /// Name of the archive.
     name: String,
-    #[source]
-    source: Source,
+    cause: Source,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -33,7 +32,7 @@ enum Source {
 ///
 /// Fails if a file of credentials or certificates cannot be used.
 pub(super) fn open(name: &str, settings: &DestinationSettings) -> Result<Box<dyn Archive>, Error> {
-    let fault = |source| Error { name: name.to_owned(), source };
+    let fault = |cause| Error { name: name.to_owned(), cause };
     let credentials = Credentials::read(settings).map_err(|error| fault(error.into()))?;
     connection(settings, &credentials).map_err(fault)
 }

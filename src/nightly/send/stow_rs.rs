@@ -9,6 +9,7 @@ use super::stow_answer;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use fs_err as fs;
+use nodulus_faults::quoted;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -31,9 +32,9 @@ pub(super) struct StowRs {
 /// The authorities that are trusted cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum CertificateError {
-    #[error(transparent)]
+    #[error("{}", quoted::io(.0))]
     Io(#[from] io::Error),
-    #[error("`{file}` holds no certificate, expected one or more in PEM")]
+    #[error("{file} holds no certificate, expected one or more in PEM", file = quoted::path(file))]
     None { file: PathBuf },
 }
 

@@ -6,6 +6,7 @@ pub use super::problem::Problem;
 pub(crate) use super::problem::{attribute_name, keyword};
 use super::series_info::RefusedSeries;
 use crate::limits::decimals_over;
+use nodulus_faults::quoted::SavedWords;
 use nodulus_faults::{FileError, quoted};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -138,8 +139,11 @@ pub enum Error {
     },
     /// A file that cannot be read may be a slice of the series.
     #[error(
-        "series {series_instance_uid} may lack a slice: `{file}` cannot be read ({found}), and is \
-         named as the slices are (`{like}`); copy it again, or move it away if it is no slice"
+        "series {series} may lack a slice: {file} cannot be read ({found}), and is named as the slices are ({like}); copy it \
+         again, or move it away if it is no slice",
+        series = quoted::uid(series_instance_uid),
+        file = quoted::path(file),
+        like = quoted::path(like)
     )]
     LostSlice {
         /// The series.
@@ -147,7 +151,7 @@ pub enum Error {
         /// The file.
         file: PathBuf,
         /// Why it cannot be read.
-        found: String,
+        found: SavedWords,
         /// A slice of the series with a name of this kind.
         like: PathBuf,
     },

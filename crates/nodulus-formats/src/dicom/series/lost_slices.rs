@@ -7,6 +7,7 @@ use crate::dicom::element::{elements, values};
 use crate::dicom::error::Error;
 use crate::dicom::passed_over::PassedOverRule;
 use dicom_dictionary_std::tags;
+use nodulus_faults::quoted::{self, SavedWords};
 use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -17,7 +18,7 @@ pub struct UnreadableFile {
     /// The file.
     pub path: PathBuf,
     /// Why it cannot be read.
-    pub found: String,
+    pub found: SavedWords,
 }
 
 impl UnreadableFile {
@@ -39,10 +40,13 @@ impl UnreadableFile {
                 if !is_unknown {
                     return None;
                 }
-                other.what.clone()
+                match other.rule {
+                    PassedOverRule::NotReadable => SavedWords::of(quoted::foreign(&other.what)),
+                    _ => SavedWords::of(&other.what),
+                }
             }
-            Err(Error::File { problem, .. }) => problem.to_string(),
-            Err(_) => "it cannot be opened".to_owned(),
+            Err(Error::File { problem, .. }) => SavedWords::of(problem),
+            Err(_) => SavedWords::of("it cannot be opened"),
         };
         Some(Self { path: path.to_owned(), found })
     }
