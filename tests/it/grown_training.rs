@@ -113,7 +113,8 @@ impl Cohort {
         let path = self.path("grown.toml");
         let root = self.path(name);
         let cohort = format!(
-            "[[ingest.cohorts]]\nname = {name:?}\nsource = \"volumes\"\nroot = {root:?}\n\n[crop]"
+            "[[ingest.cohorts]]\nname = {name:?}\nsource = \"volumes\"\nroot = {:?}\n\n[crop]",
+            root.to_str().unwrap()
         );
         let text = fs_err::read_to_string(&path).unwrap().replacen("[crop]", &cohort, 1);
         fs_err::write(&path, text).unwrap();

@@ -58,7 +58,8 @@ fn run(planted: &Planted, set: &[&str]) -> (Value, Written) {
     for (path, bytes) in files(&store) {
         let name = path.strip_prefix(&store).unwrap().to_string_lossy().into_owned();
         written.insert(format!("the name {name}"), name.clone().into_bytes());
-        let unpacked = if name.ends_with(".gz") { unzipped(&bytes) } else { bytes };
+        let unpacked =
+            if path.extension().is_some_and(|end| end == "gz") { unzipped(&bytes) } else { bytes };
         written.insert(name, unpacked);
     }
     (summary, written)

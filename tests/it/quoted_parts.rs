@@ -161,7 +161,9 @@ fn sources(folder: &Path) -> Vec<PathBuf> {
     let files = crate::nightly_job::files(folder).into_keys();
     let is_source = |path: &PathBuf| {
         let text = path.to_str().unwrap();
-        text.ends_with(".rs") && !text.contains("/tests") && !text.ends_with("_tests.rs")
+        path.extension().is_some_and(|end| end == "rs")
+            && !text.contains("/tests")
+            && !text.ends_with("_tests.rs")
     };
     files.filter(is_source).collect()
 }

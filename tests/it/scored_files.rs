@@ -143,7 +143,7 @@ pub(crate) fn case(
     let none = EarlierObjects::default();
     let before = deliver(&scan, &hu, &first, identity, &none, &out.join("before")).unwrap();
     let (before, objects) = written(&before);
-    scan.scored_at = "2026-11-25T01:02:03Z".to_owned();
+    "2026-11-25T01:02:03Z".clone_into(&mut scan.scored_at);
     let other = [OutputKind::Rejection, OutputKind::Nifti, OutputKind::Png, OutputKind::Json];
     let wanted = DICOM.into_iter().chain(other).collect();
     let earlier = EarlierObjects::of([&objects]);

@@ -20,10 +20,10 @@ pub struct FileError {
 impl FileError {
     /// Gives an error of `fs_err` its file.
     pub fn at(path: &Path) -> impl Fn(io::Error) -> io::Error {
-        move |error| Self::new(path.to_owned(), &error, error.to_string())
+        move |error| Self::of_file(path.to_owned(), &error, error.to_string())
     }
 
-    fn new(path: PathBuf, error: &io::Error, message: String) -> io::Error {
+    fn of_file(path: PathBuf, error: &io::Error, message: String) -> io::Error {
         let kind = error.kind();
         io::Error::new(kind, Self { path, kind, message, source: os_error(error) })
     }
@@ -35,7 +35,7 @@ impl FileError {
         let own = error.get_ref().and_then(|inner| inner.downcast_ref::<Self>());
         let path = own.map_or(from, |own| &own.path);
         let path = path.strip_prefix(from).map_or(path.to_owned(), |below| to.join(below));
-        Self::new(path, error, message)
+        Self::of_file(path, error, message)
     }
 }
 

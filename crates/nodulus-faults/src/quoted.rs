@@ -63,10 +63,7 @@ pub fn path(path: &Path) -> impl Display {
 }
 
 /// A text that came from a file, or was made of one: a value, a name, a line.
-pub fn text<T: ?Sized>(text: &T) -> impl Display + Debug
-where
-    T: Display + Debug,
-{
+pub fn text<T: ?Sized + Display + Debug>(text: &T) -> impl Display + Debug {
     FromFile(text)
 }
 

@@ -207,7 +207,7 @@ fn every_file_holds_the_voxels() {
     for point in &points.points {
         assert_eq!(point.confidence, Some(0.75));
         let PointPosition::Patient { point_mm, .. } = &point.position else { panic!("{point:?}") };
-        assert_eq!(*point_mm, [1.0, 2.0, 3.0]);
+        assert_eq!(point_mm.map(f64::to_bits), [1.0f64, 2.0, 3.0].map(f64::to_bits));
     }
 
     let text = fs::read_to_string(out.join(&names[6])).unwrap();

@@ -47,7 +47,7 @@ mod tests {
             probability: None,
             mask: None,
             centroid_mm: [x_mm, 0.0, 0.0],
-            volume_mm3: diameter_mm.powi(3) * 0.5236,
+            volume_mm3: diameter_mm.powi(3) * std::f64::consts::FRAC_PI_6,
             equivalent_diameter_mm: diameter_mm,
             axial_diameter_mm: None,
             axial_short_diameter_mm: None,

@@ -55,14 +55,14 @@ impl ComparedSeries {
                 differences.push(format!("slices are {a} and {b} mm thick"));
             }
             (Some(_), Some(_)) => {}
-            (a, b) => differences.push(unknown("slice thickness", a.is_some(), b.is_some())),
+            (a, b) => differences.push(unknown("slice thickness", [a.is_some(), b.is_some()])),
         }
         match (normal(earlier.kernel.as_ref()), normal(later.kernel.as_ref())) {
             (Some(a), Some(b)) if a != b => {
                 differences.push(format!("kernels are {a} and {b}"));
             }
             (Some(_), Some(_)) => {}
-            (a, b) => differences.push(unknown("kernel", a.is_some(), b.is_some())),
+            (a, b) => differences.push(unknown("kernel", [a.is_some(), b.is_some()])),
         }
         differences
     }
@@ -96,10 +96,11 @@ fn normal(kernel: Option<&String>) -> Option<String> {
     kernel.map(|kernel| kernel.trim().to_uppercase()).filter(|kernel| !kernel.is_empty())
 }
 
-fn unknown(what: &str, in_earlier: bool, in_later: bool) -> String {
-    let of = match (in_earlier, in_later) {
-        (false, false) => "both scans",
-        (false, true) => "the earlier scan",
+/// Says in which of two scans, the earlier one first, something is unknown.
+fn unknown(what: &str, is_known: [bool; 2]) -> String {
+    let of = match is_known {
+        [false, false] => "both scans",
+        [false, true] => "the earlier scan",
         _ => "the later scan",
     };
     format!("the {what} of {of} is unknown")

@@ -168,7 +168,7 @@ impl Identity {
     }
 
     /// The day of a time in UTC, `2026-11-24T12:52:27Z`, as results of a patient write it.
-    pub(super) fn day(&self, patient: &PatientIdentity, time: &str) -> String {
+    pub(super) fn day(patient: &PatientIdentity, time: &str) -> String {
         let day = time.split('T').next().unwrap_or_default();
         let moved = Date::from_iso(day).and_then(|day| day.plus_days(patient.shift_days));
         moved.map_or(day.to_owned(), |day| day.to_string())
@@ -241,7 +241,7 @@ mod tests {
         assert_eq!(shifted_date(&dates[0], 60).as_ref(), Some(&dates[1]));
         assert_eq!(a.date(&patient, "not a date"), "");
         // Days of scoring move as the patient's dates do.
-        let day = a.day(&patient, "2024-01-01T12:00:00Z");
+        let day = Identity::day(&patient, "2024-01-01T12:00:00Z");
         assert_eq!(day.replace('-', ""), dates[0]);
         assert_ne!(a.of_series("1.2"), a.of_series("1.3"));
         assert!(uid::is_uid(&a.series("DOE")) && a.series("1.2") == a.uid("1.2"));

@@ -25,7 +25,7 @@ fn write(path: &Path, names: [&str; 4], x: Option<f64>) {
 
 /// The candidates of files that settled long ago.
 fn read(paths: &[PathBuf]) -> Result<CandidateIndex, Error> {
-    CandidateIndex::read(paths, SystemTime::now() + Duration::from_secs(60))
+    CandidateIndex::read(paths, SystemTime::now() + Duration::from_mins(1))
 }
 
 /// The candidates of tables.
@@ -141,7 +141,7 @@ fn an_empty_list_states_that_a_scan_has_no_candidates() {
     // Those that may be cut off.
     assert_eq!(index.unreadable.len(), 2, "{:?}", index.unreadable);
     // What has just changed may still get rows.
-    let settled = SystemTime::now() - Duration::from_secs(60);
+    let settled = SystemTime::now() - Duration::from_mins(1);
     let index = CandidateIndex::read(&[folder.path().to_owned()], settled).unwrap();
     assert!(index.of(["1.2"]).is_empty() && !index.of(["1.4"]).is_empty());
 }

@@ -109,8 +109,8 @@ impl LedgerEntry {
     /// What its last attempt was made of.
     pub(crate) fn last_inputs(&self) -> Option<&ResultInputs> {
         match (&self.refused, &self.state) {
-            (Some((inputs, _)), _) => Some(inputs),
-            (
+            (Some((inputs, _)), _)
+            | (
                 None,
                 SeriesState::Scored { inputs, .. }
                 | SeriesState::Failed(inputs, _)

@@ -211,7 +211,7 @@ fn an_earlier_result_becomes_current_again() {
     record.supersede(first.clone());
     record.supersede(attempt("b", "2026-01-02", scored(1)));
     ledger.write(&record).unwrap();
-    assert_eq!(record.superseded_inputs(), [first.inputs.clone()]);
+    assert_eq!(record.superseded_inputs(), std::slice::from_ref(&first.inputs));
     assert!(!record.restore(&attempt("c", "2026-01-03", scored(1)).inputs, "new".to_owned()));
     assert!(record.restore(&first.inputs, "new".to_owned()));
     let both = BTreeSet::from(["2026-01-01".to_owned(), "2026-01-02".to_owned()]);

@@ -149,15 +149,7 @@ fn try_run(
             }
         }
     }
-    // Who results name is part of them. The key itself is not written anywhere.
-    let who = if identity.is_replaced() { "recipe with moved days" } else { "recipe" };
-    let parts = [
-        model.sha256.clone(),
-        settings.of_results().to_string(),
-        identity.id(who) + &identity.fingerprint(),
-        VERSION.to_string(),
-    ];
-    let recipe = hash::sha256_parts(parts.iter().map(String::as_str));
+    let recipe = recipe(settings, &model, &identity);
     let mut triage = Triage {
         settings,
         retry_failed: options.retry_failed,
@@ -202,6 +194,19 @@ fn try_run(
     }
     write_drift_page(tables, &ledger, context.identity.is_replaced())?;
     result.and_then(|()| deliver(&context, destinations, &mut ledger, summary))
+}
+
+/// SHA-256 of what results are made of besides scans and candidates.
+fn recipe(settings: &ScoreSettings, model: &LoadedModel, identity: &Identity) -> String {
+    // Who results name is part of them. The key itself is not written anywhere.
+    let who = if identity.is_replaced() { "recipe with moved days" } else { "recipe" };
+    let parts = [
+        model.sha256.clone(),
+        settings.of_results().to_string(),
+        identity.id(who) + &identity.fingerprint(),
+        VERSION.to_string(),
+    ];
+    hash::sha256_parts(parts.iter().map(String::as_str))
 }
 
 /// What the reader of a run's summary has to know, each in a sentence.

@@ -2,6 +2,7 @@
 
 use super::error::Error;
 use super::summary::{DeliveryCounts, RunSummary, StepSeconds};
+use crate::nightly::input::reconciliation::Reconciliation;
 use crate::nightly::settings::ScoreSettings;
 use crate::tables::Drift;
 use nodulus_store::{PartReader, Partitions, Row as _, Store, disk, durable};
@@ -99,6 +100,7 @@ fn page(summary: &RunSummary, ended: u64, drift: &[Drift]) -> String {
         ("settling", summary.settling),
         ("waiting", summary.waiting),
         ("scored", summary.scored),
+        ("restored", summary.restored),
         ("completed", summary.completed),
         ("unchanged", summary.unchanged),
         ("failed", summary.failed),
@@ -124,6 +126,7 @@ fn page(summary: &RunSummary, ended: u64, drift: &[Drift]) -> String {
         "Scored series that replace an earlier result.",
         summary.superseded,
     );
+    add_candidates(&mut text, &summary.candidates);
     text.number("nodules", "Nodules scored in the last run.", summary.nodules);
     text.number("empty_nodules", "Nodules among them without a voxel.", summary.empty_masks);
     text.number(
@@ -166,6 +169,27 @@ fn page(summary: &RunSummary, ended: u64, drift: &[Drift]) -> String {
     );
     add_drift(&mut text, drift);
     text.0
+}
+
+fn add_candidates(text: &mut MetricsText, candidates: &Reconciliation) {
+    let rows = candidates.in_all;
+    let outcomes = [
+        ("matched", rows.matched),
+        ("outside", rows.outside),
+        ("unknown_series", rows.unknown_series),
+        ("malformed", rows.malformed),
+        ("duplicate", rows.duplicate),
+    ];
+    text.metric(
+        "candidates",
+        "Rows of candidates by outcome.",
+        outcomes.map(|(outcome, n)| (vec![("outcome", outcome.to_owned())], n)),
+    );
+    text.number(
+        "unreadable_candidate_files",
+        "Files of candidates that cannot be read.",
+        candidates.n_unreadable_files,
+    );
 }
 
 fn add_drift(text: &mut MetricsText, drift: &[Drift]) {

@@ -8,6 +8,7 @@ use super::summary::{ExcludedSeries, RunSummary, SeriesFailure};
 use crate::nightly::deliver::{DeliveredFile, EarlierObjects, OutputKind, ResultObjects, deliver};
 use crate::nightly::follow_up::drift::MaskRule;
 use crate::nightly::follow_up::lasting_id::keep_ids;
+use crate::nightly::identity::Identity;
 use crate::nightly::input::series::DiscoveredSeries;
 use crate::nightly::problem::Problem;
 use crate::nightly::records::ledger::Ledger;
@@ -129,7 +130,7 @@ impl<'a> ResultWriter<'a> {
                 return self.refuse(&series, record, inputs, &problem);
             }
             SeriesOutcome::Failed(problem) | SeriesOutcome::Refused(problem) => {
-                return self.fail(&series, record, inputs, completes.is_some(), problem);
+                return self.fail(&series, record, inputs, completes.is_some(), &problem);
             }
             SeriesOutcome::Scored(mut scored) => {
                 let is_completed = completes.is_some();
@@ -139,7 +140,7 @@ impl<'a> ResultWriter<'a> {
                     None => self.supersede(&mut record, &scored, inputs.clone(), &earlier),
                 };
                 if let Err(problem) = written {
-                    return self.fail(&series, record, inputs, is_completed, problem);
+                    return self.fail(&series, record, inputs, is_completed, &problem);
                 }
             }
             SeriesOutcome::Excluded(exclusion) => {
@@ -176,12 +177,12 @@ impl<'a> ResultWriter<'a> {
         mut record: SeriesRecord,
         inputs: ResultInputs,
         is_completed: bool,
-        problem: Problem,
+        problem: &Problem,
     ) -> Result<(), Error> {
         if problem.class.is_passing() {
-            return self.set_back(&series.name, &problem);
+            return self.set_back(&series.name, problem);
         }
-        if series.problem.is_none() && !self.is_final(series, &problem)? {
+        if series.problem.is_none() && !self.is_final(series, problem)? {
             return Ok(());
         }
         let failed = self.failed(&series.name, &problem.cause);
@@ -198,7 +199,7 @@ impl<'a> ResultWriter<'a> {
     /// The day of a time, as results of a series write it that name no patient.
     fn day_of_series(&self, series: &DiscoveredSeries, time: &str) -> String {
         let identity = &self.context.identity;
-        identity.day(&identity.of_series(&series.id), time)
+        Identity::day(&identity.of_series(&series.id), time)
     }
 
     /// Records that the candidates of a series cannot be used. Its result stays.
@@ -343,7 +344,7 @@ impl<'a> ResultWriter<'a> {
         (self.context.notify)(RunEvent::Scored { series: name, nodules, seconds });
         let outcome = AttemptOutcome::Scored(Box::new(result));
         let identity = &self.context.identity;
-        let day = identity.day(&scored.scan.patient(identity), &at);
+        let day = Identity::day(&scored.scan.patient(identity), &at);
         record.supersede(Attempt::new(inputs, at, day, outcome));
         Ok(())
     }

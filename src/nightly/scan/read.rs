@@ -289,22 +289,16 @@ fn positioned(
     let mut candidates = of_scan.candidates.clone();
     let source = if of_scan.points.is_empty() { None } else { scan.source_series()? };
     for point in &of_scan.points {
-        match source.as_ref().and_then(|source| point.position.in_patient(source)) {
-            Some(position_mm) => {
-                if scan
-                    .geometry()
-                    .nearest_voxel(scan.geometry().patient_to_voxel(position_mm))
-                    .is_none()
-                {
-                    outside.insert(point_key(&point.position));
-                }
-                candidates.push(NoduleCandidate { position_mm, confidence: point.confidence });
-            }
-            None => {
+        let in_patient = source.as_ref().and_then(|source| point.position.in_patient(source));
+        if let Some(position_mm) = in_patient {
+            let ijk = scan.geometry().patient_to_voxel(position_mm);
+            if scan.geometry().nearest_voxel(ijk).is_none() {
                 outside.insert(point_key(&point.position));
-                warnings
-                    .push(format!("the point at {} of its file is not on the scan", point.label));
             }
+            candidates.push(NoduleCandidate { position_mm, confidence: point.confidence });
+        } else {
+            outside.insert(point_key(&point.position));
+            warnings.push(format!("the point at {} of its file is not on the scan", point.label));
         }
     }
     Ok(distinct(candidates))

@@ -34,8 +34,9 @@ mod tests {
 
     #[test]
     fn waits_double_up_to_a_limit_and_end_with_the_run() {
-        let seconds = |n| wait_after(2.0, n).as_secs_f64();
-        assert_eq!([1, 2, 3, 8, 9, 40].map(seconds), [2.0, 4.0, 8.0, 256.0, 300.0, 300.0]);
+        let wait_seconds = |n| wait_after(2.0, n);
+        let expected = [2, 4, 8, 256, 300, 300].map(Duration::from_secs);
+        assert_eq!([1, 2, 3, 8, 9, 40].map(wait_seconds), expected);
         assert_eq!(wait_after(0.0, 20), Duration::ZERO);
         assert!(wait(Duration::from_millis(1), &AtomicBool::new(false)));
         let begun = Instant::now();

@@ -111,7 +111,7 @@ mod tests {
             (b"hunter2\nX-Header: 1", "holds several lines"),
             (b"hunter2\0", "holds several lines, or control characters"),
             (b"hunter2\xff", "holds bytes that are not UTF-8"),
-            (&[b'x'; MAX_BYTES + 1], "holds more than 16 KiB"),
+            (&vec![b'x'; MAX_BYTES + 1], "holds more than 16 KiB"),
         ] {
             let error = read(bytes).unwrap_err().to_string();
             assert!(error.contains(expected) && !error.contains("hunter2"), "{error}");

@@ -7,10 +7,12 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 type Answered = Result<Acknowledgement, SendError>;
+/// Answers to the object of a UID, by the number of objects that were sent.
+type Answers = Box<dyn FnMut(&str, usize) -> Answered>;
 
 /// An archive that answers as a test says, and tells which objects it was sent.
 struct Scripted {
-    answer: Box<dyn FnMut(&str, usize) -> Answered>,
+    answer: Answers,
     sent: Rc<RefCell<Vec<String>>>,
 }
 
@@ -23,6 +25,7 @@ impl Archive for Scripted {
     }
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "it is an answer as others")]
 fn stored() -> Answered {
     Ok(Acknowledgement { answer: Answer::Stored, status: "0000".to_owned() })
 }

@@ -16,7 +16,7 @@ pub struct DestinationSettings {
     #[serde(default)]
     #[schemars(length(min = 1), extend("examples" = ["pacs.example.org:104"]))]
     pub address: Option<String>,
-    /// Address of an archive's DICOMweb service, to whose `/studies` objects are posted (STOW-RS); either this or `address`.
+    /// Address of an archive's `DICOMweb` service, to whose `/studies` objects are posted (STOW-RS); either this or `address`.
     #[serde(default)]
     #[schemars(length(min = 1), extend("examples" = ["https://archive.example.org/dicom-web"]))]
     pub url: Option<String>,

@@ -237,7 +237,8 @@ pub(super) fn thicker(scans: &[Scan]) -> Thicker {
         let own = (scan.series_instance_uid.as_str(), thickness(scan));
         let kept = thinnest.entry(study).or_insert(own);
         // Of two alike, the one with the lesser UID, whatever their order.
-        if own.1 < kept.1 || own.1 == kept.1 && own.0 < kept.0 {
+        let order = own.1.partial_cmp(&kept.1).unwrap_or(Ordering::Equal).then(own.0.cmp(kept.0));
+        if order == Ordering::Less {
             *kept = own;
         }
     }

@@ -175,7 +175,7 @@ pub fn check_samples(config: &Config, samples: &[Sample]) -> Result<(), Error> {
             let selection = Selection::of(config, phase, split);
             samples.iter().any(|sample| selection.holds(sample))
         };
-        check_phase(phase, has(Split::Train), has(Split::Validation))?;
+        check_phase(phase, [Split::Train, Split::Validation].map(has))?;
     }
     Ok(())
 }
@@ -187,10 +187,12 @@ pub fn check_samples(config: &Config, samples: &[Sample]) -> Result<(), Error> {
 /// Fails at the first such phase.
 pub fn check_settings(config: &Config, has_validation: bool) -> Result<(), Error> {
     let has_validation = has_validation || config.fold.is_some();
-    config.phases.iter().try_for_each(|phase| check_phase(phase, true, has_validation))
+    config.phases.iter().try_for_each(|phase| check_phase(phase, [true, has_validation]))
 }
 
-fn check_phase(phase: &Phase, has_training: bool, has_validation: bool) -> Result<(), Error> {
+/// Whether a phase has samples of its training and its validation split says whether it can run.
+fn check_phase(phase: &Phase, has_samples: [bool; 2]) -> Result<(), Error> {
+    let [has_training, has_validation] = has_samples;
     let (name, cohorts) = (|| phase.name.clone(), || phase.cohorts.join(", "));
     if !has_training {
         return Err(Error::NoSamples { phase: name(), cohorts: cohorts() });
@@ -272,7 +274,7 @@ fn count(config: &Config, task: &Task<'_>) -> Result<Vec<usize>, Error> {
     for phase in &config.phases {
         let count = |split| examples::count(samples, &Selection::of(config, phase, split));
         let n_samples = count(Split::Train)?;
-        check_phase(phase, n_samples > 0, count(Split::Validation)? > 0)?;
+        check_phase(phase, [n_samples > 0, count(Split::Validation)? > 0])?;
         counts.push(n_samples);
     }
     Ok(counts)

@@ -131,15 +131,12 @@ impl CharacterSets {
                 rest = after;
                 continue;
             }
-            match after {
-                [second @ 0x21..=0x7e, after @ ..] => {
-                    low.decode([*first, *second], &mut decoded);
-                    rest = after;
-                }
-                _ => {
-                    decoded.push_unknown();
-                    rest = after;
-                }
+            if let [second @ 0x21..=0x7e, after @ ..] = after {
+                low.decode([*first, *second], &mut decoded);
+                rest = after;
+            } else {
+                decoded.push_unknown();
+                rest = after;
             }
         }
         decoded

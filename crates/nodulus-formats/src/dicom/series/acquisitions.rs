@@ -76,7 +76,7 @@ impl<'a> Placed<'a> {
             return Ok(());
         }
         let values =
-            || self.slices.iter().map(|slice| value(*slice)).zip(self.heights.iter().copied());
+            || self.slices.iter().map(|slice| value(slice)).zip(self.heights.iter().copied());
         let passes = if telling.is_order { passes(telling, values()) } else { Vec::new() };
         let mut images = self.stacks(telling.rule, &passes);
         let classes = classes(telling.reading, values());

@@ -122,11 +122,11 @@ fn a_quantity_that_is_not_hu_comes_before_faults() {
 
 #[test]
 fn an_outline_tells_what_a_series_is_that_cannot_be_read() {
+    type Fault = fn(&mut DefaultDicomObject);
     let folder = tempfile::tempdir().unwrap();
     let files = samples::write(folder.path(), &samples::volume());
     let mip = "DERIVED\\SECONDARY\\AXIAL\\MIP";
     let original = fs::read(&files[0]).unwrap();
-    type Fault = fn(&mut DefaultDicomObject);
     let faults: [Fault; 4] = [
         |object| _ = object.remove_element(tags::RESCALE_SLOPE),
         |object| _ = object.remove_element(tags::PIXEL_SPACING),
