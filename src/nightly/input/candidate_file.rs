@@ -2,7 +2,7 @@
 
 use super::candidates::NoduleCandidate;
 use crate::nightly::redaction::OwnError;
-use fs_err as fs;
+use nodulus_faults::fs;
 use nodulus_faults::quoted;
 use nodulus_formats::dicom::{self, Point, PointSet};
 use nodulus_formats::limits::POSITION_MM;

@@ -1,7 +1,7 @@
 //! Credentials for an archive, from files; they are never written anywhere.
 
 use super::settings::DestinationSettings;
-use fs_err as fs;
+use nodulus_faults::fs;
 use nodulus_faults::quoted;
 use std::fmt;
 use std::io;
@@ -100,7 +100,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("secret");
         let read = |bytes: &[u8]| {
-            fs::write(&file, bytes).unwrap();
+            fs_err::write(&file, bytes).unwrap();
             Secret::read(&file)
         };
         assert_eq!(read(b" pa ss:w\xc3\xb6rd \r\n").unwrap().value(), " pa ss:w\u{f6}rd ");

@@ -8,7 +8,7 @@ use super::settings::DestinationSettings;
 use super::stow_answer;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use fs_err as fs;
+use nodulus_faults::fs;
 use nodulus_faults::quoted;
 use std::io;
 use std::path::{Path, PathBuf};
