@@ -119,18 +119,15 @@ fn values(bytes: &[u8]) -> Vec<(String, Vec<u8>)> {
 fn add_values(object: &InMemDicomObject, path: &str, values: &mut Vec<(String, Vec<u8>)>) {
     for element in object {
         let path = format!("{path}/{}", element.header().tag);
-        match element.items() {
-            Some(items) => {
-                for (n, item) in items.iter().enumerate() {
-                    add_values(item, &format!("{path}[{n}]"), values);
-                }
-                values.push((path, Vec::new()));
+        if let Some(items) = element.items() {
+            for (n, item) in items.iter().enumerate() {
+                add_values(item, &format!("{path}[{n}]"), values);
             }
-            None => {
-                let bytes = element.to_bytes().unwrap();
-                let end = bytes.iter().rposition(|byte| !b" \0".contains(byte));
-                values.push((path, bytes[..end.map_or(0, |end| end + 1)].to_vec()));
-            }
+            values.push((path, Vec::new()));
+        } else {
+            let bytes = element.to_bytes().unwrap();
+            let end = bytes.iter().rposition(|byte| !b" \0".contains(byte));
+            values.push((path, bytes[..end.map_or(0, |end| end + 1)].to_vec()));
         }
     }
 }

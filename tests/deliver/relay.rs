@@ -114,7 +114,7 @@ fn relay(client: TcpStream, server: TcpStream, state: &Arc<State>) {
     });
     let shared = Arc::clone(state);
     std::thread::spawn(move || {
-        let mut bytes = [0; 65536];
+        let mut bytes = vec![0; 65536];
         while let Ok(n @ 1..) = from_server.read(&mut bytes) {
             std::thread::sleep(Duration::from_millis(shared.delay.load(Ordering::SeqCst)));
             if to_client.write_all(&bytes[..n]).is_err() {

@@ -270,10 +270,9 @@ fn cause(error: &AssociationError) -> SendError {
         AssociationError::NoAcceptedPresentationContexts { .. } => {
             SendError::Object("it takes no objects of this class".to_owned())
         }
-        AssociationError::WireSend { source, .. } | AssociationError::WireRead { source, .. } => {
-            broken(source)
-        }
-        AssociationError::ReceivePdu { source: ReadError::ReadPdu { source, .. } } => {
+        AssociationError::WireSend { source, .. }
+        | AssociationError::WireRead { source, .. }
+        | AssociationError::ReceivePdu { source: ReadError::ReadPdu { source, .. } } => {
             broken(source)
         }
         AssociationError::Timeout { .. } => unreachable("it does not answer in time"),

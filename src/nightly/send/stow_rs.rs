@@ -1,4 +1,4 @@
-//! STOW-RS: objects to a DICOMweb service (PS3.18, 10.5).
+//! STOW-RS: objects to a `DICOMweb` service (PS3.18, 10.5).
 
 use super::archive::{Acknowledgement, Archive, SendError};
 use super::credentials::Credentials;
@@ -20,7 +20,7 @@ use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 /// Most bytes of an answer that are read.
 const MAX_ANSWER: u64 = 1 << 20;
 
-/// A DICOMweb service.
+/// A `DICOMweb` service.
 pub(super) struct StowRs {
     agent: Agent,
     /// Where objects are posted.
