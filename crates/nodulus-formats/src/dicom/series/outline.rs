@@ -13,7 +13,8 @@ use rayon::prelude::*;
 use std::path::{Path, PathBuf};
 
 /// In the order of the tags, as reading ends after the last one.
-const WANTED: [Tag; 21] = [
+const WANTED: [Tag; 22] = [
+    tags::SPECIFIC_CHARACTER_SET,
     tags::IMAGE_TYPE,
     tags::SOP_CLASS_UID,
     tags::STUDY_DATE,

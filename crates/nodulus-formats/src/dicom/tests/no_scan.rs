@@ -150,6 +150,12 @@ fn an_outline_tells_what_a_series_is_that_cannot_be_read() {
         assert_eq!(not_hu, Some("not_hu"));
         fs::write(&files[0], &original).unwrap();
     }
+    samples::edit(&files[0], |object| {
+        set(object, tags::SPECIFIC_CHARACTER_SET, VR::CS, "ISO_IR 100");
+        set(object, tags::SERIES_DESCRIPTION, VR::LO, "H\u{f6}he");
+    });
     let outlines = outlines(&files);
+    let description = outlines[0].info.labels.series_description.as_deref();
+    assert_eq!(description, Some("H\u{f6}he"));
     assert!(outlines.len() == 4 && outlines.iter().all(|outline| outline.not_hu.is_none()));
 }
