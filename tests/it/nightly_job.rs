@@ -95,6 +95,21 @@ pub(crate) fn phantom() -> PathBuf {
     fixture::finished().join("store/phantom")
 }
 
+/// Writes two visits of a patient whose nodules grow; returns what they hold.
+pub(crate) fn write_visits(folder: &Path) -> [nodulus::phantom::Visit; 2] {
+    let plan = nodulus::phantom::FollowUp {
+        seed: 3,
+        size: 128,
+        slices: 64,
+        date: nodulus_formats::dicom::Date::from_iso("2025-11-20").unwrap(),
+        days: 120,
+        growth: 2.0,
+        shift_mm: [7.3, -12.8, 315.5],
+        view: [3.0, -2.0, 2.0],
+    };
+    nodulus::phantom::write_follow_up(folder, &plan).unwrap()
+}
+
 /// The phantom's nodules, and every tenth of the other candidates, in the series that `chosen` accepts.
 pub(crate) fn candidates(chosen: impl Fn(&str) -> bool) -> String {
     let text = fs_err::read_to_string(phantom().join("luna16/candidates.csv")).unwrap();

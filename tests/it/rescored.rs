@@ -1,7 +1,7 @@
 //! A nightly job that scores scans again: what lasts, and what is replaced.
 
 use crate::fixture;
-use crate::nightly_job::{Job, copy, files, series_of};
+use crate::nightly_job::{Job, copy, files, series_of, write_visits};
 use dicom_dictionary_std::tags;
 use dicom_object::{FileDicomObject, InMemDicomObject};
 use serde_json::Value;
@@ -187,17 +187,7 @@ fn a_nodule_of_two_visits_has_one_row_and_identical_data_do_not_grow() {
     let job = Job::new();
     let input = job.store().with_file_name("visits");
     let made = job.store().with_file_name("made");
-    let plan = nodulus::phantom::FollowUp {
-        seed: 3,
-        size: 128,
-        slices: 64,
-        date: nodulus_formats::dicom::Date::from_iso("2025-11-20").unwrap(),
-        days: 120,
-        growth: 2.0,
-        shift_mm: [7.3, -12.8, 315.5],
-        view: [3.0, -2.0, 2.0],
-    };
-    let visits = nodulus::phantom::write_follow_up(&made, &plan).unwrap();
+    let visits = write_visits(&made);
     let put = |object: &mut InMemDicomObject, tag, vr, value: &str| {
         object.put(DataElement::new(tag, vr, PrimitiveValue::from(value)));
     };

@@ -1,7 +1,7 @@
 //! The nightly job's files for each study, and how it follows patients over time.
 
 use crate::fixture;
-use crate::nightly_job::{Job, counts, files, series_of, unfinished};
+use crate::nightly_job::{Job, counts, files, series_of, unfinished, write_visits};
 use serde_json::Value;
 use std::fmt::Write as _;
 use std::path::Path;
@@ -184,17 +184,7 @@ fn drift_is_a_table_and_a_page() {
 fn scans_of_a_patient_are_compared() {
     let job = Job::new();
     let input = job.store().with_file_name("visits");
-    let plan = nodulus::phantom::FollowUp {
-        seed: 3,
-        size: 128,
-        slices: 64,
-        date: nodulus_formats::dicom::Date::from_iso("2025-11-20").unwrap(),
-        days: 120,
-        growth: 2.0,
-        shift_mm: [7.3, -12.8, 315.5],
-        view: [3.0, -2.0, 2.0],
-    };
-    let visits = nodulus::phantom::write_follow_up(&input, &plan).unwrap();
+    let visits = write_visits(&input);
     let mut text = "seriesuid,coordX,coordY,coordZ\n".to_owned();
     for visit in &visits {
         for nodule in &visit.nodules {
