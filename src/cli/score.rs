@@ -151,7 +151,7 @@ fn run(arguments: &ScoreRunArguments, out: &mut dyn Write) -> Result<Outcome, Er
         serde_json::to_writer_pretty(&mut *out, &summary)?;
         writeln!(out)?;
     }
-    result.map_err(|error| Error::Score(job::error_text(&settings, &error)))?;
+    result.map_err(|_| Error::Score(summary.error.clone().unwrap_or_default()))?;
     if !arguments.json {
         write_summary(&summary, out)?;
     }
@@ -190,6 +190,9 @@ fn text(event: &RunEvent) -> String {
         }
         RunEvent::Restored { series } => format!("{series} has its earlier result again"),
         RunEvent::Candidates { file, counts } => candidates_text(file.as_deref(), counts),
+        RunEvent::UnreadableCandidates { file, cause } => {
+            format!("candidates of {file} cannot be used: {cause}")
+        }
         RunEvent::Completed { series } => format!("{series} has new files"),
         RunEvent::Failed { series, cause } => format!("{series} failed: {cause}"),
         RunEvent::SetBack { series, cause } => format!("{series} is set back: {cause}"),
@@ -263,6 +266,10 @@ fn write_summary(summary: &RunSummary, out: &mut dyn Write) -> Result<(), Error>
         writeln!(out, "\n{}", format::table(&head, rows))?;
     }
     writeln!(out, "\n{}", candidates_text(None, &summary.candidates.in_all))?;
+    let n_unreadable = summary.candidates.n_unreadable_files;
+    if n_unreadable > 0 {
+        writeln!(out, "{n_unreadable} files of candidates cannot be read: see the log")?;
+    }
     for notice in &summary.notices {
         writeln!(out, "\nwarning: {notice}")?;
     }
@@ -316,6 +323,7 @@ fn status(arguments: &ScoreStatusArguments, out: &mut dyn Write) -> Result<Outco
         ("failed", &status.failed),
         ("undone", &status.undone),
         ("excluded", &status.excluded),
+        ("unreadable candidates", &status.unreadable_candidates),
         ("undelivered", &status.undelivered),
     ];
     for (name, list) in lists {

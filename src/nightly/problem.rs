@@ -1,10 +1,9 @@
 //! Why a series could not be scored, and whose fault it is.
 
-use super::redaction::{self, OwnError};
+use super::redaction::{self, OwnError, PrivateFolder};
 use super::settings::ScoreSettings;
 use nodulus_faults::{FaultClass, is_disk_full};
 use std::any::Any;
-use std::path::Path;
 
 /// Why a series could not be scored. Only a problem of its content is a result; after any other, it is tried again.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,8 +19,8 @@ pub(crate) struct Problem {
 
 impl Problem {
     /// The problem that an error is.
-    pub(in crate::nightly) fn of(input: &Path, error: &dyn OwnError) -> Self {
-        Self::with_cause(redaction::cause(input, error), error)
+    pub(in crate::nightly) fn of(folder: PrivateFolder<'_>, error: &dyn OwnError) -> Self {
+        Self::with_cause(redaction::cause(folder, error), error)
     }
 
     /// The problem that an error of writing results is.

@@ -4,6 +4,7 @@
 //! What a message takes from data is a typed part of it ([`quoted`]). Here these parts are redacted, and errors of other
 //! libraries withheld.
 
+use super::identity::FileKey;
 use super::settings::ScoreSettings;
 use nodulus_faults::quoted::{self, PathNames, WITHHELD};
 use nodulus_formats::cohort::relative;
@@ -33,9 +34,40 @@ impl OwnError for cohort::Error {}
 impl OwnError for archive::Error {}
 impl OwnError for nodulus_store::Error {}
 
-/// Redacted name of a file or folder of the input: `file-0123456789abcdef`, from its path below the input.
-pub(super) fn path_name(input: &Path, path: &Path) -> String {
-    hash::id(PREFIX, [relative(input, path).as_str()])
+/// A folder whose files may be named after patients.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct PrivateFolder<'a> {
+    pub(super) path: &'a Path,
+    /// The key of the files' redacted names, where results name pseudonyms.
+    pub(super) key: Option<&'a FileKey>,
+}
+
+impl PrivateFolder<'_> {
+    /// Redacted name of a file or folder in it: `file-0123456789abcdef`, from its path below the folder. With a key, nobody
+    /// without it can test which path a name is of.
+    pub(super) fn name(&self, path: &Path) -> String {
+        let below = relative(self.path, path);
+        match self.key {
+            Some(key) => format!("{PREFIX}{}", key.digits(&below)),
+            None => hash::id(PREFIX, [below.as_str()]),
+        }
+    }
+
+    /// What takes the place of a path in a message: its redacted name, with the number of a frame that follows it.
+    fn name_of_frame(&self, path: &Path) -> String {
+        let text = path.to_string_lossy();
+        match text.rsplit_once(", frame ") {
+            Some((file, frame)) if frame.bytes().all(|byte| byte.is_ascii_digit()) => {
+                format!("{}, frame {frame}", self.name(Path::new(file)))
+            }
+            _ => self.name(path),
+        }
+    }
+
+    fn names(&self) -> PathNames {
+        let (folder, key) = (self.path.to_owned(), self.key.cloned());
+        Rc::new(move |path| PrivateFolder { path: &folder, key: key.as_ref() }.name_of_frame(path))
+    }
 }
 
 /// Whether an id is the redacted name of a file or folder. That of a series is a UID.
@@ -46,10 +78,9 @@ pub(super) fn is_path_name(id: &str) -> bool {
     })
 }
 
-/// An error with its causes, without paths, patient ids and text of files. Files have names by their paths below `input`.
-pub(super) fn cause(input: &Path, error: &dyn OwnError) -> String {
-    let input = input.to_owned();
-    in_words(Rc::new(move |path| name_below(&input, path)), error)
+/// An error with its causes, without paths, patient ids and text of files. Files have names by their paths below `folder`.
+pub(super) fn cause(folder: PrivateFolder<'_>, error: &dyn OwnError) -> String {
+    in_words(folder.names(), error)
 }
 
 /// An error of the run as a whole, as [`cause`]. Paths that the settings name are named by their keys, and so are paths
@@ -60,26 +91,16 @@ pub(super) fn cause_of_run(settings: &ScoreSettings, error: &dyn OwnError) -> St
 }
 
 /// Words that quote values of a scan, redacted.
-pub(super) fn words<T>(input: &Path, words: impl FnOnce() -> T) -> T {
-    let input = input.to_owned();
-    quoted::redacted(Rc::new(move |path| name_below(&input, path)), words)
-}
-
-/// The redacted name of a path, with the number of a frame that follows it.
-fn name_below(root: &Path, path: &Path) -> String {
-    let text = path.to_string_lossy();
-    match text.rsplit_once(", frame ") {
-        Some((file, frame)) if frame.bytes().all(|byte| byte.is_ascii_digit()) => {
-            format!("{}, frame {frame}", path_name(root, Path::new(file)))
-        }
-        _ => path_name(root, path),
-    }
+pub(super) fn words<T>(folder: PrivateFolder<'_>, words: impl FnOnce() -> T) -> T {
+    quoted::redacted(folder.names(), words)
 }
 
 /// The paths that the settings name.
 struct Places {
     /// Places whose files are named after patients, by their keys.
     private: Vec<(&'static str, PathBuf)>,
+    /// The key of their redacted names.
+    file_key: Option<FileKey>,
     own: Vec<(&'static str, PathBuf)>,
 }
 
@@ -103,6 +124,7 @@ impl Places {
         let input = ("score.input", settings.input.clone());
         Self {
             private: [input].into_iter().chain(candidates).collect(),
+            file_key: settings.file_key.clone(),
             own: results
                 .into_iter()
                 .chain(models)
@@ -119,12 +141,13 @@ impl Places {
                 return format!("`{key}`");
             }
         }
+        let below = |place| PrivateFolder { path: place, key: self.file_key.as_ref() };
         if let Some((_, place)) = self.private.iter().find(|(_, place)| path.starts_with(place)) {
-            return name_below(place, path);
+            return below(place).name_of_frame(path);
         }
         match self.own.iter().find(|(_, place)| path.starts_with(place)) {
             Some((key, place)) => format!("`{}` of `{key}`", relative(place, path)),
-            None => name_below(Path::new(""), path),
+            None => below(Path::new("")).name_of_frame(path),
         }
     }
 }
@@ -199,6 +222,7 @@ pub(super) fn with_renamed_uids(text: &str, name: &dyn Fn(&str) -> String) -> St
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::nightly::identity::{DeidentifySettings, Identity, UidPolicy};
     use nodulus_formats::metaimage;
 
     #[test]
@@ -216,10 +240,10 @@ mod tests {
 
     #[test]
     fn errors_hold_neither_paths_nor_patients() {
-        let input = Path::new("/in");
+        let input = PrivateFolder { path: Path::new("/in"), key: None };
         // An odd back quote turned words and names round where they were told apart by back quotes.
-        let path = input.join("O`Brien^Mary/1.dcm");
-        let file = path_name(input, &path);
+        let path = input.path.join("O`Brien^Mary/1.dcm");
+        let file = input.name(&path);
         let error = dicom::Error::Mixed {
             attribute: "PatientID",
             file: "/in/O`Brien^Mary/2.dcm, frame 3".into(),
@@ -241,6 +265,13 @@ mod tests {
         let error = metaimage::Error::Inflate { path: path.clone(), source };
         let expected = format!("{file} is not a valid zlib stream: other error (withheld)");
         assert_eq!(cause(input, &image_file::Error::from(error)), expected);
+        let folder = tempfile::tempdir().unwrap();
+        let key = folder.path().join("key");
+        fs_err::write(&key, "0123456789abcdef").unwrap();
+        let settings = DeidentifySettings { key, uids: UidPolicy::Keep };
+        let key = Identity::new(Some(&settings)).unwrap().file_key();
+        let keyed = PrivateFolder { key: key.as_ref(), ..input };
+        assert!(is_path_name(&keyed.name(&path)) && keyed.name(&path) != file);
         let missing = nodulus_faults::fs::read(&path).unwrap_err();
         let text = cause(input, &missing);
         assert!(text.starts_with(&format!("cannot read or write {file}: ")), "{text}");

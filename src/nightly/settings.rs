@@ -1,7 +1,8 @@
 //! Settings of a nightly job: its file has one section, `[score]`.
 
 use super::deliver::OutputKind;
-use super::identity::DeidentifySettings;
+use super::identity::{DeidentifySettings, FileKey};
+use super::redaction::PrivateFolder;
 use super::send::settings::DestinationSettings;
 use crate::pipeline::config::{self, FileKind};
 use crate::stages::crop::{self, Window};
@@ -102,6 +103,9 @@ pub struct ScoreSettings {
     /// Components that a candidate's mask keeps, as `infer.component`.
     #[serde(default = "component")]
     pub component: ComponentRule,
+    /// The key of the redacted names of files, once a run has read that of pseudonyms.
+    #[serde(skip)]
+    pub(super) file_key: Option<FileKey>,
 }
 
 /// One path, or several.
@@ -214,6 +218,11 @@ impl ScoreSettings {
             store.clone_into(&mut settings.store);
         }
         Ok(settings)
+    }
+
+    /// The input, whose files may be named after patients.
+    pub(super) fn private_input(&self) -> PrivateFolder<'_> {
+        PrivateFolder { path: &self.input, key: self.file_key.as_ref() }
     }
 
     /// Folder of the files for each study.

@@ -117,6 +117,72 @@ fn bad_candidates_leave_a_good_result_and_good_ones_bring_it_back() {
 }
 
 #[test]
+fn a_damaged_table_fails_the_run_and_replaces_no_result() {
+    let job = Job::new();
+    let folders = job.series();
+    let [a, b] = [0, 1].map(|n| series_of(&folders[n]));
+    let tables = job.folder.path().join("tables");
+    fs_err::create_dir_all(&tables).unwrap();
+    let table = tables.join("a.csv");
+    let (of_a, of_b) = (candidates(|series| series == a), candidates(|series| series == b));
+    let own = |text: &str| text.lines().skip(1).fold(String::new(), |all, line| all + line + "\n");
+    let good = of_a.clone() + &own(&of_b);
+    write(&table, &good);
+    let set = format!("score.candidates={:?}", tables.to_str().unwrap());
+    let run = |status: i32| job.run(status, &["--set", &set]).0;
+    assert_eq!(counts(&run(0))[1], 2);
+    let rows = job.rows();
+    let lines: Vec<&str> = good.lines().collect();
+    let fewer = lines[..lines.len() - 1].join("\n") + "\n";
+    for damaged in [
+        fewer.clone() + &"\0".repeat(200),
+        fewer.clone() + &a[..a.len() / 2],
+        fewer.clone() + &b[..b.len() / 2],
+        fewer.clone() + &format!("\"{b},1,2,3,0.5\n"),
+        fewer.clone() + ",1,2,3,0.5\n",
+        lines[1..].join("\n") + "\n",
+        "\u{fffe}".to_owned() + &fewer.replace('\n', "\0\n"),
+        String::new(),
+    ] {
+        write(&table, &damaged);
+        for _ in 0..2 {
+            let summary = run(3);
+            assert_eq!(summary["candidates"]["n_unreadable_files"], 1, "{damaged:?}");
+            let file = &summary["candidates"]["unreadable_files"][0];
+            assert!(file["cause"].as_str().unwrap().starts_with(file["file"].as_str().unwrap()));
+            assert_eq!(counts(&summary)[1..4], [0, 0, 2], "{damaged:?}");
+        }
+        assert_eq!(job.rows(), rows);
+        let status = job.status();
+        assert_eq!(status["unreadable_candidates"].as_array().unwrap().len(), 1);
+        assert_eq!(status["last_run"]["exit_status"], 3);
+    }
+    // Rows of another table do not stand for those that cannot be read; a series without a result takes them.
+    let c = series_of(&folders[2]);
+    let first = of_a.lines().take(2).fold(String::new(), |all, line| all + line + "\n");
+    write(&tables.join("b.csv"), &(first + &own(&candidates(|series| series == c))));
+    for (n, outcomes) in [[1, 0, 1], [0, 0, 2]].into_iter().enumerate() {
+        let summary = run(3);
+        assert_eq!(counts(&summary)[1..4], outcomes);
+        assert_eq!(summary[["failed", "failed_before"][n]], 1);
+    }
+    assert_eq!(
+        current(&job, &a).len(),
+        rows.iter().filter(|r| r["series_instance_uid"] == a).count()
+    );
+    let cause = failed(&job)[0]["detail"].as_str().unwrap().to_owned();
+    assert!(cause.contains("a file of candidates cannot be read"), "{cause}");
+    // Once the table is whole, or gone, they count.
+    write(&table, &good);
+    let summary = run(0);
+    assert_eq!((&summary["failed"], counts(&summary)[1]), (&json!(0), 0));
+    // A cut list of series states nothing.
+    write(&tables.join("seriesuids.csv"), &format!("{a}\n{}", &b[..b.len() - 5]));
+    let summary = run(3);
+    assert_eq!(summary["candidates"]["n_unreadable_files"], 1);
+}
+
+#[test]
 fn a_scan_without_candidates_is_scored_if_a_detector_says_so() {
     let job = Job::new();
     let folders = job.series();

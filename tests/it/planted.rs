@@ -227,6 +227,16 @@ impl Planted {
             let other = [&bytes[..at], &text.as_bytes()[..17], &bytes[at + 17..]].concat();
             fs_err::write(&file, other).unwrap();
         }
+        // Bytes of a name that are read as tags and lengths: after the meta group, and in place of an element.
+        for (n, marker) in [b"\x08\0\x05\0CS".as_slice(), b"\x28\0\x10\0US"].into_iter().enumerate()
+        {
+            let folder = self.folder(&format!("{NAME}{n}`bytes"));
+            let made = self.series(&folder, |_, _| {});
+            let bytes = fs_err::read(&made[1]).unwrap();
+            let at = find(&bytes, marker).unwrap();
+            let cut = [&bytes[..at], NAME.repeat(3).as_bytes()].concat();
+            fs_err::write(&made[1], cut).unwrap();
+        }
         let folder = self.folder(&format!("{NAME}`text"));
         self.series(&folder, |_, _| {});
         fs_err::write(folder.join(format!("{NAME}`.dcm")), format!("{NAME} is no DICOM")).unwrap();

@@ -3,6 +3,7 @@
 use crate::fixture;
 use crate::nightly_job::files;
 use crate::planted::{NAME, PATIENT, Planted, UID, find};
+use nodulus_store::hash;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read as _;
@@ -78,13 +79,19 @@ fn forms(text: &str) -> Vec<Vec<u8>> {
     let hexadecimal = |before: &str| -> Vec<u8> {
         text.bytes().flat_map(|byte| format!("{before}{byte:02x}").into_bytes()).collect()
     };
-    vec![
+    // Read as the tag of an element.
+    let tag =
+        |of: &[u8]| format!("{:02x}{:02x},{:02x}{:02x}", of[1], of[0], of[3], of[2]).into_bytes();
+    let upper = text.to_ascii_uppercase();
+    let mut forms = vec![
         text.clone().into_bytes(),
         wide(u16::to_le_bytes),
         wide(u16::to_be_bytes),
         hexadecimal("%"),
         hexadecimal(""),
-    ]
+    ];
+    forms.extend(upper.as_bytes().windows(4).take(8).map(tag));
+    forms
 }
 
 /// Every place where one of the marks stands, with the text about it.
@@ -127,6 +134,22 @@ fn de_identified_results_and_messages_name_nobody() {
     let places = found(&written, &[UID, &uid], |name| name != "cache/input.json");
     assert!(places.is_empty(), "{} places:\n{}", places.len(), places.join("\n"));
     check_dates(&planted.job.store());
+    // Nobody without the key can test which path a redacted name is of.
+    let below = |folder: &Path| -> Vec<String> {
+        let relative =
+            |path: &PathBuf| path.strip_prefix(folder).unwrap().to_str().map(str::to_owned);
+        let paths = files(folder).into_keys();
+        let folders =
+            paths.flat_map(|path| path.ancestors().map(PathBuf::from).collect::<Vec<_>>());
+        let inside: BTreeSet<PathBuf> = folders.filter(|path| path.starts_with(folder)).collect();
+        inside.iter().filter_map(relative).map(|path| hash::id("file-", [path.as_str()])).collect()
+    };
+    let plain = [below(&planted.job.input()), below(&planted.candidates())].concat();
+    let named: Vec<&str> = plain.iter().map(String::as_str).collect();
+    assert!(named.len() > 50);
+    let places = found(&written, &named, |_| true);
+    assert!(places.is_empty(), "{} places:\n{}", places.len(), places.join("\n"));
+    assert!(!found(&written, &["file-"], |name| name.starts_with("series/")).is_empty());
 }
 
 #[test]

@@ -145,25 +145,141 @@ fn a_rescore_keeps_ids_and_series_and_rejects_what_it_replaces() {
     assert_eq!(files(&output), all);
 }
 
-#[test]
-fn other_names_are_not_linked_with_those_before() {
-    let job = Job::new();
-    fs_err::write(job.store().with_file_name("key"), "0123456789abcdef0123456789abcdef").unwrap();
-    let set = ["--set", OUTPUTS, "--set", "score.probability_threshold=0.3"];
-    assert_eq!(job.run(0, &set).0["scored"], 3);
-    let before = records(&job);
-    let keep = ["--set", "score.deidentify.key=\"key\"", "--set", "score.deidentify.uids=\"keep\""];
-    assert_eq!(job.run(0, &[&set[..], &keep].concat()).0["superseded"], 3);
-    for (series, record) in records(&job) {
-        let of = |record: &Value| record["current"]["outcome"]["scored"]["objects"].clone();
-        let (old, new) = (of(&before[&series]), of(&record));
-        for (kind, object) in new.as_object().into_iter().flatten() {
-            assert_eq!(object["instance_number"], 1, "{kind}");
-            assert_ne!(object["series_instance_uid"], old[kind]["series_instance_uid"]);
-            let file = record["current"]["outcome"]["scored"]["outputs"].to_string();
-            assert!(!file.contains("rejection_note"), "{file}");
+/// The objects of the current result of each series, by kind.
+fn current_objects(job: &Job) -> BTreeMap<String, BTreeMap<String, Value>> {
+    let of = |record: &Value| -> BTreeMap<String, Value> {
+        let objects = record["current"]["outcome"]["scored"]["objects"].as_object();
+        objects.into_iter().flatten().map(|(kind, of)| (kind.clone(), of.clone())).collect()
+    };
+    records(job).iter().map(|(series, record)| (series.clone(), of(record))).collect()
+}
+
+/// Every instance that an object refers to, in any sequence.
+fn referenced(object: &InMemDicomObject, found: &mut Vec<String>) {
+    for element in object {
+        if element.header().tag == tags::REFERENCED_SOP_INSTANCE_UID {
+            found.push(element.to_str().unwrap().trim_end_matches('\0').to_owned());
+        }
+        for item in element.items().into_iter().flatten() {
+            referenced(item, found);
         }
     }
+}
+
+#[test]
+fn every_object_has_one_place_in_a_history_that_goes_back() {
+    let job = Job::new();
+    let output = job.store().join("output");
+    let at = |threshold: &str| {
+        let set = format!("score.probability_threshold={threshold}");
+        let (summary, _) = job.run(0, &["--set", OUTPUTS, "--set", &set]);
+        ["scored", "restored", "unchanged"].map(|key| summary[key].as_u64().unwrap())
+    };
+    let shown = |job: &Job| -> Vec<Value> {
+        job.rows().into_iter().filter(|row| row["superseded"] == false).collect()
+    };
+    // The first and the second result come back, and the first again.
+    let nights = ["0.3", "0.35", "0.3", "0.4", "0.35", "0.3"];
+    let (mut rows, mut before): (BTreeMap<&str, Vec<Value>>, _) =
+        (BTreeMap::new(), BTreeMap::new());
+    let mut instances = std::collections::BTreeSet::new();
+    let mut n_notes = 0;
+    for (n, threshold) in nights.into_iter().enumerate() {
+        let is_back = nights[..n].contains(&threshold);
+        assert_eq!(at(threshold), if is_back { [0, 3, 0] } else { [3, 0, 0] }, "{n}");
+        // A result that comes back has its rows, with the ids of its nodules.
+        assert_eq!(*rows.entry(threshold).or_insert_with(|| shown(&job)), shown(&job), "{n}");
+        let now = current_objects(&job);
+        for (series, objects) in &now {
+            let earlier: &BTreeMap<String, Value> =
+                before.get(series).unwrap_or(const { &BTreeMap::new() });
+            let record = &records(&job)[series];
+            for (kind, object) in objects {
+                let uid = object["sop_instance_uid"].as_str().unwrap();
+                assert!(instances.insert(uid.to_owned()), "{kind} of night {n} is an earlier one");
+                let expected = if kind == "rejection" { n } else { n + 1 };
+                assert_eq!(object["instance_number"], expected, "{kind} of night {n}");
+                let ending = match kind.as_str() {
+                    "seg" => "_segmentation.dcm",
+                    "rtstruct" => "_structure_set.dcm",
+                    "sr" => "_measurements.dcm",
+                    "sc" => "_overlay.dcm",
+                    _ => "_rejection_note.dcm",
+                };
+                let file = opened(&output, &record["current"], ending).unwrap();
+                assert_eq!(text(&file, tags::SOP_INSTANCE_UID), uid);
+                let mut found = Vec::new();
+                referenced(&file, &mut found);
+                // Of the series' own objects, each refers to what was current: a note to all of it, the others to their kind.
+                let uid_of = |of: &Value| of["sop_instance_uid"].as_str().unwrap().to_owned();
+                let mut expected: Vec<String> = match kind.as_str() {
+                    "rejection" => {
+                        n_notes += 1;
+                        let rejected = earlier.iter().filter(|(kind, _)| *kind != "rejection");
+                        rejected.map(|(_, of)| uid_of(of)).collect()
+                    }
+                    kind => earlier.get(kind).map(uid_of).into_iter().collect(),
+                };
+                found.retain(|uid| {
+                    instances.contains(uid) && objects.values().all(|of| uid_of(of) != *uid)
+                });
+                for list in [&mut found, &mut expected] {
+                    list.sort();
+                    list.dedup();
+                }
+                assert_eq!(found, expected, "{kind} of night {n}");
+            }
+        }
+        before = now;
+        assert_eq!(at(threshold), [0, 0, 3]);
+    }
+    assert!(n_notes >= nights.len() - 1);
+    // What is requested later joins the objects of its night.
+    let more = OUTPUTS.replace("\"png\"", "\"png\",\"nifti\"");
+    let set = ["--set", &more, "--set", "score.probability_threshold=0.3"];
+    assert_eq!(job.run(0, &set).0["completed"], 3);
+    assert_eq!(current_objects(&job), before);
+}
+
+#[test]
+fn a_store_refuses_other_names_before_anything_is_read() {
+    let job = Job::new();
+    for (name, key) in [("key", "0123456789abcdef"), ("other", "another key of 26 characters")] {
+        fs_err::write(job.store().with_file_name(name), key).unwrap();
+    }
+    let as_is = job.store();
+    assert_eq!(job.run(0, &["--set", OUTPUTS]).0["scored"], 3);
+    let rows = job.rows();
+    let with = |key: &str, uids: &str| {
+        [format!("score.deidentify.key={key:?}"), format!("score.deidentify.uids={uids:?}")]
+    };
+    let refused = |store: &Path, sets: &[String], expected: &str| {
+        let at = format!("score.store={:?}", store.to_str().unwrap());
+        // Nothing is read: the input does not even exist.
+        let mut more = vec!["--set", OUTPUTS, "--set", "score.input=none", "--set", &at];
+        more.extend(sets.iter().flat_map(|set| ["--set", set.as_str()]));
+        let (summary, log) = job.run(1, &more);
+        let error = summary["error"].as_str().unwrap();
+        assert!(
+            error.contains(expected) && error.contains("name another `score.store`"),
+            "{error}"
+        );
+        assert!(log.contains(error), "{log}");
+    };
+    refused(&as_is, &with("key", "keep"), "ask for pseudonyms with their own UIDs");
+    assert_eq!(job.rows(), rows);
+    assert_eq!(job.run(0, &["--set", OUTPUTS]).0["unchanged"], 3);
+    // A store of pseudonyms, by key and by what becomes of UIDs.
+    let hidden = as_is.with_file_name("hidden");
+    let at = format!("score.store={:?}", hidden.to_str().unwrap());
+    let [key, uids] = with("key", "replace");
+    assert_eq!(job.run(0, &["--set", &at, "--set", &key, "--set", &uids]).0["scored"], 3);
+    refused(&hidden, &with("other", "replace"), "with replaced UIDs of another key");
+    refused(&hidden, &with("key", "keep"), "pseudonyms with their own UIDs");
+    refused(&hidden, &[], "ask for the patients as they are");
+    // A store of an earlier program tells it by its results.
+    fs_err::remove_file(hidden.join("identity.json")).unwrap();
+    refused(&hidden, &[], "name others, and the settings ask for the patients as they are");
 }
 
 /// A copy of a visit's files under other UIDs, with another thickness or kernel in their headers.

@@ -113,6 +113,58 @@ fn the_figures_of_each_run_are_a_whole_file() {
 }
 
 #[test]
+fn several_names_of_a_patient_and_files_that_cannot_be_read_are_counted() {
+    use dicom_core::{DataElement, PrimitiveValue, VR};
+    use dicom_dictionary_std::tags;
+    let job = Job::new();
+    let series = job.series();
+    let slices: Vec<_> = files(&series[0]).into_keys().collect();
+    let name = |path: &Path, name: &str| {
+        let mut object = dicom_object::open_file(path).unwrap();
+        let value = PrimitiveValue::from(name);
+        object.put(DataElement::new(tags::PATIENT_NAME, VR::PN, value));
+        object.write_to_file(path).unwrap();
+    };
+    for (n, slice) in slices.iter().enumerate() {
+        // Case and empty components make no other name.
+        name(slice, ["MARKED^ONE", "Marked^One^^"][n % 2]);
+    }
+    let tables = job.folder.path().join("tables");
+    fs_err::create_dir_all(&tables).unwrap();
+    fs_err::copy(job.candidates(), tables.join("a.csv")).unwrap();
+    let set = format!("score.candidates={:?}", tables.to_str().unwrap());
+    let set = ["--set", &set, "--set", "score.prometheus=nodulus.prom"];
+    let (summary, _) = job.run(0, &set);
+    assert_eq!(summary["several_names"], 0);
+    name(&slices[1], "OTHER^TWO");
+    fs_err::write(tables.join("b.csv"), "no table").unwrap();
+    let (summary, log) = job.run(3, &set);
+    assert_eq!((&summary["scored"], &summary["several_names"]), (&json!(1), &json!(1)));
+    let texts = summary["warnings"].to_string();
+    assert!(
+        texts.contains("its slices have 2 different PatientNames under one PatientID"),
+        "{texts}"
+    );
+    assert!(!texts.contains("OTHER") && !log.contains("OTHER") && !log.contains("MARKED"), "{log}");
+    let text = fs_err::read_to_string(job.folder.path().join("nodulus.prom")).unwrap();
+    for line in [
+        "nodulus_score_several_names_series 1",
+        "nodulus_score_unreadable_candidate_files 1",
+        "nodulus_score_series{outcome=\"restored\"} 0",
+        "nodulus_score_candidates{outcome=\"malformed\"} 0",
+        "nodulus_score_exit_status 3",
+    ] {
+        assert!(text.lines().any(|found| found == line), "{line}\n{text}");
+    }
+    // Back to one name, the first result is current again.
+    name(&slices[1], "Marked^One^^");
+    fs_err::remove_file(tables.join("b.csv")).unwrap();
+    assert_eq!(job.run(0, &set).0["restored"], 1);
+    let text = fs_err::read_to_string(job.folder.path().join("nodulus.prom")).unwrap();
+    assert!(text.contains("nodulus_score_series{outcome=\"restored\"} 1\n"), "{text}");
+}
+
+#[test]
 fn a_program_without_the_sender_refuses_to_send() {
     let job = Job::new();
     let text = fs_err::read_to_string(job.file()).unwrap();

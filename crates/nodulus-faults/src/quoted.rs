@@ -67,6 +67,11 @@ pub fn text<T: ?Sized + Display + Debug>(text: &T) -> impl Display + Debug {
     FromFile(text)
 }
 
+/// Numbers beyond what they may be: a damaged file may hold anything there, such as text that is read as a number.
+pub fn numbers<T: ?Sized + Debug>(numbers: &T) -> impl Display {
+    Numbers(numbers)
+}
+
 /// A unique identifier. A text that is none came from a file by mistake, and is redacted.
 pub fn uid(uid: &str) -> impl Display {
     Uid(uid)
@@ -96,6 +101,7 @@ pub fn is_recognisable_uid(text: &str) -> bool {
 
 struct Quoted<'a>(&'a Path);
 struct FromFile<'a, T: ?Sized>(&'a T);
+struct Numbers<'a, T: ?Sized>(&'a T);
 struct Uid<'a>(&'a str);
 struct Foreign<'a>(&'a dyn Display);
 struct OfFileSystem<'a>(&'a io::Error);
@@ -117,6 +123,12 @@ impl<T: Display + ?Sized> Display for FromFile<'_, T> {
 }
 
 impl<T: Debug + ?Sized> Debug for FromFile<'_, T> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        if is_redacted() { f.write_str(REDACTED) } else { Debug::fmt(self.0, f) }
+    }
+}
+
+impl<T: Debug + ?Sized> Display for Numbers<'_, T> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         if is_redacted() { f.write_str(REDACTED) } else { Debug::fmt(self.0, f) }
     }
@@ -212,6 +224,7 @@ mod tests {
                 path(Path::new("/DOE`")).to_string(),
                 text("DOE").to_string(),
                 format!("{:?}", text("DOE")),
+                numbers(&[44, 4_541_262]).to_string(),
                 uid("1.2.3").to_string(),
                 uid("DOE").to_string(),
                 uid("1956.12.29").to_string(),
@@ -224,11 +237,11 @@ mod tests {
         };
         assert_eq!(
             message(),
-            "`/DOE``|DOE|\"DOE\"|1.2.3|DOE|1956.12.29|DOE|DOE|own words|entity not found"
+            "`/DOE``|DOE|\"DOE\"|[44, 4541262]|1.2.3|DOE|1956.12.29|DOE|DOE|own words|entity not found"
         );
         assert_eq!(
             redacted(name(), message),
-            "file-1|(redacted)|(redacted)|1.2.3|(redacted)|(redacted)|(withheld)|other error (withheld)|own words|\
+            "file-1|(redacted)|(redacted)|(redacted)|1.2.3|(redacted)|(redacted)|(withheld)|other error (withheld)|own words|\
              entity not found"
         );
     }

@@ -10,48 +10,55 @@ pub type ResultObjects = BTreeMap<OutputKind, ObjectReference>;
 /// The DICOM objects of earlier results of a series.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct EarlierObjects {
-    /// The last object of each kind.
-    last: ResultObjects,
-    /// Objects that no rejection note rejects yet, oldest first.
-    unrejected: Vec<ObjectReference>,
+    /// Those that were written together, oldest first.
+    written: Vec<ResultObjects>,
 }
 
 impl EarlierObjects {
-    /// Of the objects of results, oldest first.
-    ///
-    /// METHOD: a result's rejection note rejects the objects of all results before it, so that those since the last
-    /// note are left.
-    pub fn of<'a>(results: impl IntoIterator<Item = &'a ResultObjects>) -> Self {
-        let mut earlier = Self::default();
-        for objects in results {
-            if objects.contains_key(&OutputKind::Rejection) {
-                earlier.unrejected.clear();
-            }
-            let rejectable = objects.iter().filter(|(kind, _)| **kind != OutputKind::Rejection);
-            earlier.unrejected.extend(rejectable.map(|(_, object)| object.clone()));
-            earlier.last.extend(objects.clone());
-        }
-        earlier
+    /// Of the objects that were written together, in the order in which they were written.
+    pub fn of<'a>(written: impl IntoIterator<Item = &'a ResultObjects>) -> Self {
+        Self { written: written.into_iter().cloned().collect() }
     }
 
     /// Those of a study. An object of another study, to which the series belonged before, is neither replaced nor
     /// rejected: a note stands in the study of what it rejects.
     pub(super) fn within(&self, study_instance_uid: &str) -> Self {
-        let is_within = |object: &ObjectReference| object.study_instance_uid == study_instance_uid;
-        let (mut last, mut unrejected) = (self.last.clone(), self.unrejected.clone());
-        last.retain(|_, object| is_within(object));
-        unrejected.retain(|object| is_within(object));
-        Self { last, unrejected }
+        let mut within = self.clone();
+        for objects in &mut within.written {
+            objects.retain(|_, object| object.study_instance_uid == study_instance_uid);
+        }
+        within
     }
 
-    /// The object of a kind that a new one replaces.
+    /// The object of a kind that a new one replaces: the last one.
     pub(super) fn replaced(&self, kind: OutputKind) -> Option<&ObjectReference> {
-        self.last.get(&kind)
+        self.of_kind(kind).last()
     }
 
-    /// The objects that a rejection note rejects.
-    pub(super) fn unrejected(&self) -> &[ObjectReference] {
-        &self.unrejected
+    /// `InstanceNumber` of a new object of a kind: one more than that of any before it, so that no number comes twice.
+    pub(super) fn next_number(&self, kind: OutputKind) -> u32 {
+        let last = self.of_kind(kind).map(|object| object.instance_number).max();
+        last.unwrap_or_default().saturating_add(1)
+    }
+
+    fn of_kind(&self, kind: OutputKind) -> impl Iterator<Item = &ObjectReference> {
+        self.written.iter().filter_map(move |objects| objects.get(&kind))
+    }
+
+    /// The objects that a rejection note rejects, oldest first.
+    ///
+    /// METHOD: a note rejects all objects that were written before those beside it, so that those since the last note are
+    /// left.
+    pub(super) fn unrejected(&self) -> Vec<ObjectReference> {
+        let mut unrejected = Vec::new();
+        for objects in &self.written {
+            if objects.contains_key(&OutputKind::Rejection) {
+                unrejected.clear();
+            }
+            let rejectable = objects.iter().filter(|(kind, _)| **kind != OutputKind::Rejection);
+            unrejected.extend(rejectable.map(|(_, object)| object.clone()));
+        }
+        unrejected
     }
 }
 
@@ -65,7 +72,7 @@ mod tests {
             sop_instance_uid: name.to_owned(),
             series_instance_uid: "1.3".to_owned(),
             study_instance_uid: if name.starts_with('x') { "1.5" } else { "1.4" }.to_owned(),
-            instance_number: 1,
+            instance_number: name.len() as u32,
         }
     }
 
@@ -88,10 +95,17 @@ mod tests {
         assert_eq!(names(&earlier), ["c", "x", "d"]);
         assert_eq!(earlier.replaced(OutputKind::Rtstruct), Some(&object("b")));
         assert_eq!(earlier.replaced(OutputKind::Seg), Some(&object("x")));
+        assert_eq!(
+            (earlier.next_number(OutputKind::Seg), earlier.next_number(OutputKind::Sc)),
+            (2, 1)
+        );
+        // The highest number counts, not the last.
+        let many = [result(&[(OutputKind::Seg, "abcde")]), result(&[(OutputKind::Seg, "ab")])];
+        assert_eq!(EarlierObjects::of(&many).next_number(OutputKind::Seg), 6);
         let within = earlier.within("1.4");
         assert_eq!(
             (names(&within), within.replaced(OutputKind::Seg)),
-            (vec!["c".to_owned(), "d".to_owned()], None)
+            (vec!["c".to_owned(), "d".to_owned()], Some(&object("c")))
         );
     }
 }

@@ -76,7 +76,7 @@ impl Objects<'_> {
     pub(super) fn rejection_note(&self) -> Result<FileContent, Error> {
         let (creation, rejected) =
             (self.creation(OutputKind::Rejection), self.earlier.unrejected());
-        Ok(content(dicom::rejection_note(&self.source, &creation, rejected)?, NOTHING_REPLACED))
+        Ok(content(dicom::rejection_note(&self.source, &creation, &rejected)?, NOTHING_REPLACED))
     }
 
     fn new_segmentation(&self) -> Result<Option<NewObject>, Error> {
@@ -138,7 +138,14 @@ impl Objects<'_> {
     fn creation(&self, output: OutputKind) -> Creation<'_> {
         let [date, time] = &self.date_and_time;
         let (algorithm, version) = (&self.scan.model.id, &self.scan.model.version);
-        Creation { date, time, algorithm, version, replaces: self.earlier.replaced(output) }
+        Creation {
+            date,
+            time,
+            algorithm,
+            version,
+            number: self.earlier.next_number(output),
+            replaces: self.earlier.replaced(output),
+        }
     }
 }
 

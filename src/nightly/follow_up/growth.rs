@@ -36,7 +36,8 @@ const SIGNIFICANT_PERCENT: f64 = 25.0;
 /// scan in their order, then those of the earlier scan alone. `others` are the series of both visits that are not
 /// compared.
 ///
-/// METHOD: positions of the earlier scan are shifted by the [`alignment`] of the lungs' boxes. Of all pairs
+/// METHOD: positions of the earlier scan are shifted by the [`alignment`] of the lungs' boxes. Scans with the same grid in the
+/// same frame of reference need none, whatever is seen of the lungs: their positions are the same (PS3.3, C.7.4.1). Of all pairs
 /// within the tolerance, those with the least sum of distances match, where an unmatched nodule counts half
 /// the tolerance. Without an alignment, no nodules match.
 pub fn compare(
@@ -46,6 +47,7 @@ pub fn compare(
     others: &[&str],
 ) -> Vec<Growth> {
     let shift = match (&earlier.lungs, &later.lungs) {
+        _ if earlier.grid.is_some() && earlier.grid == later.grid => Ok([0.0; 3]),
         (Some(before), Some(after)) => {
             alignment(before, after, rule.size_difference).map_err(|error| error.to_string())
         }

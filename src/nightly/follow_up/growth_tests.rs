@@ -21,6 +21,8 @@ fn scan(name: &str, date: &str, nodules: &[([f64; 3], f64)]) -> FollowUpScan {
         slice_thickness_mm: Some(1.0),
         kernel: Some("B30f".to_owned()),
         model_id: "m".to_owned(),
+        grid: None,
+        patient_name: None,
         lungs: Some(BOX),
         warnings: Vec::new(),
         nodules: nodules.iter().enumerate().map(nodule).collect(),
@@ -128,6 +130,32 @@ fn no_nodules_match_without_an_alignment() {
     let rows = compare(&MatchingRule::default(), &earlier, &later, &[]);
     assert_eq!(rows[0].reason.as_deref(), Some("the later scan has no nodule"));
     assert_eq!(rows[0].earlier_volume_mm3, Some(100.0));
+}
+
+#[test]
+fn scans_of_one_grid_need_no_alignment() {
+    let grid = Some("0123456789abcdef".to_owned());
+    let at = [([10.0, 0.0, -100.0], 100.0), ([60.0, 5.0, -50.0], 300.0)];
+    let [mut earlier, mut later] = ["a", "b"].map(|name| {
+        let cut = LungBox { cut: [[false; 2], [false; 2], [true; 2]], ..BOX };
+        FollowUpScan { grid: grid.clone(), lungs: Some(cut), ..scan(name, "2025-01-01", &at) }
+    });
+    for lungs in [earlier.lungs, None] {
+        (earlier.lungs, later.lungs) = (lungs, lungs);
+        let rows = compare(&MatchingRule::default(), &earlier, &later, &[]);
+        assert_eq!(rows.len(), 2);
+        for row in &rows {
+            assert_eq!((row.change_percent, row.distance_mm), (Some(0.0), Some(0.0)), "{row:?}");
+            assert_eq!([row.shift_x_mm, row.shift_y_mm, row.shift_z_mm], [Some(0.0); 3]);
+        }
+    }
+    // Another grid, or none that is known, is aligned by the lungs.
+    for other in [Some("f".to_owned()), None] {
+        (earlier.grid, later.grid) =
+            (other.clone(), if other.is_some() { grid.clone() } else { None });
+        let rows = compare(&MatchingRule::default(), &earlier, &later, &[]);
+        assert!(rows.iter().all(|row| !row.matched), "{rows:?}");
+    }
 }
 
 /// Growth between the visits of a patient, whose scans are in the order in which they were scored.

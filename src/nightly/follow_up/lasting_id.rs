@@ -5,17 +5,30 @@ use crate::nightly::scan::scored::ScoredNodule;
 use crate::tables::Score;
 use ndarray::Array2;
 use nodulus_imaging::matching::best_matching;
+use std::collections::BTreeSet;
 
-/// Gives the nodules of a new result the ids of the last result's nodules, `earlier`, that are the same.
+/// Gives the nodules of a new result the ids of the same nodules in earlier results, whose rows are `earlier`, the last
+/// result first.
 ///
-/// METHOD: a nodule of the same candidate has the same id by itself. The others match one to one, as many as possible
-/// and then at the least sum of distances, where the centroid of one lies within the sphere of the other's volume. A
-/// nodule without voxels keeps its id by its candidate alone.
-pub(crate) fn keep_ids(nodules: &mut [ScoredNodule], earlier: &[Score], identity: &Identity) {
+/// METHOD: a nodule of the same candidate has the same id by itself. The others match the nodules of the last result one to
+/// one, as many as possible and then at the least sum of distances, where the centroid of one lies within the sphere of the
+/// other's volume; what is left then matches those of the result before, and so on, so that a nodule that one night lacks
+/// keeps its id. A nodule without voxels keeps its id by its candidate alone.
+pub(crate) fn keep_ids(nodules: &mut [ScoredNodule], earlier: &[&[Score]], identity: &Identity) {
     let own: Vec<String> = nodules.iter().map(|nodule| nodule.result_id(identity)).collect();
-    let new: Vec<usize> =
-        (0..own.len()).filter(|n| earlier.iter().all(|row| row.nodule_id != own[*n])).collect();
-    let gone: Vec<&Score> = earlier.iter().filter(|row| !own.contains(&row.nodule_id)).collect();
+    let known: BTreeSet<&str> =
+        earlier.iter().flat_map(|rows| rows.iter().map(|row| row.nodule_id.as_str())).collect();
+    let mut new: Vec<usize> = (0..own.len()).filter(|n| !known.contains(&*own[*n])).collect();
+    let mut taken: BTreeSet<String> = own.into_iter().collect();
+    for rows in earlier {
+        let free: Vec<&Score> = rows.iter().filter(|row| !taken.contains(&row.nodule_id)).collect();
+        new = keep_ids_of(nodules, &new, &free);
+        taken.extend(rows.iter().map(|row| row.nodule_id.clone()));
+    }
+}
+
+/// Gives nodules, by their indices, the ids of the rows that are the same; returns the nodules that none is.
+fn keep_ids_of(nodules: &mut [ScoredNodule], new: &[usize], gone: &[&Score]) -> Vec<usize> {
     let cost = |(n, m): (usize, usize)| {
         let (nodule, row) = (&nodules[new[n]], gone[m]);
         let at = [row.centroid_x_mm, row.centroid_y_mm, row.centroid_z_mm];
@@ -26,10 +39,24 @@ pub(crate) fn keep_ids(nodules: &mut [ScoredNodule], earlier: &[Score], identity
         (has_voxels && mm <= reach_mm).then_some([mm, 0.0])
     };
     let matched = best_matching(&Array2::from_shape_fn((new.len(), gone.len()), cost));
-    for (n, m) in new.into_iter().zip(matched) {
-        if let Some(m) = m {
-            nodules[n].earlier_id = Some(gone[m].nodule_id.clone());
+    let mut left = Vec::new();
+    for (n, m) in new.iter().zip(matched) {
+        match m {
+            Some(m) => nodules[*n].earlier_id = Some(gone[m].nodule_id.clone()),
+            None => left.push(*n),
         }
+    }
+    left
+}
+
+/// Gives the nodules of a result the ids that its rows have, where it is predicted again.
+pub(crate) fn take_ids(nodules: &mut [ScoredNodule], rows: &[Score]) {
+    for nodule in nodules {
+        let is_it = |row: &&Score| {
+            [row.candidate_x_mm, row.candidate_y_mm, row.candidate_z_mm].map(f64::to_bits)
+                == nodule.candidate_mm.map(f64::to_bits)
+        };
+        nodule.earlier_id = rows.iter().find(is_it).map(|row| row.nodule_id.clone());
     }
 }
 
@@ -78,15 +105,38 @@ mod tests {
             nodule("y", 45.0, 8.0),
             nodule("z", 40.0, 0.0),
         ];
-        keep_ids(&mut nodules, &earlier, &Identity::AsIs);
+        keep_ids(&mut nodules, &[&earlier], &Identity::AsIs);
         let ids = nodules.each_ref().map(|nodule| nodule.result_id(&Identity::AsIs));
         assert_eq!(ids, ["a", "b", "y", "z"]);
         // Again, ids stay.
         let earlier = [row("b", 23.0, 2.0)];
         let mut again = [nodule("b", 0.0, 2.0), nodule("x", 23.0, 2.0)];
-        keep_ids(&mut again, &earlier, &Identity::AsIs);
+        keep_ids(&mut again, &[&earlier], &Identity::AsIs);
         let ids = again.each_ref().map(|nodule| nodule.result_id(&Identity::AsIs));
         assert_eq!(ids, ["b", "x"]);
         keep_ids(&mut [], &[], &Identity::AsIs);
+    }
+
+    #[test]
+    fn a_nodule_that_one_night_lacks_keeps_its_id() {
+        let first = [row("a", 0.0, 8.0), row("b", 20.0, 8.0), row("c", 40.0, 8.0)];
+        let second = [row("a", 0.5, 8.0)];
+        // In the third night, an id of the last result counts before one of the first at the same position.
+        let third = [row("a", 0.0, 8.0), row("d", 41.0, 8.0)];
+        let mut nodules = [nodule("x", 0.0, 8.0), nodule("y", 20.0, 8.0), nodule("z", 40.0, 8.0)];
+        keep_ids(&mut nodules, &[&third, &second, &first], &Identity::AsIs);
+        let ids = nodules.each_ref().map(|nodule| nodule.result_id(&Identity::AsIs));
+        assert_eq!(ids, ["a", "b", "d"]);
+        // An id of any night is given once.
+        let mut nodules = [nodule("b", 0.0, 8.0), nodule("y", 20.0, 8.0)];
+        keep_ids(&mut nodules, &[&second, &first], &Identity::AsIs);
+        let ids = nodules.each_ref().map(|nodule| nodule.result_id(&Identity::AsIs));
+        assert_eq!(ids, ["b", "y"]);
+        // A result that is predicted again has the ids of its rows.
+        let mut rows = first.clone();
+        rows[1].candidate_x_mm = 20.0;
+        let mut again = [nodule("y", 20.0, 9.0)];
+        take_ids(&mut again, &rows);
+        assert_eq!(again[0].result_id(&Identity::AsIs), "b");
     }
 }

@@ -24,8 +24,10 @@ pub struct ComparedSeries {
     pub slice_thickness_mm: Option<f64>,
     /// DICOM `ConvolutionKernel`.
     pub kernel: Option<String>,
-    /// Whether its lungs are seen, without which nothing is aligned.
+    /// Whether its lungs are seen, by which it is aligned with a scan of another grid.
     pub has_lungs: bool,
+    /// Its grid, as [`FollowUpScan::grid`].
+    pub grid: Option<String>,
 }
 
 impl ComparedSeries {
@@ -39,6 +41,7 @@ impl ComparedSeries {
             slice_thickness_mm: scan.slice_thickness_mm,
             kernel: scan.kernel.clone(),
             has_lungs: scan.lungs.is_some(),
+            grid: scan.grid.clone(),
         }
     }
 
@@ -76,7 +79,7 @@ impl ComparedSeries {
         let thick = |series: &Self| series.slice_thickness_mm.unwrap_or(f64::INFINITY);
         let kernel = normal(self.kernel.as_ref()).zip(normal(other.kernel.as_ref()));
         (
-            !(self.has_lungs && other.has_lungs),
+            !(self.has_lungs && other.has_lungs || self.grid.is_some() && self.grid == other.grid),
             self.model_id != other.model_id,
             thickness > THICKNESS_SHARE,
             kernel.is_none_or(|(a, b)| a != b),
@@ -118,7 +121,7 @@ pub struct VisitPair<'a> {
 /// Each two visits of a patient once, whose series come with their ids in the order in which they were scored.
 ///
 /// METHOD: of all pairs of a series of one visit and one of the other, the most alike is compared: first pairs with
-/// lungs, of one model, of one thickness, of one kernel; then the least difference in thickness, then the thinnest, then
+/// lungs or with one grid, of one model, of one thickness, of one kernel; then the least difference in thickness, then the thinnest, then
 /// the first one scored. The earlier one of the two is that of the earlier day; without days, or on one day, that which
 /// was scored first.
 pub fn visit_pairs<'a>(series: &[(&'a str, &'a ComparedSeries)]) -> Vec<VisitPair<'a>> {
@@ -175,6 +178,7 @@ mod tests {
             slice_thickness_mm: Some(thickness_mm),
             kernel: Some(kernel.to_owned()),
             has_lungs: true,
+            grid: None,
         }
     }
 

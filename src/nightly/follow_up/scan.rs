@@ -2,8 +2,10 @@
 
 use crate::nightly::identity::Identity;
 use crate::nightly::scan::scored::ScoredScan;
-use nodulus_formats::dicom::Date;
+use nodulus_formats::dicom::{Date, SeriesInfo};
+use nodulus_formats::volume::Geometry;
 use nodulus_imaging::lungs::LungBox;
+use nodulus_store::hash;
 use serde::{Deserialize, Serialize};
 
 /// A scored scan for the comparison with other scans of its patient.
@@ -26,6 +28,13 @@ pub struct FollowUpScan {
     pub kernel: Option<String>,
     /// Model that scored it.
     pub model_id: String,
+    /// A hash of its frame of reference and of the grid of its voxels there; `None` where it has no frame, and in a result of
+    /// an earlier version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grid: Option<String>,
+    /// A hash of DICOM `PatientName`; `None` where there is none or several, and in a result of an earlier version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub patient_name: Option<String>,
     /// Box about its lungs; `None` where no lung was detected.
     pub lungs: Option<LungBox>,
     /// Reasons to doubt all of its numbers; none in a result of an earlier version.
@@ -47,6 +56,26 @@ pub struct FollowUpNodule {
     pub volume_mm3: f64,
 }
 
+/// A hash of a frame of reference and a grid in it.
+fn grid(frame_of_reference_uid: &str, geometry: &Geometry) -> Option<String> {
+    let numbers = format!(
+        "{:?} {:?} {:?} {:?}",
+        geometry.size(),
+        geometry.spacing().ijk(),
+        geometry.origin_mm(),
+        geometry.direction()
+    );
+    let has_frame = !frame_of_reference_uid.is_empty();
+    has_frame.then(|| hash::id("", ["grid", frame_of_reference_uid, &numbers]))
+}
+
+/// A hash of the patient's name, if there is one alone.
+fn patient_name(info: &SeriesInfo) -> Option<String> {
+    let names = info.of_slices.distinct_patient_names();
+    let is_one = names.len() == 1;
+    names.first().filter(|_| is_one).map(|name| hash::id("", ["name", name]))
+}
+
 impl FollowUpScan {
     /// The scan with the box about its lungs; ids of nodules are as results write them.
     pub fn of(scan: &ScoredScan, lungs: Option<LungBox>, identity: &Identity) -> Self {
@@ -59,6 +88,9 @@ impl FollowUpScan {
             slice_thickness_mm: info.and_then(|info| info.slice_thickness_mm),
             kernel: info.and_then(|info| info.kernel.clone()),
             model_id: scan.model.id.clone(),
+            grid: info
+                .and_then(|info| grid(info.frame_of_reference_uid.as_deref()?, &scan.geometry)),
+            patient_name: info.and_then(patient_name),
             lungs,
             warnings: scan.warnings.clone(),
             nodules: scan

@@ -154,6 +154,23 @@ impl Identity {
         }
     }
 
+    /// Whom results name, for messages.
+    pub(super) fn in_words(&self) -> &'static str {
+        match self {
+            Self::AsIs => "the patients as they are",
+            Self::Pseudonyms { uids: UidPolicy::Replace, .. } => "pseudonyms with replaced UIDs",
+            Self::Pseudonyms { uids: UidPolicy::Keep, .. } => "pseudonyms with their own UIDs",
+        }
+    }
+
+    /// The key of the names of files; `None` where patients stay as they are.
+    pub(super) fn file_key(&self) -> Option<FileKey> {
+        match self {
+            Self::Pseudonyms { key, .. } => Some(FileKey(keyed_hash::of_parts(key, &["files"]))),
+            Self::AsIs => None,
+        }
+    }
+
     /// What tells whether two identities name everything alike. The key does not follow from it.
     pub fn fingerprint(&self) -> String {
         self.id("recipe") + &self.uid("1.2.3")
@@ -206,6 +223,24 @@ impl Identity {
     }
 }
 
+/// The key of the redacted names of files: made from the key of pseudonyms, which does not follow from it.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) struct FileKey([u8; 32]);
+
+impl FileKey {
+    /// 64 bits of the keyed hash of a path.
+    pub(super) fn digits(&self, path: &str) -> String {
+        hash::hexadecimal(&keyed_hash::of_parts(&self.0, &[path])[..8])
+    }
+}
+
+impl std::fmt::Debug for FileKey {
+    /// Without the key.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("FileKey")
+    }
+}
+
 /// The first 128 bits of a digest.
 fn hexadecimal(digest: &[u8; 32]) -> String {
     hash::hexadecimal(&digest[..16])
@@ -236,6 +271,10 @@ mod tests {
         assert_ne!(a.patient("", "1.2"), a.patient("1.2", "1.2"));
         assert!(uid::is_uid(&a.uid("1.2")) && a.uid("1.2") != a.uid("1.3"));
         assert_ne!(a.id("nod_1"), "nod_1");
+        let [of_a, of_b] =
+            [&a, &b].map(|identity| identity.file_key().unwrap().digits("DOE/1.dcm"));
+        assert!(of_a.len() == 16 && of_a != of_b);
+        assert_eq!(Identity::AsIs.file_key(), None);
         // The interval between two dates stays.
         let dates = ["20240101", "20240301"].map(|date| a.date(&patient, date));
         assert_eq!(shifted_date(&dates[0], 60).as_ref(), Some(&dates[1]));

@@ -50,6 +50,11 @@ pub enum Error {
         path = quoted::path(.0)
     )]
     NoSeries(PathBuf),
+    /// What is wrong with a row cannot be placed.
+    #[error(
+        "{0}; whose row it is cannot be told, so that no row of the file counts: write the file again, or correct the row"
+    )]
+    Unplaced(Box<Self>),
     /// A row of a Parquet table lacks a series or a coordinate.
     #[error("{path}, row {row}: {column} is missing", path = quoted::path(path))]
     Null {
@@ -88,8 +93,8 @@ pub(super) struct CandidateFile {
 /// A row of a table, or a point.
 #[derive(Debug)]
 pub(super) struct FileRow {
-    /// The series, or the name of an image file; `None` if the row does not tell it.
-    pub(super) scan: Option<String>,
+    /// The series, or the name of an image file.
+    pub(super) scan: String,
     pub(super) found: Result<FoundCandidate, Error>,
 }
 
@@ -106,7 +111,8 @@ impl CandidateFile {
         ["csv", "parquet", "dcm"].iter().any(|end| has_end(path, end))
     }
 
-    /// Reads a file. What is wrong with one row is that row's.
+    /// Reads a file. What is wrong with a row concerns the series that it names; a row that names none makes the file
+    /// unreadable, as any series may lack it.
     ///
     /// METHOD: detectors state in three ways that they looked at a scan and found nothing: by a table with a header alone
     /// whose name is that of the scan, by LUNA16's list of the series that were processed, and by a report without findings.
@@ -123,7 +129,7 @@ impl CandidateFile {
                     let stated = read_ended_series_uids(path)?;
                     return Ok(Self { rows: Vec::new(), stated });
                 }
-                rows => rows?.into_iter().map(of_csv).collect(),
+                rows => rows?.into_iter().map(of_csv).collect::<Result<_, _>>()?,
             }
         };
         let is_settled = fs::metadata(path)?.modified()? <= settled;
@@ -144,7 +150,7 @@ impl CandidateFile {
                 file.stated.push(series.clone());
             }
             file.rows.extend(points.iter().map(|point| FileRow {
-                scan: Some(series.clone()),
+                scan: series.clone(),
                 found: Ok(FoundCandidate::Point(point.clone())),
             }));
         }
@@ -162,14 +168,16 @@ fn has_end(path: &Path, end: &str) -> bool {
     path.extension().is_some_and(|found| found.eq_ignore_ascii_case(end))
 }
 
-fn of_csv(row: luna_csv::PositionRow) -> FileRow {
-    let candidate = |position: luna_csv::Position| {
-        let luna_csv::Position { position_mm, confidence, .. } = position;
-        FoundCandidate::Position(NoduleCandidate { position_mm, confidence })
-    };
-    FileRow {
-        scan: row.series_instance_uid,
-        found: row.position.map(candidate).map_err(Error::from),
+fn of_csv(row: luna_csv::PositionRow) -> Result<FileRow, Error> {
+    match (row.position, row.series_instance_uid) {
+        (Ok(position), _) => {
+            let luna_csv::Position { series_instance_uid, position_mm, confidence } = position;
+            let candidate = NoduleCandidate { position_mm, confidence };
+            let found = Ok(FoundCandidate::Position(candidate));
+            Ok(FileRow { scan: series_instance_uid, found })
+        }
+        (Err(error), Some(scan)) => Ok(FileRow { scan, found: Err(error.into()) }),
+        (Err(error), None) => Err(Error::Unplaced(Box::new(error.into()))),
     }
 }
 
@@ -201,15 +209,22 @@ fn read_parquet(path: &Path) -> Result<Vec<FileRow>, Error> {
         other => (other?, LUNA16_NAMES),
     };
     let rows = (1..).zip(rows);
-    Ok(rows.map(|(n, row)| of_parquet(path, n, names, row)).collect())
+    rows.map(|(n, row)| of_parquet(path, n, names, row)).collect()
 }
 
-fn of_parquet(path: &Path, row: usize, names: [&'static str; 4], values: CandidateRow) -> FileRow {
+fn of_parquet(
+    path: &Path,
+    row: usize,
+    names: [&'static str; 4],
+    values: CandidateRow,
+) -> Result<FileRow, Error> {
     let CandidateRow { series_instance_uid, x_mm, y_mm, z_mm, confidence } = values;
-    let scan = series_instance_uid.filter(|series| !series.is_empty());
     let missing = |column| Error::Null { path: path.to_owned(), row, column };
-    let found = match (&scan, x_mm, y_mm, z_mm) {
-        (Some(_), Some(x), Some(y), Some(z)) => {
+    let Some(scan) = series_instance_uid.filter(|series| !series.is_empty()) else {
+        return Err(Error::Unplaced(Box::new(missing(names[0]))));
+    };
+    let found = match (x_mm, y_mm, z_mm) {
+        (Some(x), Some(y), Some(z)) => {
             let position_mm = [x, y, z];
             if confidence.is_none_or(f64::is_finite) && POSITION_MM.hold(&position_mm) {
                 Ok(FoundCandidate::Position(NoduleCandidate { position_mm, confidence }))
@@ -217,10 +232,9 @@ fn of_parquet(path: &Path, row: usize, names: [&'static str; 4], values: Candida
                 Err(Error::Number { path: path.to_owned(), row, found: position_mm })
             }
         }
-        (None, ..) => Err(missing(names[0])),
-        (_, None, ..) => Err(missing(names[1])),
-        (_, _, None, _) => Err(missing(names[2])),
+        (None, ..) => Err(missing(names[1])),
+        (_, None, _) => Err(missing(names[2])),
         (.., None) => Err(missing(names[3])),
     };
-    FileRow { scan, found }
+    Ok(FileRow { scan, found })
 }

@@ -1,8 +1,9 @@
 //! The candidates of the scans, joined from all tables, structure sets and reports.
 
 use super::candidate_file::{CandidateFile, Error, FoundCandidate};
-use super::reconciliation::{CandidateCounts, FileCounts, Reconciliation};
-use crate::nightly::redaction;
+use super::reconciliation::{CandidateCounts, FileCounts, Reconciliation, UnreadableFile};
+use crate::nightly::identity::FileKey;
+use crate::nightly::redaction::{self, PrivateFolder};
 use nodulus_formats::cohort::files_below;
 use nodulus_formats::dicom::{Point, PointPosition};
 use nodulus_store::hash;
@@ -31,6 +32,9 @@ pub struct ScanCandidates {
     pub malformed: Vec<String>,
     /// Whether a detector states that it looked at the scan, so that no candidates means that it has none.
     pub is_stated: bool,
+    /// Whether rows may be missing: a file cannot be read, and the rows of the others differ from those of the current
+    /// result.
+    pub may_lack_rows: bool,
 }
 
 /// Candidates by series, or by the name of an image file.
@@ -40,9 +44,9 @@ pub struct CandidateIndex {
     /// The files, by their redacted names, with what they hold.
     files: Vec<FileCounts>,
     /// Files that cannot be read, and why. Their scans wait.
-    pub unreadable: Vec<String>,
-    /// What is wrong with rows that name no scan.
-    pub unnamed: Vec<String>,
+    pub unreadable: Vec<UnreadableFile>,
+    /// Structure sets and reports of the input that reference no series.
+    pub unrelated: Vec<String>,
 }
 
 /// What all files hold of a scan, each with the index of its file.
@@ -61,7 +65,11 @@ impl CandidateIndex {
     /// # Errors
     ///
     /// Fails if a path does not exist, or a file that is named itself cannot be read.
-    pub fn read(paths: &[PathBuf], settled: SystemTime) -> Result<Self, Error> {
+    pub(in crate::nightly) fn read(
+        paths: &[PathBuf],
+        settled: SystemTime,
+        key: Option<&FileKey>,
+    ) -> Result<Self, Error> {
         let mut index = Self::default();
         for path in paths {
             if !path.exists() {
@@ -69,13 +77,18 @@ impl CandidateIndex {
             }
             if !path.is_dir() {
                 let folder = path.parent().unwrap_or(Path::new(""));
-                index.add(folder, path, CandidateFile::read(path, settled)?);
+                index.add(
+                    PrivateFolder { path: folder, key },
+                    path,
+                    CandidateFile::read(path, settled)?,
+                );
                 continue;
             }
+            let folder = PrivateFolder { path, key };
             for file in files_below(path)?.iter().filter(|file| CandidateFile::may_be(file)) {
                 match CandidateFile::read(file, settled) {
-                    Ok(found) => index.add(path, file, found),
-                    Err(error) => index.unreadable.push(redaction::cause(path, &error)),
+                    Ok(found) => index.add(folder, file, found),
+                    Err(error) => index.add_unreadable(folder, file, &error),
                 }
             }
         }
@@ -100,43 +113,41 @@ impl CandidateIndex {
 
     /// Adds the points of a structure set or report of the input to each series that it references. A
     /// file that cannot be read goes to `unreadable`.
-    pub fn add_points(&mut self, input: &Path, path: &Path) {
+    pub(in crate::nightly) fn add_points(&mut self, input: PrivateFolder<'_>, path: &Path) {
         match CandidateFile::read_points(path) {
             // A report of the input that has no points was not written to say so.
             Ok(found) => self.add(input, path, CandidateFile { stated: Vec::new(), ..found }),
-            Err(error) => self.unreadable.push(redaction::cause(input, &error)),
+            // Such as a report of doses, which is no candidate's.
+            Err(error @ Error::NoSeries(_)) => self.unrelated.push(redaction::cause(input, &error)),
+            Err(error) => self.add_unreadable(input, path, &error),
         }
     }
 
-    fn add(&mut self, folder: &Path, path: &Path, found: CandidateFile) {
+    fn add_unreadable(&mut self, folder: PrivateFolder<'_>, path: &Path, error: &Error) {
+        let (file, cause) = (folder.name(path), redaction::cause(folder, error));
+        self.unreadable.push(UnreadableFile { file, cause });
+    }
+
+    fn add(&mut self, folder: PrivateFolder<'_>, path: &Path, found: CandidateFile) {
         let file = self.files.len();
         let mut counts = CandidateCounts { rows: found.n_rows(), ..CandidateCounts::default() };
         for row in found.rows {
-            match (row.scan, row.found) {
-                (Some(scan), found) => {
-                    let indexed = self.by_scan.entry(scan).or_default();
-                    match found {
-                        Ok(FoundCandidate::Position(candidate)) => {
-                            indexed.candidates.push((file, candidate));
-                        }
-                        Ok(FoundCandidate::Point(point)) => indexed.points.push((file, point)),
-                        Err(error) => {
-                            counts.malformed += 1;
-                            indexed.malformed.push(redaction::cause(folder, &error));
-                        }
-                    }
+            let indexed = self.by_scan.entry(row.scan).or_default();
+            match row.found {
+                Ok(FoundCandidate::Position(candidate)) => {
+                    indexed.candidates.push((file, candidate));
                 }
-                (None, Err(error)) => {
+                Ok(FoundCandidate::Point(point)) => indexed.points.push((file, point)),
+                Err(error) => {
                     counts.malformed += 1;
-                    self.unnamed.push(redaction::cause(folder, &error));
+                    indexed.malformed.push(redaction::cause(folder, &error));
                 }
-                (None, Ok(_)) => counts.malformed += 1,
             }
         }
         for scan in found.stated {
             self.by_scan.entry(scan).or_default().is_stated = true;
         }
-        self.files.push(FileCounts { file: redaction::path_name(folder, path), counts });
+        self.files.push(FileCounts { file: folder.name(path), counts });
     }
 
     /// Counts what became of each row. `series` are the names of the input's scans for which files hold anything; `outside`
@@ -165,7 +176,7 @@ impl CandidateIndex {
                 seen.insert(key);
             }
         }
-        Reconciliation::of(files, self.unreadable.len())
+        Reconciliation::of(files, self.unreadable.clone())
     }
 }
 
@@ -186,6 +197,7 @@ impl IndexedScan {
             points,
             malformed,
             is_stated: self.is_stated,
+            may_lack_rows: false,
         }
     }
 
@@ -253,8 +265,12 @@ impl ScanCandidates {
             |point: &Point| format!("{} {:?}", point_text(&point.position), point.confidence);
         let candidates = self.candidates.iter().map(candidate);
         let malformed = self.malformed.iter().map(|text| format!("malformed {text}"));
-        let texts: Vec<String> =
-            candidates.chain(self.points.iter().map(point)).chain(malformed).collect();
+        let lacking = self.may_lack_rows.then(|| "may lack rows".to_owned());
+        let texts: Vec<String> = candidates
+            .chain(self.points.iter().map(point))
+            .chain(malformed)
+            .chain(lacking)
+            .collect();
         hash::sha256_parts(texts.iter().map(String::as_str))
     }
 }

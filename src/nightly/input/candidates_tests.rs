@@ -25,7 +25,7 @@ fn write(path: &Path, names: [&str; 4], x: Option<f64>) {
 
 /// The candidates of files that settled long ago.
 fn read(paths: &[PathBuf]) -> Result<CandidateIndex, Error> {
-    CandidateIndex::read(paths, SystemTime::now() + Duration::from_mins(1))
+    CandidateIndex::read(paths, SystemTime::now() + Duration::from_mins(1), None)
 }
 
 /// The candidates of tables.
@@ -75,13 +75,13 @@ fn a_table_that_cannot_be_read_is_named() {
 
 #[test]
 fn a_malformed_row_is_one_of_its_series_alone() {
-    let index = tables(&["1.2,1,2,3,0.5\n1.3,1,x,3,0.5\n1.4,1\n,1,2,3,0.5\n"]);
+    let index = tables(&["1.2,1,2,3,0.5\n1.3,1,x,3,0.5\n1.4,1\n"]);
     let malformed = |name: &str| index.of([name]).malformed;
     assert_eq!(malformed("1.2"), [""; 0]);
     let wrong = malformed("1.3");
     assert!(wrong[0].starts_with("file-") && wrong[0].contains(", line 3: coordY is"), "{wrong:?}");
     assert!(malformed("1.4")[0].contains("line 4: 2 values, expected 5"));
-    assert!(index.unnamed.len() == 1 && index.unnamed[0].contains("line 5"), "{:?}", index.unnamed);
+    assert!(index.unreadable.is_empty());
     let folder = tempfile::tempdir().unwrap();
     for (n, x, expected) in [
         (0, Some(f64::NAN), "row 1: position [NaN, 2.0, 3.0], expected -1000000 to"),
@@ -94,6 +94,29 @@ fn a_malformed_row_is_one_of_its_series_alone() {
         assert!(wrong[0].contains(expected), "{wrong:?}");
         assert_eq!(index.of(["1.3"]).candidates.len(), 1);
     }
+}
+
+#[test]
+fn a_file_with_damage_that_cannot_be_placed_does_not_count() {
+    let long = "1.2.840.113619.2.55.3";
+    for (damaged, expected) in [
+        ("1.2,1,2,3,0.5\n,1,2,3,0.5\n", "line 3: seriesuid is (redacted), expected some text"),
+        // Cut within a UID, which may be that of the row before, its beginning, or another one.
+        ("1.2,1,2,3,0.5\n1.", "line 3: the line does not end"),
+        ("1.2,1,2,3,0.5\n1.2.840.11361", "line 3: the line does not end"),
+        ("1.2,1,2,3,0.5\n1.2.8\n1.3,1,2,3,0.5\n", "line 3: 1 values, expected 5"),
+        ("1.2,1,2,3,0.5\n\0\0\0\0", "line 3: a control character"),
+        ("1.2,1,2,3,0.5\n\"1.2.840,1,2,3,0.5\n", "line 3: a quote in value 1 that is not closed"),
+        ("1.2,1,2,3,0.5\nseriesuid,coordX,coordY,coordZ,probability\n", "line 3: probability is"),
+    ] {
+        let index = tables(&[damaged, &format!("{long},1,2,3,0.5\n")]);
+        let [file] = &index.unreadable[..] else { panic!("{damaged}: {:?}", index.unreadable) };
+        assert!(file.cause.starts_with(&file.file) && file.cause.contains(expected), "{file:?}");
+        assert!(index.of(["1.2"]).is_empty() && index.of(["1.3"]).is_empty(), "{damaged}");
+        assert_eq!(index.of([long]).len(), 1);
+    }
+    let of = tables(&["1.2,1,2,3,0.5\n"]).of(["1.2"]);
+    assert_ne!(ScanCandidates { may_lack_rows: true, ..of.clone() }.sha256(), of.sha256());
 }
 
 #[test]
@@ -142,7 +165,7 @@ fn an_empty_list_states_that_a_scan_has_no_candidates() {
     assert_eq!(index.unreadable.len(), 2, "{:?}", index.unreadable);
     // What has just changed may still get rows.
     let settled = SystemTime::now() - Duration::from_mins(1);
-    let index = CandidateIndex::read(&[folder.path().to_owned()], settled).unwrap();
+    let index = CandidateIndex::read(&[folder.path().to_owned()], settled, None).unwrap();
     assert!(index.of(["1.2"]).is_empty() && !index.of(["1.4"]).is_empty());
 }
 

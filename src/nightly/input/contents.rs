@@ -1,7 +1,7 @@
 //! What a folder, an archive or an image file of the input holds.
 
 use crate::nightly::problem::Problem;
-use crate::nightly::redaction::{self, OwnError};
+use crate::nightly::redaction::{self, OwnError, PrivateFolder};
 use nodulus_faults::FaultClass;
 use nodulus_formats::cohort::CaseFiles;
 use nodulus_formats::dicom::{
@@ -100,7 +100,7 @@ impl NoScan {
 
 impl SourceContents {
     /// Reads which series the files of a folder belong to.
-    pub(super) fn folder(input: &Path, files: &[PathBuf], stamp: String) -> Self {
+    pub(super) fn folder(input: PrivateFolder<'_>, files: &[PathBuf], stamp: String) -> Self {
         Self::of_files(input, files, stamp, &|error| redaction::cause(input, &error)).0
     }
 
@@ -108,7 +108,7 @@ impl SourceContents {
     ///
     /// METHOD: an empty file may be a slice that is still to be written, if there are slices beside it.
     fn of_files(
-        input: &Path,
+        input: PrivateFolder<'_>,
         files: &[PathBuf],
         stamp: String,
         cause: &dyn Fn(dicom::Error) -> String,
@@ -186,7 +186,7 @@ impl SourceContents {
     }
 
     /// Reads which series an archive holds. One of reports or of another modality holds none, as a folder of them.
-    pub(super) fn archive(input: &Path, path: &Path, stamp: String) -> Self {
+    pub(super) fn archive(input: PrivateFolder<'_>, path: &Path, stamp: String) -> Self {
         match CaseFiles::at(path) {
             Ok(files) => {
                 let cause = |error| redaction::cause(input, &files.named(error));
@@ -205,7 +205,7 @@ impl SourceContents {
     }
 
     /// Names the series of an image file: by the file's name, or by its voxels.
-    pub(super) fn image(input: &Path, path: &Path, stamp: String) -> Self {
+    pub(super) fn image(input: PrivateFolder<'_>, path: &Path, stamp: String) -> Self {
         let named = image_file::series_uid_in_name(path).map(Ok);
         let series = named.unwrap_or_else(|| {
             image_file::read(path, &NAMING).map(|volume| image_file::series_uid(path, &volume))
@@ -220,7 +220,7 @@ impl SourceContents {
     }
 
     /// The contents of a source that cannot be read at all.
-    fn unreadable(input: &Path, error: &dyn OwnError, stamp: String) -> Self {
+    fn unreadable(input: PrivateFolder<'_>, error: &dyn OwnError, stamp: String) -> Self {
         let (series, points, found) = (Vec::new(), Vec::new(), Problem::of(input, error));
         if found.class.is_passing() {
             return Self { stamp, series, points, unreadable: Vec::new(), fault: Some(found) };

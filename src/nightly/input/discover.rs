@@ -5,7 +5,7 @@ use super::folder::{FolderEntries, stamps};
 use super::series::{DiscoveredSeries, SeriesFolder, SeriesSource};
 use super::stamp::{FileStamp, Stamp};
 use crate::nightly::problem::Problem;
-use crate::nightly::redaction;
+use crate::nightly::redaction::PrivateFolder;
 use nodulus_formats::cohort::relative;
 use nodulus_formats::image_file;
 use rayon::prelude::*;
@@ -40,7 +40,7 @@ const CACHE_VERSION: u32 = 1;
 ///
 /// Fails if the input is not a folder that can be read.
 pub(crate) fn discover(
-    input: &Path,
+    input: PrivateFolder<'_>,
     cache: &mut ContentsCache,
     name: &dyn Fn(&str) -> String,
 ) -> io::Result<(Vec<DiscoveredSeries>, Vec<PathBuf>)> {
@@ -49,7 +49,7 @@ pub(crate) fn discover(
     }
     let mut sources = BTreeMap::new();
     let (mut parts, mut points) = (Vec::new(), Vec::new());
-    let mut pending = vec![input.to_owned()];
+    let mut pending = vec![input.path.to_owned()];
     let mut is_input = true;
     while !pending.is_empty() {
         let listings: Vec<_> =
@@ -80,7 +80,7 @@ pub(crate) fn discover(
 
 /// Joins the parts of each series that lies in several sources.
 fn join(
-    input: &Path,
+    input: PrivateFolder<'_>,
     parts: Vec<DiscoveredSeries>,
     name: &dyn Fn(&str) -> String,
 ) -> Vec<DiscoveredSeries> {
@@ -101,9 +101,9 @@ fn join(
         let Some(mut whole) = parts.next() else { continue };
         whole.name = name(&whole.id);
         whole.fault = fault;
-        let mut stamps = vec![(relative(input, whole.source.first()), whole.stamp.clone())];
+        let mut stamps = vec![(relative(input.path, whole.source.first()), whole.stamp.clone())];
         for part in parts {
-            stamps.push((relative(input, part.source.first()), part.stamp));
+            stamps.push((relative(input.path, part.source.first()), part.stamp));
             whole.n_files += part.n_files;
             whole.announced = whole.announced.max(part.announced);
             whole.problem = whole.problem.or(part.problem);
@@ -114,8 +114,7 @@ fn join(
                 }
                 (source, other) => {
                     // Which of them counts cannot be known.
-                    let [a, b] =
-                        [source.first(), other.first()].map(|p| redaction::path_name(input, p));
+                    let [a, b] = [source.first(), other.first()].map(|p| input.name(p));
                     let problem = format!("the series exists twice, in {a} and in {b}");
                     whole.problem.get_or_insert(problem);
                 }
@@ -136,14 +135,18 @@ struct FolderListing {
     points: Vec<PathBuf>,
 }
 
-fn list_folder(input: &Path, folder: &Path, cache: &ContentsCache) -> io::Result<FolderListing> {
+fn list_folder(
+    input: PrivateFolder<'_>,
+    folder: &Path,
+    cache: &ContentsCache,
+) -> io::Result<FolderListing> {
     let entries = FolderEntries::read(folder)?;
     let mut listing = FolderListing { folders: entries.folders, ..FolderListing::default() };
     let cached = |id: &str, stamp: &Stamp| {
         cache.sources.get(id).filter(|contents| contents.stamp == stamp.text).cloned()
     };
     if !entries.dicom.is_empty() {
-        let (id, files) = (redaction::path_name(input, folder), stamps(&entries.dicom)?);
+        let (id, files) = (input.name(folder), stamps(&entries.dicom)?);
         let stamp = Stamp::of(&files);
         let contents = cached(&id, &stamp)
             .unwrap_or_else(|| SourceContents::folder(input, &entries.dicom, stamp.text.clone()));
@@ -155,7 +158,7 @@ fn list_folder(input: &Path, folder: &Path, cache: &ContentsCache) -> io::Result
     for path in entries.archives.iter().chain(&entries.images) {
         let is_image = image_file::is_image(path);
         let files = if is_image { image_file::files(path) } else { vec![path.clone()] };
-        let (id, stamp) = (redaction::path_name(input, path), Stamp::of(&stamps(&files)?));
+        let (id, stamp) = (input.name(path), Stamp::of(&stamps(&files)?));
         let contents = cached(&id, &stamp).unwrap_or_else(|| {
             let read = if is_image { SourceContents::image } else { SourceContents::archive };
             read(input, path, stamp.text.clone())
@@ -170,7 +173,7 @@ fn list_folder(input: &Path, folder: &Path, cache: &ContentsCache) -> io::Result
 
 /// The series of a folder.
 fn of_folder(
-    input: &Path,
+    input: PrivateFolder<'_>,
     folder: &Path,
     contents: &SourceContents,
     files: &[PathBuf],
@@ -194,7 +197,7 @@ fn of_folder(
 /// of the machine, all series of the source wait for the next run. A series without slices is excluded by the files that it
 /// has, and waits only after such a fault.
 fn of_contents(
-    input: &Path,
+    input: PrivateFolder<'_>,
     path: &Path,
     contents: &SourceContents,
     stamp: &Stamp,
@@ -236,10 +239,10 @@ fn of_contents(
     discovered
 }
 
-fn unreadable(input: &Path, path: &Path, problem: &Problem) -> DiscoveredSeries {
+fn unreadable(input: PrivateFolder<'_>, path: &Path, problem: &Problem) -> DiscoveredSeries {
     let is_passing = problem.class.is_passing();
     DiscoveredSeries {
-        id: redaction::path_name(input, path),
+        id: input.name(path),
         name: String::new(),
         source: SeriesSource::Folders(Vec::new()),
         stamp: Stamp { text: String::new(), newest: SystemTime::UNIX_EPOCH },

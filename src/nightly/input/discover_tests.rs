@@ -35,8 +35,12 @@ fn write(folder: &Path, series: &str) -> Vec<PathBuf> {
     write_series(folder, &new, &volume(0)).unwrap()
 }
 
+fn private(path: &Path) -> PrivateFolder<'_> {
+    PrivateFolder { path, key: None }
+}
+
 fn discovered(input: &Path, cache: &mut ContentsCache) -> Vec<DiscoveredSeries> {
-    discover(input, cache, &str::to_owned).unwrap().0
+    discover(private(input), cache, &str::to_owned).unwrap().0
 }
 
 #[test]
@@ -139,7 +143,7 @@ fn a_file_that_cannot_be_read_is_a_problem_of_its_series_or_of_its_folder() {
     assert!(!problem.contains("0000"), "{problem}");
     assert_eq!(of("1.7").problem, None);
     assert!(of("1.7").warnings[0].contains("a file of zeros alone"), "{:?}", of("1.7"));
-    assert!(!series.iter().any(|s| s.id == redaction::path_name(input, &path("f"))));
+    assert!(!series.iter().any(|s| s.id == private(input).name(&path("f"))));
     let problem = of("1.2").problem.clone().unwrap();
     assert!(
         problem.contains("TransferSyntaxUID (0002,0010) is missing") && !problem.contains("DOE"),
@@ -148,12 +152,12 @@ fn a_file_that_cannot_be_read_is_a_problem_of_its_series_or_of_its_folder() {
     assert_eq!((of("1.3").problem.clone(), of("1.4").problem.clone()), (None, None));
     assert!(of("1.3").warnings[0].starts_with("a file of its folder cannot be read: file-"));
     for name in ["b/x", "c", "d.zip"] {
-        let series = of(&redaction::path_name(input, &path(name)));
+        let series = of(&private(input).name(&path(name)));
         assert!(series.problem.is_some(), "{name}");
     }
     // Its name is a UID: the problem appears when it is read.
     assert_eq!(of("1.5").problem, None);
     assert!(of("1.6").problem.clone().unwrap().starts_with("the series exists twice, in file-"));
-    assert!(discover(&path("none"), &mut ContentsCache::default(), &str::to_owned).is_err());
+    assert!(discover(private(&path("none")), &mut ContentsCache::default(), &str::to_owned).is_err());
     assert!(discovered(&path("copy"), &mut ContentsCache::default()).len() == 1);
 }

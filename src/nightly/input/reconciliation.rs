@@ -33,14 +33,25 @@ pub struct FileCounts {
     pub counts: CandidateCounts,
 }
 
+/// A file of candidates that cannot be read. None of its rows counts.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct UnreadableFile {
+    /// The redacted name of the file.
+    pub file: String,
+    /// The error and its causes.
+    pub cause: String,
+}
+
 /// The rows of all files.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Reconciliation {
     /// Files that could be read.
     pub n_files: usize,
-    /// Files that could not be read.
+    /// Files that could not be read. The run then fails, and no result is replaced by one of other candidates.
     pub n_unreadable_files: usize,
+    /// Such files, the first 1,000 in the order in which they were read.
+    pub unreadable_files: Vec<UnreadableFile>,
     /// Rows of all files.
     #[serde(flatten)]
     pub in_all: CandidateCounts,
@@ -70,13 +81,18 @@ impl CandidateCounts {
 }
 
 impl Reconciliation {
-    pub(super) fn of(mut files: Vec<FileCounts>, n_unreadable_files: usize) -> Self {
+    pub(super) fn of(
+        mut files: Vec<FileCounts>,
+        mut unreadable_files: Vec<UnreadableFile>,
+    ) -> Self {
         let n_files = files.len();
         let in_all = files.iter().map(|file| file.counts);
         let in_all = in_all.fold(CandidateCounts::default(), CandidateCounts::plus);
         files.retain(|file| !file.counts.is_matched());
         let n_unlisted_files = files.len().saturating_sub(MAX_FILES);
         files.truncate(MAX_FILES);
-        Self { n_files, n_unreadable_files, in_all, files, n_unlisted_files }
+        let n_unreadable_files = unreadable_files.len();
+        unreadable_files.truncate(MAX_FILES);
+        Self { n_files, n_unreadable_files, unreadable_files, in_all, files, n_unlisted_files }
     }
 }

@@ -35,6 +35,8 @@ pub(super) struct ComparedResult {
     pub(super) patient_id: String,
     pub(super) at: String,
     pub(super) scored_on: String,
+    /// As [`FollowUpScan::patient_name`](crate::nightly::follow_up::scan::FollowUpScan::patient_name).
+    pub(super) patient_name: Option<String>,
     pub(super) series: ComparedSeries,
 }
 
@@ -47,7 +49,7 @@ pub(crate) enum SeriesState {
     Scored {
         /// What the result is made of.
         inputs: ResultInputs,
-        /// When it was scored.
+        /// The time that its files hold: when it was scored, or became current again with new files.
         at: String,
         /// Kinds of files that were requested.
         requested: BTreeSet<OutputKind>,
@@ -67,7 +69,10 @@ impl LedgerEntry {
             (Some(attempt), _) => match &attempt.outcome {
                 AttemptOutcome::Scored(result) => SeriesState::Scored {
                     inputs: attempt.inputs.clone(),
-                    at: attempt.at.clone(),
+                    at: match &result.rewritten {
+                        Some(rewritten) => rewritten.at.clone(),
+                        None => attempt.at.clone(),
+                    },
                     requested: result.requested.clone(),
                 },
                 AttemptOutcome::Failed(cause) => {
@@ -86,6 +91,7 @@ impl LedgerEntry {
                 patient_id: scan.patient_id.clone(),
                 at: attempt.at.clone(),
                 scored_on: attempt.scored_on.clone(),
+                patient_name: scan.patient_name.clone(),
                 series: ComparedSeries::of(scan),
             })
         });

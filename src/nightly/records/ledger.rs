@@ -137,6 +137,20 @@ impl Ledger {
         self.entries.iter()
     }
 
+    /// Whether a result names another identity than this one.
+    ///
+    /// # Errors
+    ///
+    /// Fails if a record cannot be read.
+    pub(super) fn has_other_identity(&self, fingerprint: &str) -> Result<bool, Error> {
+        for (id, entry) in &self.entries {
+            if entry.has_result && self.read(id)?.has_other_identity(fingerprint) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// The record of a series; an empty one where there is none.
     ///
     /// # Errors
@@ -182,6 +196,16 @@ impl Ledger {
     ) -> impl Iterator<Item = (&'a String, &'a ComparedResult)> {
         let ids = self.patients.get(patient).into_iter().flatten();
         ids.filter_map(|id| Some((id, self.entries.get(id)?.compared.as_ref()?)))
+    }
+
+    /// How many other series of a scan's patient have a result with another `PatientName`.
+    pub(crate) fn n_other_names(&self, scan: &FollowUpScan) -> usize {
+        let Some(name) = &scan.patient_name else { return 0 };
+        let is_other = |(id, of): &(&String, &ComparedResult)| {
+            **id != scan.series_instance_uid
+                && of.patient_name.as_ref().is_some_and(|other| other != name)
+        };
+        self.compared(&scan.patient_id).filter(is_other).count()
     }
 
     /// The pairs of visits that stand on a day: that of the later scored one of their two series.

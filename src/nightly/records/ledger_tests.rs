@@ -152,6 +152,8 @@ fn compared(series: &str, visit: &str, thickness_mm: f64, volume_mm3: f64) -> At
         slice_thickness_mm: Some(thickness_mm),
         kernel: Some("B30f".to_owned()),
         model_id: "m".to_owned(),
+        grid: None,
+        patient_name: None,
         lungs: Some(lungs),
         warnings: Vec::new(),
         nodules: vec![nodule],
@@ -211,7 +213,8 @@ fn an_earlier_result_becomes_current_again() {
     record.supersede(first.clone());
     record.supersede(attempt("b", "2026-01-02", scored(1)));
     ledger.write(&record).unwrap();
-    assert_eq!(record.superseded_inputs(), std::slice::from_ref(&first.inputs));
+    let [superseded] = &record.superseded_results()[..] else { panic!() };
+    assert_eq!((&superseded.inputs, superseded.is_overwritten), (&first.inputs, false));
     assert!(!record.restore(&attempt("c", "2026-01-03", scored(1)).inputs, "new".to_owned()));
     assert!(record.restore(&first.inputs, "new".to_owned()));
     let both = BTreeSet::from(["2026-01-01".to_owned(), "2026-01-02".to_owned()]);

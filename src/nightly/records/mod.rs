@@ -3,5 +3,6 @@
 pub(super) mod record;
 pub(super) mod entry;
 pub(super) mod ledger;
+pub mod store_identity;
 pub(super) mod rows;
 pub mod day_tables;

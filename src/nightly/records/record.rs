@@ -30,6 +30,11 @@ pub(crate) struct SeriesRecord {
     /// Earlier attempts with a result or an exclusion, oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) superseded: Vec<Attempt>,
+    /// The DICOM objects of its results that were written together, in the order in which they were written. An earlier
+    /// result that becomes current again has new objects, so that each object has one place. Empty in a record of an
+    /// earlier version, whose results tell it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) written: Vec<ResultObjects>,
     /// Answers of archives for its objects, oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) receipts: Vec<Receipt>,
@@ -85,12 +90,17 @@ impl Attempt {
         self.at.split('T').next().unwrap_or_default()
     }
 
-    /// The scan for the comparison with other scans of its patient.
-    pub(super) fn follow_up_scan(&self) -> Option<&FollowUpScan> {
+    /// Its result.
+    fn result(&self) -> Option<&SeriesResult> {
         match &self.outcome {
-            AttemptOutcome::Scored(result) => result.visit.as_ref(),
+            AttemptOutcome::Scored(result) => Some(result),
             AttemptOutcome::Failed(_) | AttemptOutcome::Excluded(_) => None,
         }
+    }
+
+    /// The scan for the comparison with other scans of its patient.
+    pub(super) fn follow_up_scan(&self) -> Option<&FollowUpScan> {
+        self.result()?.visit.as_ref()
     }
 }
 
@@ -122,9 +132,31 @@ pub(crate) struct SeriesResult {
     #[serde(default)]
     pub(crate) identity: String,
     pub(crate) warnings: Vec<String>,
+    /// When and where its files were written anew, as it became current again after others had objects.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) rewritten: Option<Rewritten>,
     /// The scan for the comparison with other scans of its patient.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) visit: Option<FollowUpScan>,
+}
+
+/// When and where the files of a result were written anew.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Rewritten {
+    /// The time that they hold.
+    pub(crate) at: String,
+    /// How many times objects of the series had been written before, which names their folder.
+    pub(crate) n_before: usize,
+}
+
+/// A superseded result.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct SupersededResult {
+    pub(crate) inputs: ResultInputs,
+    /// Kinds of files that were requested.
+    pub(crate) requested: BTreeSet<OutputKind>,
+    /// Whether objects of another result were written after its own.
+    pub(crate) is_overwritten: bool,
 }
 
 impl SeriesRecord {
@@ -140,10 +172,45 @@ impl SeriesRecord {
         }
     }
 
-    /// What its superseded results were made of, oldest first.
-    pub(crate) fn superseded_inputs(&self) -> Vec<ResultInputs> {
-        let is_result = |attempt: &&Attempt| matches!(attempt.outcome, AttemptOutcome::Scored(_));
-        self.superseded.iter().filter(is_result).map(|attempt| attempt.inputs.clone()).collect()
+    /// Its superseded results, oldest first.
+    pub(crate) fn superseded_results(&self) -> Vec<SupersededResult> {
+        let of = |(attempt, result): (&Attempt, &SeriesResult)| SupersededResult {
+            inputs: attempt.inputs.clone(),
+            requested: result.requested.clone(),
+            is_overwritten: self
+                .objects_written(&result.identity)
+                .last()
+                .is_some_and(|last| *last != result.objects),
+        };
+        let results = self.results().filter(|(.., superseded)| *superseded);
+        results.map(|(attempt, result, _)| of((attempt, result))).collect()
+    }
+
+    /// The objects of its results that were written together, oldest first; those of a record of an earlier version are of
+    /// the results that name `identity`.
+    fn objects_written(&self, identity: &str) -> Vec<ResultObjects> {
+        if !self.written.is_empty() {
+            return self.written.clone();
+        }
+        let of_identity = self.results().filter(|(_, result, _)| result.identity == identity);
+        let objects = of_identity.map(|(_, result, _)| result.objects.clone());
+        objects.filter(|objects| !objects.is_empty()).collect()
+    }
+
+    /// The objects that were written before those of a new result, or before those of the current one if it is `completed`.
+    pub(crate) fn objects_before(&self, identity: &str, completed: bool) -> Vec<ResultObjects> {
+        let mut written = self.objects_written(identity);
+        let current = self.current.as_ref().and_then(Attempt::result);
+        if completed && current.is_some_and(|result| written.last() == Some(&result.objects)) {
+            written.pop();
+        }
+        written
+    }
+
+    /// Notes objects that were written after `before`.
+    pub(crate) fn note_objects(&mut self, before: Vec<ResultObjects>, objects: &ResultObjects) {
+        self.written = before;
+        self.written.extend((!objects.is_empty()).then(|| objects.clone()));
     }
 
     /// Makes the superseded result that was made of `inputs` the current one again; its files have the stamp `stamp` now.
@@ -224,18 +291,23 @@ impl SeriesRecord {
 
     /// Its results, oldest first, each with whether it is superseded.
     fn results(&self) -> impl Iterator<Item = (&Attempt, &SeriesResult, bool)> {
-        self.attempts().filter_map(|(attempt, superseded)| match &attempt.outcome {
-            AttemptOutcome::Scored(result) => Some((attempt, &**result, superseded)),
-            AttemptOutcome::Failed(_) | AttemptOutcome::Excluded(_) => None,
-        })
+        let of = |(attempt, superseded)| Some((attempt, Attempt::result(attempt)?, superseded));
+        self.attempts().filter_map(of)
     }
 
-    /// Its results that name the same as a new one, oldest first. The new one completes the current result, which is
-    /// left out, or comes after it.
-    pub(crate) fn earlier_results(&self, identity: &str, completes: bool) -> Vec<&SeriesResult> {
-        let earlier = self.results().filter(|(.., superseded)| *superseded || !completes);
-        let of_identity = earlier.filter(|(_, result, _)| result.identity == identity);
-        of_identity.map(|(_, result, _)| result).collect()
+    /// The rows of its results that name `identity`: of the current one first, then of the superseded ones, the last first.
+    pub(crate) fn rows_of_results(&self, identity: &str) -> Vec<&[Score]> {
+        let of_identity = self.results().filter(|(_, result, _)| result.identity == identity);
+        let mut rows: Vec<&[Score]> = of_identity.map(|(_, result, _)| &*result.rows).collect();
+        rows.reverse();
+        rows
+    }
+
+    /// Whether one of its results names another identity, so far as it says so.
+    pub(super) fn has_other_identity(&self, identity: &str) -> bool {
+        let is_other =
+            |result: &SeriesResult| !result.identity.is_empty() && result.identity != identity;
+        self.results().any(|(_, result, _)| is_other(result))
     }
 
     /// Its exclusions, oldest first, each with whether it is superseded.

@@ -25,6 +25,8 @@ pub(crate) fn follow_up_scan(
     scan.study_instance_uid = scan.study_instance_uid.map(|uid| identity.uid(&uid));
     scan.patient_id = if info.patient_id.is_empty() { String::new() } else { patient.patient_id };
     scan.acquired_on = scan.acquired_on.and_then(|date| date.plus_days(patient.shift_days));
+    scan.grid = scan.grid.map(|grid| identity.id(&grid));
+    scan.patient_name = scan.patient_name.map(|name| identity.id(&name));
     // Somebody may have typed a name there; the same kernels stay the same.
     scan.kernel = scan.kernel.map(|kernel| identity.id(kernel.trim()));
     Some(scan)

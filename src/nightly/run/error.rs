@@ -2,7 +2,7 @@
 
 use crate::nightly::identity;
 use crate::nightly::input::candidate_file;
-use crate::nightly::records::day_tables;
+use crate::nightly::records::{day_tables, store_identity};
 use crate::nightly::redaction::OwnError;
 use crate::nightly::scan::{contract, model};
 use crate::nightly::send;
@@ -43,6 +43,9 @@ pub enum Error {
     /// The key of pseudonyms cannot be used.
     #[error(transparent)]
     Identity(#[from] identity::Error),
+    /// The store's results name others.
+    #[error(transparent)]
+    OtherIdentity(#[from] store_identity::Error),
     /// The model cannot be loaded.
     #[error(transparent)]
     Model(#[from] model::Error),

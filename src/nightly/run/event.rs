@@ -42,6 +42,13 @@ pub enum RunEvent {
         #[serde(flatten)]
         counts: CandidateCounts,
     },
+    /// A file of candidates cannot be read.
+    UnreadableCandidates {
+        /// The redacted name of the file.
+        file: String,
+        /// The cause.
+        cause: String,
+    },
     /// Further files are written for a series that was scored before.
     Completed {
         /// The series.

@@ -5,6 +5,7 @@ use crate::nightly::problem::Problem;
 use crate::nightly::scan::exclusion::SeriesExclusion;
 use crate::nightly::scan::files::OpenScan;
 use crate::nightly::scan::memory::MemoryLease;
+use crate::nightly::scan::read::KnownResult;
 use crate::nightly::scan::result_inputs::ResultInputs;
 use crate::nightly::scan::scored::ScoredScan;
 use nodulus_formats::volume::LoadedSlices;
@@ -14,8 +15,8 @@ use nodulus_imaging::lungs::LungBox;
 pub(super) struct FinishedSeries<'a> {
     pub(super) series: DiscoveredSeries,
     pub(super) inputs: ResultInputs,
-    /// Where a result only lacks files that are requested now: the time when it was scored.
-    pub(super) completes: Option<String>,
+    /// The result that files are written for, if it is not a new one.
+    pub(super) known: Option<KnownResult>,
     pub(super) outcome: SeriesOutcome<'a>,
 }
 
@@ -24,7 +25,7 @@ pub(super) enum SeriesOutcome<'a> {
     Scored(Box<ScoredSeries<'a>>),
     /// Its content is that of its last result.
     Unchanged,
-    /// A superseded result is of the same content and candidates: of what it was made.
+    /// A superseded result is of the same content and candidates, and needs no new files: of what it was made.
     Restored(ResultInputs),
     /// Its files still change.
     Settling,

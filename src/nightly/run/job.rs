@@ -13,15 +13,16 @@ use super::summary::{RunSummary, SCHEMA_VERSION, StepSeconds};
 use super::triage::Triage;
 use super::write::{ResultWriter, Written};
 use crate::nightly::follow_up::drift::{MaskRule, other_rule};
-use crate::nightly::identity::Identity;
+use crate::nightly::identity::{self, Identity};
 use crate::nightly::input::candidates::CandidateIndex;
 use crate::nightly::input::discover::{ContentsCache, discover};
-use crate::nightly::input::reconciliation::FileCounts;
+use crate::nightly::input::reconciliation::{FileCounts, UnreadableFile};
 use crate::nightly::input::series::DiscoveredSeries;
 use crate::nightly::pages::drift_content::write_drift_page;
 use crate::nightly::records::day_tables::DayTables;
 use crate::nightly::records::ledger::Ledger;
-use crate::nightly::redaction;
+use crate::nightly::records::store_identity;
+use crate::nightly::redaction::{self, PrivateFolder};
 use crate::nightly::scan::contract;
 use crate::nightly::scan::memory::MemoryBudget;
 use crate::nightly::scan::model::LoadedModel;
@@ -66,10 +67,15 @@ pub fn run(
         version: env!("CARGO_PKG_VERSION").to_owned(),
         ..RunSummary::default()
     };
-    let mut result = try_run(settings, store, options, notify, begun, &mut summary);
+    let identity = Identity::new(settings.deidentify.as_ref());
+    let settings = &ScoreSettings {
+        file_key: identity.as_ref().ok().and_then(Identity::file_key),
+        ..settings.clone()
+    };
+    let mut result = try_run(settings, store, identity, options, notify, begun, &mut summary);
     summary.ended = clock::timestamp(SystemTime::now());
     summary.seconds.total = begun.elapsed().as_secs_f64();
-    summary.error = result.as_ref().err().map(|error| error_text(settings, error));
+    summary.error = result.as_ref().err().map(|error| redaction::cause_of_run(settings, error));
     summary.exit_status = match (&result, summary.has_failures()) {
         (Err(_), _) => 1,
         (Ok(()), false) => 0,
@@ -82,14 +88,10 @@ pub fn run(
     (summary, result)
 }
 
-/// An error that stopped a run, for people: without paths of the input and without text of its files.
-pub fn error_text(settings: &ScoreSettings, error: &Error) -> String {
-    redaction::cause_of_run(settings, error)
-}
-
 fn try_run(
     settings: &ScoreSettings,
     store: &Store,
+    identity: Result<Identity, identity::Error>,
     options: &RunOptions<'_>,
     notify: &(dyn Fn(RunEvent) + Sync),
     begun: Instant,
@@ -97,11 +99,13 @@ fn try_run(
 ) -> Result<(), Error> {
     let now = SystemTime::now();
     refuse_nested(settings)?;
-    let identity = Identity::new(settings.deidentify.as_ref())?;
+    let identity = identity?;
+    store_identity::check(store, &identity)?;
     let destinations = Destinations::open(settings)?;
     let settled = now.checked_sub(Duration::from_secs(settings.settle_seconds));
     let settled = settled.unwrap_or(SystemTime::UNIX_EPOCH);
-    let mut candidates = CandidateIndex::read(&settings.candidates.0, settled)?;
+    let file_key = settings.file_key.as_ref();
+    let mut candidates = CandidateIndex::read(&settings.candidates.0, settled, file_key)?;
     let loading = Instant::now();
     let model = LoadedModel::load(&settings.model.0, &options.device)?;
     summary.model_id.clone_from(&model.name.id);
@@ -120,11 +124,11 @@ fn try_run(
     let mut cache = previous.clone();
     let name =
         |id: &str| if redaction::is_path_name(id) { id.to_owned() } else { identity.series(id) };
-    let (series, points) = listed(&settings.input, &mut cache, &name, options)?;
+    let (series, points) = listed(settings.private_input(), &mut cache, &name, options)?;
     refuse_vanished(settings, &series, &candidates, &ledger)?;
     if settings.points_in_input {
         for file in &points {
-            candidates.add_points(&settings.input, file);
+            candidates.add_points(settings.private_input(), file);
         }
     }
     if cache != previous {
@@ -136,9 +140,17 @@ fn try_run(
         summary.warnings.push(text.clone());
         notify(RunEvent::Warning { text });
     };
-    for text in candidates.unreadable.iter().chain(&candidates.unnamed) {
+    let renamed = |text: &str| {
         let is_replaced = identity.is_replaced();
-        warn(if is_replaced { redaction::with_renamed_uids(text, &name) } else { text.clone() });
+        if is_replaced { redaction::with_renamed_uids(text, &name) } else { text.to_owned() }
+    };
+    for text in &candidates.unrelated {
+        warn(renamed(text));
+    }
+    for UnreadableFile { file, cause } in &mut candidates.unreadable {
+        *cause = renamed(cause);
+        let (file, cause) = (file.clone(), cause.clone());
+        notify(RunEvent::UnreadableCandidates { file, cause });
     }
     match &model.profile {
         None => warn(training_range::without_profile(&model.name.id)),
@@ -245,7 +257,7 @@ fn notices(context: &RunContext<'_>, summary: &RunSummary) -> Vec<String> {
 
 /// Lists the input, several times where the machine is at fault that something cannot be read.
 fn listed(
-    input: &Path,
+    input: PrivateFolder<'_>,
     cache: &mut ContentsCache,
     name: &dyn Fn(&str) -> String,
     options: &RunOptions<'_>,

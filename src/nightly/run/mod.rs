@@ -9,6 +9,7 @@ mod input_checks;
 mod triage;
 mod score;
 mod write;
+mod results;
 mod deliveries;
 mod prometheus;
 mod reconcile;

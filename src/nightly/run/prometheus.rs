@@ -134,6 +134,11 @@ fn page(summary: &RunSummary, ended: u64, drift: &[Drift]) -> String {
         "Series of patients that the model was trained or validated on.",
         summary.seen_by_model,
     );
+    text.number(
+        "several_names_series",
+        "Series scored in the last run with several names of the patient under one patient id.",
+        summary.several_names,
+    );
     text.number("warnings", "Warnings of the last run.", summary.warnings.len());
     let StepSeconds { model, list, read, score, write, deliver, total } = summary.seconds;
     let steps = [

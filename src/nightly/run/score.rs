@@ -7,7 +7,7 @@ use crate::nightly::redaction::{self, OwnError};
 use crate::nightly::scan::contract::{self, SeenByModel};
 use crate::nightly::scan::files::OpenScan;
 use crate::nightly::scan::nodules::merge_candidates;
-use crate::nightly::scan::read::{LoadedScan, ReadOutcome, ReadSeries};
+use crate::nightly::scan::read::{KnownResult, LoadedScan, ReadOutcome, ReadSeries};
 use crate::nightly::scan::scored::ScoredScan;
 use crate::nightly::scan::segment::{self, RegionPredictor};
 use crate::nightly::scan::training_range::{self, ScanCharacteristics};
@@ -24,7 +24,8 @@ pub(super) fn score<'a>(
     read: ReadSeries<'a>,
     batch: usize,
 ) -> FinishedSeries<'a> {
-    let ReadSeries { series, inputs, completes, outcome } = read;
+    let ReadSeries { series, inputs, known, outcome } = read;
+    let files_at = known.as_ref().and_then(KnownResult::files_at).map(str::to_owned);
     let outcome = match outcome {
         ReadOutcome::Unchanged => SeriesOutcome::Unchanged,
         ReadOutcome::Restored(inputs) => SeriesOutcome::Restored(inputs),
@@ -33,17 +34,17 @@ pub(super) fn score<'a>(
         ReadOutcome::Refused(problem) => SeriesOutcome::Refused(problem),
         ReadOutcome::Excluded(exclusion) => SeriesOutcome::Excluded(exclusion),
         ReadOutcome::Ready(loaded) => {
-            let score = || score_scan(context, &series.id, *loaded, batch, completes.clone());
+            let score = || score_scan(context, &series.id, *loaded, batch, files_at);
             match catch_unwind(AssertUnwindSafe(score)) {
                 Ok(Ok(scored)) => SeriesOutcome::Scored(Box::new(scored)),
                 Ok(Err(error)) => {
-                    SeriesOutcome::Failed(Problem::of(&context.settings.input, &error))
+                    SeriesOutcome::Failed(Problem::of(context.settings.private_input(), &error))
                 }
                 Err(panic) => SeriesOutcome::Failed(Problem::of_panic(panic.as_ref())),
             }
         }
     };
-    FinishedSeries { series, inputs, completes, outcome }
+    FinishedSeries { series, inputs, known, outcome }
 }
 
 fn score_scan<'a>(
@@ -51,7 +52,7 @@ fn score_scan<'a>(
     id: &str,
     loaded: LoadedScan<'a>,
     batch: usize,
-    scored_before: Option<String>,
+    files_at: Option<String>,
 ) -> Result<ScoredSeries<'a>, Error> {
     let since = Instant::now();
     let seen = contract::seen(context.model, &identity(id, &loaded));
@@ -89,7 +90,7 @@ fn score_scan<'a>(
         geometry: *slices.geometry(),
         model: context.model.name.clone(),
         // Files hold this time: those that complete a result are the same as if they had been written first.
-        scored_at: scored_before.unwrap_or_else(|| clock::timestamp(SystemTime::now())),
+        scored_at: files_at.unwrap_or_else(|| clock::timestamp(SystemTime::now())),
         nodules,
         warnings,
     };
@@ -132,7 +133,7 @@ fn outside_training_range(
         kernel: info.and_then(|info| info.kernel.as_deref()),
         regions,
     };
-    redaction::words(&context.settings.input, || {
+    redaction::words(context.settings.private_input(), || {
         training_range::warnings(profile, &characteristics)
     })
 }

@@ -29,6 +29,8 @@ pub struct JobStatus {
     pub never_scored: usize,
     /// Series that a rule excludes, and why.
     pub excluded: Vec<SeriesStatus>,
+    /// Files of candidates that the last run could not read, and why.
+    pub unreadable_candidates: Vec<SeriesStatus>,
     /// Series with an object that an archive did not take in the last run, and why.
     pub undelivered: Vec<SeriesStatus>,
 }
@@ -36,7 +38,7 @@ pub struct JobStatus {
 /// Status of a series.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct SeriesStatus {
-    /// The series, or the redacted name of its source.
+    /// The series, or the redacted name of its source or of a file.
     pub id: String,
     /// Since when, or why; may be empty.
     pub detail: String,
@@ -50,11 +52,15 @@ pub struct SeriesStatus {
 pub fn status(store: &Store) -> Result<JobStatus, Error> {
     let last_run = RunSummary::last(store)?;
     let settling = last_run.iter().flat_map(|last| &last.settling_series);
+    let unreadable = last_run.iter().flat_map(|last| &last.candidates.unreadable_files);
     let failures = last_run.iter().flat_map(|last| &last.delivery_failures);
     let mut status = JobStatus {
         holder: lock::holder(store.root()).map_err(nodulus_store::Error::from)?,
         settling: settling
             .map(|id| SeriesStatus { id: id.clone(), detail: String::new() })
+            .collect(),
+        unreadable_candidates: unreadable
+            .map(|of| SeriesStatus { id: of.file.clone(), detail: of.cause.clone() })
             .collect(),
         undelivered: failures
             .map(|failure| SeriesStatus {

@@ -70,6 +70,8 @@ pub struct RunSummary {
     pub empty_masks: usize,
     /// Series of patients that the model was trained or validated on: refused, or scored where the settings allow it.
     pub seen_by_model: usize,
+    /// Scored series with several names of the patient under one `PatientID`: in their slices, or beside other series.
+    pub several_names: usize,
     /// Outcomes of objects that were to be sent, by archive.
     pub deliveries: BTreeMap<String, DeliveryCounts>,
     /// Objects that an archive does not have although they were sent, and why.
@@ -184,10 +186,12 @@ impl RunSummary {
         settings.into_generator().into_root_schema_for::<Self>().to_value()
     }
 
-    /// Whether series stand without the result that is due, or objects failed to reach an archive.
+    /// Whether series stand without the result that is due, files of candidates cannot be read, or objects failed to reach
+    /// an archive.
     pub fn has_failures(&self) -> bool {
         let failed: usize = self.deliveries.values().map(|counts| counts.failed).sum();
-        self.failed + self.failed_before + self.undone + failed > 0
+        let unreadable = self.candidates.n_unreadable_files;
+        self.failed + self.failed_before + self.undone + unreadable + failed > 0
     }
 
     /// Writes it to the store, under the time when the run began, to the millisecond.

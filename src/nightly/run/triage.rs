@@ -6,8 +6,9 @@ use crate::nightly::input::candidates::CandidateIndex;
 use crate::nightly::input::series::DiscoveredSeries;
 use crate::nightly::records::entry::SeriesState;
 use crate::nightly::records::ledger::Ledger;
+use crate::nightly::records::record::SupersededResult;
 use crate::nightly::redaction;
-use crate::nightly::scan::read::PendingSeries;
+use crate::nightly::scan::read::{EarlierResult, KnownResult, PendingSeries};
 use crate::nightly::scan::result_inputs::ResultInputs;
 use crate::nightly::settings::ScoreSettings;
 use nodulus_store::clock;
@@ -69,7 +70,7 @@ impl Triage<'_> {
             return Ok(None);
         }
         let names = series.candidate_names();
-        let candidates = self.candidates.of(names.iter().map(String::as_str));
+        let mut candidates = self.candidates.of(names.iter().map(String::as_str));
         let state = ledger.state(&series.name).cloned();
         let refused = ledger.entry(&series.name).and_then(|entry| entry.refused.clone());
         if candidates.is_empty() && series.is_readable() && series.no_scan.is_none() {
@@ -95,6 +96,10 @@ impl Triage<'_> {
             }
             return Ok(None);
         }
+        // METHOD: rows of the file that cannot be read may be of any series.
+        candidates.may_lack_rows = !self.candidates.unreadable.is_empty()
+            && matches!(&state, Some(SeriesState::Scored { inputs, .. })
+                if inputs.candidates_sha256 != candidates.sha256());
         let candidates_sha256 = candidates.sha256();
         let is_same =
             |inputs: &ResultInputs| inputs.matches(&series.stamp.text, &candidates_sha256, recipe);
@@ -102,7 +107,7 @@ impl Triage<'_> {
             self.summary.failed_before += 1;
             return Ok(None);
         }
-        let (previous, completes) = match state {
+        let (previous, known) = match state {
             Some(SeriesState::Scored { inputs, at, requested }) if is_same(&inputs) => {
                 if refused.is_some() {
                     forget_refused(&series.name, ledger)?;
@@ -111,7 +116,7 @@ impl Triage<'_> {
                     self.summary.unchanged += 1;
                     return Ok(None);
                 }
-                (None, Some(at))
+                (None, Some(KnownResult::Current(at)))
             }
             Some(SeriesState::Failed(inputs, _)) if is_same(&inputs) && !self.retry_failed => {
                 self.summary.failed_before += 1;
@@ -128,8 +133,8 @@ impl Triage<'_> {
             Some(SeriesState::Failed(..) | SeriesState::Waiting(_) | SeriesState::Undone(_))
             | None => (None, None),
         };
-        let earlier = match &completes {
-            None => ledger.read(&series.name)?.superseded_inputs(),
+        let earlier = match &known {
+            None => self.earlier(ledger.read(&series.name)?.superseded_results()),
             Some(_) => Vec::new(),
         };
         let inputs = ResultInputs {
@@ -140,7 +145,20 @@ impl Triage<'_> {
             model_id: model_id.to_owned(),
             outside: BTreeSet::new(),
         };
-        Ok(Some(PendingSeries { series, candidates, inputs, previous, earlier, completes }))
+        Ok(Some(PendingSeries { series, candidates, inputs, previous, earlier, known }))
+    }
+
+    /// What superseded results need to become current again.
+    ///
+    /// METHOD: an archive that has the objects of a later result has hidden or replaced those of the earlier one, and takes
+    /// no object twice. A result that becomes current again therefore has new objects after those.
+    fn earlier(&self, results: Vec<SupersededResult>) -> Vec<EarlierResult> {
+        let of = |SupersededResult { inputs, requested, is_overwritten }: SupersededResult| {
+            let mut kinds = self.settings.outputs.iter().chain(&requested);
+            let needs_files = is_overwritten && kinds.any(|kind| kind.is_dicom());
+            EarlierResult { inputs, needs_files }
+        };
+        results.into_iter().map(of).collect()
     }
 
     /// METHOD: files arrive one by one, and the last ones of a series may be missing for a while. A series

@@ -3,29 +3,23 @@
 use super::context::RunContext;
 use super::error::Error;
 use super::event::RunEvent;
-use super::finished::{FinishedSeries, ScoredSeries, SeriesOutcome};
+use super::finished::{FinishedSeries, SeriesOutcome};
 use super::summary::{ExcludedSeries, RunSummary, SeriesFailure};
-use crate::nightly::deliver::{DeliveredFile, EarlierObjects, OutputKind, ResultObjects, deliver};
-use crate::nightly::follow_up::drift::MaskRule;
-use crate::nightly::follow_up::lasting_id::keep_ids;
 use crate::nightly::identity::Identity;
 use crate::nightly::input::series::DiscoveredSeries;
 use crate::nightly::problem::Problem;
 use crate::nightly::records::ledger::Ledger;
 use crate::nightly::records::record::{
-    Attempt, AttemptOutcome, RefusedAttempt, SeriesRecord, SeriesResult, Undone,
+    Attempt, AttemptOutcome, RefusedAttempt, SeriesRecord, Undone,
 };
-use crate::nightly::records::rows;
 use crate::nightly::redaction;
 use crate::nightly::scan::exclusion::SeriesExclusion;
+use crate::nightly::scan::read::KnownResult;
 use crate::nightly::scan::result_inputs::ResultInputs;
-use crate::nightly::scan::scored::{ScoredNodule, ScoredScan};
 use nodulus_faults::FaultClass;
-use nodulus_store::{clock, hash};
+use nodulus_store::clock;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
 use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -34,9 +28,9 @@ const UPDATE_EVERY: Duration = Duration::from_mins(1);
 
 /// Writes results to the store.
 pub(super) struct ResultWriter<'a> {
-    context: &'a RunContext<'a>,
-    ledger: &'a mut Ledger,
-    summary: &'a mut RunSummary,
+    pub(super) context: &'a RunContext<'a>,
+    pub(super) ledger: &'a mut Ledger,
+    pub(super) summary: &'a mut RunSummary,
     /// Days whose tables are outdated.
     outdated: BTreeSet<String>,
     updated: Instant,
@@ -101,7 +95,8 @@ impl<'a> ResultWriter<'a> {
     }
 
     fn write(&mut self, finished: FinishedSeries<'_>) -> Result<(), Error> {
-        let FinishedSeries { series, inputs, completes, outcome } = finished;
+        let FinishedSeries { series, inputs, known, outcome } = finished;
+        let is_completed = matches!(known, Some(KnownResult::Current(_)));
         let name = &series.name;
         let mut record = self.ledger.read(name)?;
         match outcome {
@@ -130,14 +125,17 @@ impl<'a> ResultWriter<'a> {
                 return self.refuse(&series, record, inputs, &problem);
             }
             SeriesOutcome::Failed(problem) | SeriesOutcome::Refused(problem) => {
-                return self.fail(&series, record, inputs, completes.is_some(), &problem);
+                return self.fail(&series, record, inputs, is_completed, &problem);
             }
             SeriesOutcome::Scored(mut scored) => {
-                let is_completed = completes.is_some();
-                let earlier = self.earlier(&record, &mut scored.scan, is_completed);
-                let written = match record.result().filter(|_| is_completed) {
-                    Some(result) => self.complete(name, result, &scored, &inputs, &earlier),
-                    None => self.supersede(&mut record, &scored, inputs.clone(), &earlier),
+                let written = match known {
+                    Some(KnownResult::Current(_)) => {
+                        self.complete(&mut record, &mut scored, &inputs)
+                    }
+                    Some(KnownResult::Superseded(earlier)) => {
+                        self.restore(&mut record, &mut scored, &inputs, &earlier)
+                    }
+                    None => self.supersede(&mut record, &mut scored, &inputs),
                 };
                 if let Err(problem) = written {
                     return self.fail(&series, record, inputs, is_completed, &problem);
@@ -153,7 +151,8 @@ impl<'a> ResultWriter<'a> {
                             return Ok(());
                         }
                         Err(error) => {
-                            let problem = Problem::of(&self.context.settings.input, &error);
+                            let problem =
+                                Problem::of(self.context.settings.private_input(), &error);
                             return self.set_back(name, &problem.of_machine());
                         }
                     }
@@ -303,133 +302,9 @@ impl<'a> ResultWriter<'a> {
         }
     }
 
-    fn warn(&mut self, name: &str, warning: &str) {
+    pub(super) fn warn(&mut self, name: &str, warning: &str) {
         let text = format!("{name}: {warning}");
         self.summary.warnings.push(text.clone());
         (self.context.notify)(RunEvent::Warning { text });
-    }
-
-    /// The objects of earlier results of a series, whose nodules keep their ids in the scan.
-    fn earlier(
-        &self,
-        record: &SeriesRecord,
-        scan: &mut ScoredScan,
-        completes: bool,
-    ) -> EarlierObjects {
-        let identity = &self.context.identity;
-        let results = record.earlier_results(&identity.fingerprint(), completes);
-        if let Some(last) = results.last() {
-            keep_ids(&mut scan.nodules, &last.rows, identity);
-        }
-        EarlierObjects::of(results.into_iter().map(|result| &result.objects))
-    }
-
-    /// Adds a new result to a record.
-    fn supersede(
-        &mut self,
-        record: &mut SeriesRecord,
-        scored: &ScoredSeries<'_>,
-        inputs: ResultInputs,
-        earlier: &EarlierObjects,
-    ) -> Result<(), Problem> {
-        let requested = self.context.settings.outputs.clone();
-        let (at, name) = (scored.scan.scored_at.clone(), record.id.clone());
-        let result = self.result(&name, scored, requested, &inputs, earlier)?;
-        let (nodules, seconds) = (scored.scan.nodules.len(), scored.seconds);
-        self.summary.superseded += usize::from(record.result().is_some());
-        self.summary.scored += 1;
-        self.summary.nodules += nodules;
-        let is_empty = |nodule: &&ScoredNodule| nodule.mask.is_none();
-        self.summary.empty_masks += scored.scan.nodules.iter().filter(is_empty).count();
-        (self.context.notify)(RunEvent::Scored { series: name, nodules, seconds });
-        let outcome = AttemptOutcome::Scored(Box::new(result));
-        let identity = &self.context.identity;
-        let day = Identity::day(&scored.scan.patient(identity), &at);
-        record.supersede(Attempt::new(inputs, at, day, outcome));
-        Ok(())
-    }
-
-    /// Adds the files to a result that were not requested when it was made.
-    fn complete(
-        &mut self,
-        name: &str,
-        result: &mut SeriesResult,
-        scored: &ScoredSeries<'_>,
-        inputs: &ResultInputs,
-        earlier: &EarlierObjects,
-    ) -> Result<(), Problem> {
-        let requested = &self.context.settings.outputs | &result.requested;
-        let completed = self.result(name, scored, requested, inputs, earlier)?;
-        if completed.rows != result.rows {
-            self.warn(name, "its files come from a second pass, which gave other figures");
-        }
-        let SeriesResult { rows, visit, .. } = std::mem::take(result);
-        *result = SeriesResult { rows, visit, ..completed };
-        self.summary.completed += 1;
-        (self.context.notify)(RunEvent::Completed { series: name.to_owned() });
-        Ok(())
-    }
-
-    /// Writes the files of a result and returns it.
-    fn result(
-        &mut self,
-        name: &str,
-        scored: &ScoredSeries<'_>,
-        requested: BTreeSet<OutputKind>,
-        inputs: &ResultInputs,
-        earlier: &EarlierObjects,
-    ) -> Result<SeriesResult, Problem> {
-        let delivered = self.write_files(scored, &requested, inputs, earlier)?;
-        let of_files = delivered.iter().filter_map(DeliveredFile::warning);
-        let warnings: Vec<String> = scored.scan.warnings.iter().cloned().chain(of_files).collect();
-        for warning in &warnings {
-            self.warn(name, warning);
-        }
-        let RunContext { settings, identity, .. } = self.context;
-        let base = settings.output();
-        let (mut outputs, mut objects) = (Vec::new(), ResultObjects::new());
-        for delivered in delivered {
-            if let DeliveredFile::Written { output, path, object, .. } = delivered {
-                outputs.push(path.strip_prefix(&base).map_or(path.clone(), Path::to_owned));
-                objects.extend(object.map(|object| (output, object)));
-            }
-        }
-        Ok(SeriesResult {
-            rows: rows::rows(&scored.scan, identity, &MaskRule::of_settings(self.context.settings)),
-            requested,
-            outputs,
-            objects,
-            identity: identity.fingerprint(),
-            warnings,
-            visit: rows::follow_up_scan(&scored.scan, scored.lungs, identity),
-        })
-    }
-
-    /// Writes the requested files of a scan.
-    ///
-    /// METHOD: each result has a folder of its own, so that the files of a superseded one stay. A run that is
-    /// killed before it writes the record leaves files that the next run writes again.
-    fn write_files(
-        &self,
-        scored: &ScoredSeries<'_>,
-        requested: &BTreeSet<OutputKind>,
-        inputs: &ResultInputs,
-        earlier: &EarlierObjects,
-    ) -> Result<Vec<DeliveredFile>, Problem> {
-        let RunContext { settings, identity, .. } = self.context;
-        if requested.is_empty() {
-            return Ok(Vec::new());
-        }
-        let scan = &scored.scan;
-        let study = scan.info.as_ref().map_or(&scan.series_instance_uid, |i| &i.study_instance_uid);
-        let ResultInputs { content_sha256, candidates_sha256, recipe_sha256, .. } = inputs;
-        let result = hash::id("", [&**content_sha256, candidates_sha256, recipe_sha256]);
-        let folder = settings.output().join(identity.uid(study)).join(result);
-        let write = || deliver(scan, &scored.slices, requested, identity, earlier, &folder);
-        match catch_unwind(AssertUnwindSafe(write)) {
-            Ok(Ok(delivered)) => Ok(delivered),
-            Ok(Err(error)) => Err(Problem::of_run(settings, &error)),
-            Err(panic) => Err(Problem::of_panic(panic.as_ref())),
-        }
     }
 }

@@ -24,11 +24,13 @@ pub(super) fn of_error(settings: &ScoreSettings, error: &dicom::Error) -> Option
         return by_rules(settings, &JudgedScan::of_series(&series.info, series.spacing_k_mm));
     };
     let reason = match error {
-        dicom::Error::Refused { reason, .. } => redaction::cause(&settings.input, &**reason),
+        dicom::Error::Refused { reason, .. } => {
+            redaction::cause(settings.private_input(), &**reason)
+        }
         dicom::Error::NoSlices { aside, .. } => {
             aside.first().map(|image| image.what.clone()).unwrap_or_default()
         }
-        other => redaction::cause(&settings.input, other),
+        other => redaction::cause(settings.private_input(), other),
     };
     Some(NoScan { rule: rule.to_owned(), reason })
 }
@@ -48,8 +50,9 @@ pub(super) fn of_outlines(settings: &ScoreSettings, outlines: &[SeriesOutline]) 
 
 /// Why the rules of the settings exclude a scan, without text of its files.
 pub(super) fn by_rules(settings: &ScoreSettings, scan: &JudgedScan<'_>) -> Option<NoScan> {
-    let reasons =
-        redaction::words(&settings.input, || settings.inclusion.reasons("score.inclusion", scan));
+    let reasons = redaction::words(settings.private_input(), || {
+        settings.inclusion.reasons("score.inclusion", scan)
+    });
     let is_included = reasons.is_empty();
     (!is_included).then(|| NoScan { rule: "inclusion".to_owned(), reason: reasons.join("; ") })
 }

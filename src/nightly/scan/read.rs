@@ -33,18 +33,45 @@ pub(crate) struct PendingSeries {
     pub(crate) inputs: ResultInputs,
     /// What its last result was made of; `None` where the series is scored again regardless.
     pub(crate) previous: Option<ResultInputs>,
-    /// What its superseded results were made of, oldest first.
-    pub(crate) earlier: Vec<ResultInputs>,
-    /// Where a result only lacks files that are requested now: the time when it was scored.
-    pub(crate) completes: Option<String>,
+    /// Its superseded results, oldest first.
+    pub(crate) earlier: Vec<EarlierResult>,
+    /// The current result, if it only lacks files that are requested now.
+    pub(crate) known: Option<KnownResult>,
+}
+
+/// A superseded result, which may become current again.
+#[derive(Clone, Debug)]
+pub(crate) struct EarlierResult {
+    pub(crate) inputs: ResultInputs,
+    /// Whether it then gets new files: objects of another result were written after its own.
+    pub(crate) needs_files: bool,
+}
+
+/// A result that files are written for although it was made before: its rows stay.
+#[derive(Clone, Debug)]
+pub(crate) enum KnownResult {
+    /// The current one lacks files that are requested now; its files hold this time.
+    Current(String),
+    /// A superseded one, made of these, becomes current again, with new files.
+    Superseded(ResultInputs),
+}
+
+impl KnownResult {
+    /// The time that files hold which are written for it; `None` for the present time.
+    pub(crate) fn files_at(&self) -> Option<&str> {
+        match self {
+            Self::Current(at) => Some(at),
+            Self::Superseded(_) => None,
+        }
+    }
 }
 
 /// A series after reading.
 pub(crate) struct ReadSeries<'a> {
     pub(crate) series: DiscoveredSeries,
     pub(crate) inputs: ResultInputs,
-    /// As in [`PendingSeries`].
-    pub(crate) completes: Option<String>,
+    /// The result that files are written for, if it is not a new one.
+    pub(crate) known: Option<KnownResult>,
     pub(crate) outcome: ReadOutcome<'a>,
 }
 
@@ -54,7 +81,8 @@ pub(crate) enum ReadOutcome<'a> {
     Ready(Box<LoadedScan<'a>>),
     /// Its content is that of its last result.
     Unchanged,
-    /// A superseded result was made of the same content and candidates by the same recipe: of what it was made.
+    /// A superseded result was made of the same content and candidates by the same recipe, and needs no new files: of what
+    /// it was made.
     Restored(ResultInputs),
     /// Its files still change.
     Settling,
@@ -97,6 +125,11 @@ enum Error {
     #[error("{first}; correct this row, which is one of {n} malformed rows of the series")]
     Malformed { first: String, n: usize },
     #[error(
+        "a file of candidates cannot be read, and the rows of the others differ from those of the result, which stays; write \
+         that file again, or remove it"
+    )]
+    MayLackRows,
+    #[error(
         "all {n} candidates lie outside the scan, whose voxels have {extent} mm (LPS); check that they are of this series, \
          and in LPS"
     )]
@@ -115,7 +148,13 @@ impl OwnError for Error {}
 impl Error {
     /// Whether the candidates are at fault, and not the scan.
     fn is_of_candidates(&self) -> bool {
-        matches!(self, Self::Candidates(_) | Self::Malformed { .. } | Self::AllOutside { .. })
+        matches!(
+            self,
+            Self::Candidates(_)
+                | Self::Malformed { .. }
+                | Self::MayLackRows
+                | Self::AllOutside { .. }
+        )
     }
 
     /// Why the series is excluded although it cannot be read.
@@ -137,12 +176,12 @@ pub(crate) fn read<'a>(
     budget: &'a MemoryBudget,
     pending: PendingSeries,
 ) -> ReadSeries<'a> {
-    let mut inputs = pending.inputs.clone();
-    let read = || try_read(settings, budget, &pending, &mut inputs);
+    let (mut inputs, mut known) = (pending.inputs.clone(), pending.known.clone());
+    let read = || try_read(settings, budget, &pending, &mut inputs, &mut known);
     let outcome = match catch_unwind(AssertUnwindSafe(read)) {
         Ok(Ok(outcome)) => outcome,
         Ok(Err(error)) => {
-            let problem = Problem::of(&settings.input, &error);
+            let problem = Problem::of(settings.private_input(), &error);
             match error.exclusion(settings).filter(|_| !problem.class.is_passing()) {
                 Some(no_scan) => ReadOutcome::excluded(no_scan, pending.candidates.len()),
                 None if error.is_of_candidates() => ReadOutcome::Refused(problem),
@@ -151,8 +190,7 @@ pub(crate) fn read<'a>(
         }
         Err(panic) => ReadOutcome::Failed(Problem::of_panic(panic.as_ref())),
     };
-    let PendingSeries { series, completes, .. } = pending;
-    ReadSeries { series, inputs, completes, outcome }
+    ReadSeries { series: pending.series, inputs, known, outcome }
 }
 
 /// Why a series is excluded whose source has a problem. A fault of the machine tells nothing about the series.
@@ -174,6 +212,7 @@ fn try_read<'a>(
     budget: &'a MemoryBudget,
     pending: &PendingSeries,
     inputs: &mut ResultInputs,
+    known: &mut Option<KnownResult>,
 ) -> Result<ReadOutcome<'a>, Error> {
     let PendingSeries { series, candidates, previous, earlier, .. } = pending;
     if let Some(fault) = &series.fault {
@@ -198,8 +237,11 @@ fn try_read<'a>(
     if previous.as_ref().is_some_and(|previous| previous.has_same_content(inputs)) {
         return Ok(ReadOutcome::Unchanged);
     }
-    if let Some(same) = earlier.iter().rev().find(|earlier| earlier.has_same_content(inputs)) {
-        return Ok(ReadOutcome::Restored(same.clone()));
+    if let Some(same) = earlier.iter().rev().find(|of| of.inputs.has_same_content(inputs)) {
+        if !same.needs_files {
+            return Ok(ReadOutcome::Restored(same.inputs.clone()));
+        }
+        *known = Some(KnownResult::Superseded(same.inputs.clone()));
     }
     let scan = files.open(&settings.tolerances)?;
     if let Some(no_scan) = exclusion::by_rules(settings, &scan.judged()) {
@@ -233,6 +275,9 @@ fn try_read<'a>(
     // A series that is no scan, which may show only here, is excluded whatever its candidates.
     if let Some(first) = candidates.malformed.first() {
         return Err(Error::Malformed { first: first.clone(), n: candidates.malformed.len() });
+    }
+    if candidates.may_lack_rows {
+        return Err(Error::MayLackRows);
     }
     if located.is_empty() && n_candidates > 0 {
         return Err(Error::AllOutside { n: n_candidates, extent: extent(&geometry) });

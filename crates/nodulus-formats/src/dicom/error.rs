@@ -3,7 +3,7 @@
 use super::error_text::{groups_text, tilt_text};
 use super::passed_over::PassedOver;
 pub use super::problem::Problem;
-pub(crate) use super::problem::{attribute_name, keyword};
+pub(crate) use super::problem::{FoundTag, attribute_name, keyword};
 use super::series_info::RefusedSeries;
 use crate::limits::decimals_over;
 use nodulus_faults::quoted::SavedWords;

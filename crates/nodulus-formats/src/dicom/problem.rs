@@ -4,8 +4,9 @@ use super::found_value::{FoundValue, ShownValue};
 use dicom_core::Tag;
 use dicom_core::dictionary::{DataDictionary, DataDictionaryEntry};
 use dicom_dictionary_std::StandardDataDictionary;
+use nodulus_faults::quoted::SavedWords;
 use nodulus_faults::{FaultClass, in_words, quoted};
-use std::fmt::Display;
+use std::fmt::{self, Display, Formatter};
 use std::io;
 
 /// A problem of one DICOM file.
@@ -21,10 +22,12 @@ pub enum Problem {
     #[error("{0}, expected a DICOM file: copy it again, or remove it if it is no slice")]
     Blank(String),
     /// The file is truncated.
-    #[error("cut off at byte {length}: {element} would end at byte {end}")]
+    #[error(
+        "cut off at byte {length}: {element} would end at byte {end}", end = quoted::numbers(end)
+    )]
     Truncated {
         /// The element that is incomplete.
-        element: String,
+        element: SavedWords,
         /// Where the element would end.
         end: u64,
         /// Length of the file.
@@ -36,7 +39,7 @@ pub enum Problem {
         /// Offset of the bytes.
         at: u64,
         /// What was found.
-        found: String,
+        found: SavedWords,
         /// What was expected.
         expected: &'static str,
     },
@@ -131,6 +134,27 @@ impl Problem {
     }
 }
 
+/// An attribute that a file holds. A redacted message shows its keyword if the standard has it: where a file is damaged, a
+/// tag may be any four bytes.
+pub(crate) struct FoundTag(pub(crate) Tag);
+
+impl FoundTag {
+    /// Its name for a message.
+    pub(crate) fn name(self) -> SavedWords {
+        SavedWords::of(self)
+    }
+}
+
+impl Display for FoundTag {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let entry = StandardDataDictionary.by_tag(self.0);
+        match entry {
+            Some(entry) if quoted::is_redacted() => f.write_str(entry.alias()),
+            _ => Display::fmt(&quoted::text(&attribute_name(self.0)), f),
+        }
+    }
+}
+
 /// The keyword and the tag of an attribute.
 pub(crate) fn attribute_name(tag: Tag) -> String {
     match StandardDataDictionary.by_tag(tag) {
@@ -144,4 +168,35 @@ pub(crate) fn keyword(tag: Tag) -> String {
     StandardDataDictionary
         .by_tag(tag)
         .map_or_else(|| tag.to_string(), |entry| entry.alias().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dicom_dictionary_std::tags;
+    use std::rc::Rc;
+
+    #[test]
+    fn bytes_that_are_read_as_tags_and_lengths_are_redacted() {
+        // `YAMA` and `DATA`, as a tag and as a length.
+        let problem = |tag| Problem::Truncated {
+            element: FoundTag(tag).name(),
+            end: 1_096_040_772,
+            length: 232,
+        };
+        let unknown = problem(Tag(0x4159, 0x414D));
+        let shown = "cut off at byte 232: (4159,414D) would end at byte 1096040772";
+        assert_eq!(unknown.to_string(), shown);
+        let redacted = |problem: &Problem| {
+            quoted::redacted(Rc::new(|_| "file".to_owned()), || problem.to_string())
+        };
+        let expected = "cut off at byte 232: (redacted) would end at byte (redacted)";
+        assert_eq!(redacted(&unknown), expected);
+        // The number of a group's length, or of a private creator, is not the standard's.
+        for tag in [Tag(0x4159, 0x0000), Tag(0x4159, 0x0041)] {
+            assert!(!redacted(&problem(tag)).contains("4159"), "{}", redacted(&problem(tag)));
+        }
+        let known = redacted(&problem(tags::ROWS));
+        assert_eq!(known, "cut off at byte 232: Rows would end at byte (redacted)");
+    }
 }

@@ -2,6 +2,7 @@
 
 use super::date::Date;
 use super::irregularities::Irregularities;
+use std::collections::BTreeSet;
 
 /// What the headers of a series say; where slices differ, the slice at k = 0.
 #[derive(Clone, Debug, PartialEq)]
@@ -85,6 +86,19 @@ pub struct SliceLabels {
     pub kernels: Vec<(Option<String>, usize)>,
     /// DICOM `KVP`, kV.
     pub kvps: Vec<(Option<f64>, usize)>,
+    /// DICOM `PatientName`, where its bytes are characters of its set.
+    pub patient_names: Vec<(Option<String>, usize)>,
+}
+
+impl SliceLabels {
+    /// The different names of the patient, sorted; slices without one do not count.
+    ///
+    /// METHOD: case, spaces and empty components at the end make no other name.
+    pub fn distinct_patient_names(&self) -> BTreeSet<String> {
+        let names = self.patient_names.iter().filter_map(|(name, _)| name.as_ref());
+        let normal = |name: &String| name.trim().trim_end_matches(['^', '=', ' ']).to_uppercase();
+        names.map(normal).filter(|name| !name.is_empty()).collect()
+    }
 }
 
 /// What is known about a series whose slices do not make up a volume.

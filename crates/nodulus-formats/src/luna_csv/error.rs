@@ -13,6 +13,30 @@ pub enum Error {
     /// The file is not text.
     #[error("{path} is not text in UTF-8, expected a CSV file", path = quoted::path(.0))]
     NotText(PathBuf),
+    /// A byte that text does not have.
+    #[error(
+        "{path}, line {line}: a control character (such as NUL), expected text; the file is damaged: write it again",
+        path = quoted::path(path)
+    )]
+    Control {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
+    },
+    /// A quote without its other one.
+    #[error(
+        "{path}, line {line}: a quote in value {value} that is not closed, expected values without quotes or commas in them",
+        path = quoted::path(path)
+    )]
+    Quote {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// The value, from 1.
+        value: usize,
+    },
     /// A row could not be written.
     #[error("cannot write {path} as CSV", path = quoted::path(path))]
     Write {

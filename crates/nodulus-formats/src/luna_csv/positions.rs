@@ -1,7 +1,7 @@
 //! Positions in scans, from any of LUNA16's tables: `candidates.csv`, a submission, or `annotations.csv`.
 
 use super::error::Error;
-use super::rows::{self, Rows};
+use super::rows::{self, Row, Rows};
 use std::path::Path;
 
 /// Columns that all tables have.
@@ -23,7 +23,7 @@ pub struct Position {
 /// A row of a table of positions.
 #[derive(Debug)]
 pub struct PositionRow {
-    /// `SeriesInstanceUID` of the scan; `None` if the row does not tell it.
+    /// `SeriesInstanceUID` of the scan; `None` if a row that is wrong does not tell it for certain.
     pub series_instance_uid: Option<String>,
     /// The position, or what is wrong with the row.
     pub position: Result<Position, Error>,
@@ -31,8 +31,9 @@ pub struct PositionRow {
 
 /// Reads the positions of a table; a file with a header line alone has none.
 ///
-/// METHOD: a number that is cut short is a number too, so that the last line counts only if it ends. Where it ends within the
-/// series of the row before, so that both may be the same, that series has it.
+/// METHOD: a number that is cut short is a number too, so that the last line counts only if it ends. A row that is wrong
+/// tells its series only where another value follows it: a name that is cut short is a name too, and may be the beginning of
+/// several. It tells none where the name has a quote alone or is that of the column.
 ///
 /// # Errors
 ///
@@ -51,21 +52,23 @@ pub fn read_positions(path: &Path) -> Result<Vec<PositionRow>, Error> {
         rows::read_each(path, NAMES, |fields| position(fields, None))?
     };
     if !is_ended {
-        let before = rows.len().checked_sub(2).map(|n| rows[n].first.clone());
         let Some(last) = rows.last_mut() else {
             return Err(Error::CutOff { path: path.to_owned(), line: 1 });
         };
-        if last.ends_with_first {
-            let same = before.filter(|series| series.starts_with(&last.first));
-            last.first = same.unwrap_or_default();
-        }
         last.value = Err(Error::CutOff { path: path.to_owned(), line: last.line });
     }
-    let named = |series: String| (!series.is_empty()).then_some(series);
     let rows = rows.into_iter();
     Ok(rows
-        .map(|row| PositionRow { series_instance_uid: named(row.first), position: row.value })
+        .map(|row| PositionRow { series_instance_uid: told(&row), position: row.value })
         .collect())
+}
+
+/// The series of a row, if it is told for certain.
+fn told(row: &Row<Position>) -> Option<String> {
+    let is_cut = row.ends_with_first
+        && matches!(row.value, Err(Error::CutOff { .. } | Error::Fields { .. }));
+    let is_name = !row.first.is_empty() && row.first != NAMES[0] && !row.first.contains('"');
+    (is_name && !is_cut).then(|| row.first.clone())
 }
 
 fn position<const N: usize>(
@@ -113,12 +116,13 @@ mod tests {
     #[test]
     fn a_last_line_that_does_not_end_is_wrong() {
         const HEAD: &str = "seriesuid,coordX,coordY,coordZ\n";
-        // Every way to cut a row off, with its series where the row before may be of the same.
+        // Every way to cut a row off, with its series once the next value has begun.
         let whole = "1.25,1,2,3\n1.25,1.5,2.25,3.75";
         for end in "1.25,1,2,3\n1".len()..=whole.len() {
             let found = rows(&format!("{HEAD}{}", &whole[..end]));
             assert_eq!(found[0], (Some("1.25".to_owned()), String::new()));
-            assert_eq!(found[1].0.as_deref(), Some("1.25"), "{end}");
+            let told = (end > "1.25,1,2,3\n1.25".len()).then_some("1.25");
+            assert_eq!(found[1].0.as_deref(), told, "{end}");
             assert!(found[1].1.contains("line 3: the line does not end"), "{}", found[1].1);
         }
         // Another series, whose name is cut off or not.
@@ -127,6 +131,13 @@ mod tests {
         for end in ["\n", "\r\n", "\n\n  ", "\r"] {
             assert_eq!(rows(&format!("{HEAD}1.25,1,2,3{end}"))[0].1, "", "{end:?}");
         }
+        // A cut within the file, an open quote, a second header line.
+        for text in ["1.2\n1.25,1,2,3\n", "\"1.2,1,2,3\n", HEAD] {
+            assert_eq!(rows(&format!("{HEAD}{text}"))[0].0, None, "{text}");
+        }
+        let (_folder, path) = file(&format!("{HEAD}1.25,1,2,3\n\0\0"));
+        let error = message(&read_positions(&path).unwrap_err());
+        assert!(error.contains("line 3: a control character (such as NUL)"), "{error}");
         let (_folder, path) = file(HEAD.trim_end());
         let error = message(&read_positions(&path).unwrap_err());
         assert!(error.contains("line 1: the line does not end"), "{error}");

@@ -10,6 +10,9 @@ use std::io;
 use std::path::Path;
 
 /// The text of a file, without a byte order mark and without blank lines at its end.
+///
+/// METHOD: text has no control characters but tabs and ends of lines. A block of a file that was never written is full of
+/// NUL, so that the rows of such a file are not all there.
 pub(super) fn text(path: &Path) -> Result<String, Error> {
     whole_text(path).map(|(text, _)| text)
 }
@@ -26,7 +29,14 @@ pub(super) fn whole_text(path: &Path) -> Result<(String, bool), Error> {
     if text.starts_with('\u{feff}') {
         text.drain(..'\u{feff}'.len_utf8());
     }
-    Ok((text, is_ended))
+    let is_control = |c: char| c.is_control() && !matches!(c, '\t' | '\n' | '\r');
+    match text.find(is_control) {
+        Some(at) => {
+            let line = 1 + text[..at].matches('\n').count();
+            Err(Error::Control { path: path.to_owned(), line })
+        }
+        None => Ok((text, is_ended)),
+    }
 }
 
 /// The values of a line in the requested columns.
@@ -158,7 +168,9 @@ pub(super) fn read_each<T, const N: usize>(
         let first = columns.first().and_then(|n| values.get(*n)).copied().unwrap_or_default();
         let first = first.to_owned();
         let ends_with_first = columns.first().is_some_and(|n| n + 1 == values.len());
-        let value = if values.len() == found.len() {
+        let value = if let Some(n) = values.iter().position(|value| value.contains('"')) {
+            Err(Error::Quote { path: path.to_owned(), line, value: n + 1 })
+        } else if values.len() == found.len() {
             let [values, exact] = [values, exact].map(|all| columns.map(|n| all[n]));
             row(&RowValues { path, line, names, values, exact })
         } else {

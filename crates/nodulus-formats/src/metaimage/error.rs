@@ -82,10 +82,14 @@ pub enum Error {
         source: InvalidGeometry,
     },
     /// The voxels do not fit in memory.
-    #[error("{}: {:?} voxels do not fit in memory", quoted::path(.0), .1)]
+    #[error("{}: {} voxels do not fit in memory", quoted::path(.0), quoted::numbers(.1))]
     TooLarge(PathBuf, [usize; 3]),
     /// There are more or fewer bytes of voxels than the header says.
-    #[error("{path} holds {found} bytes of voxels, expected {expected}", path = quoted::path(path))]
+    #[error(
+        "{path} holds {found} bytes of voxels, expected {expected}",
+        path = quoted::path(path),
+        expected = quoted::numbers(expected)
+    )]
     Size {
         /// The file with the voxels.
         path: PathBuf,
@@ -95,7 +99,11 @@ pub enum Error {
         expected: u64,
     },
     /// There are more or fewer compressed bytes than the header, or the stream itself, says.
-    #[error("{path} holds {found} compressed bytes, expected {expected}", path = quoted::path(path))]
+    #[error(
+        "{path} holds {found} compressed bytes, expected {expected}",
+        path = quoted::path(path),
+        expected = quoted::numbers(expected)
+    )]
     CompressedSize {
         /// The file with the voxels.
         path: PathBuf,

@@ -53,7 +53,11 @@ pub enum Error {
         source: InvalidOrientation,
     },
     /// There are more or fewer bytes of voxels than the header says.
-    #[error("{path} holds {found} bytes of voxels, expected {expected}", path = quoted::path(path))]
+    #[error(
+        "{path} holds {found} bytes of voxels, expected {expected}",
+        path = quoted::path(path),
+        expected = quoted::numbers(expected)
+    )]
     Size {
         /// The file.
         path: PathBuf,
@@ -63,7 +67,7 @@ pub enum Error {
         expected: u64,
     },
     /// The voxels do not fit in memory.
-    #[error("{}: {:?} voxels do not fit in memory", quoted::path(.0), .1)]
+    #[error("{}: {} voxels do not fit in memory", quoted::path(.0), quoted::numbers(.1))]
     TooLarge(PathBuf, [usize; 3]),
     /// The file with the voxels of a header does not exist.
     #[error(

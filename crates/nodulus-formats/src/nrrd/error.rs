@@ -82,7 +82,11 @@ pub enum Error {
         source: InvalidGeometry,
     },
     /// There are more or fewer bytes of voxels than the header says.
-    #[error("{path} holds {found} bytes of voxels, expected {expected}", path = quoted::path(path))]
+    #[error(
+        "{path} holds {found} bytes of voxels, expected {expected}",
+        path = quoted::path(path),
+        expected = quoted::numbers(expected)
+    )]
     Size {
         /// The file with the voxels.
         path: PathBuf,
@@ -92,7 +96,7 @@ pub enum Error {
         expected: u64,
     },
     /// The voxels do not fit in memory.
-    #[error("{}: {:?} voxels do not fit in memory", quoted::path(.0), .1)]
+    #[error("{}: {} voxels do not fit in memory", quoted::path(.0), quoted::numbers(.1))]
     TooLarge(PathBuf, [usize; 3]),
     /// A voxel's value cannot be represented by the wanted type.
     #[error("{path}: voxel {voxel:?} (i, j, k) is {value}, expected {expected}", path = quoted::path(path))]

@@ -1,6 +1,7 @@
 //! The position of voxels in the patient.
 
 use crate::limits::{MOST_VOXELS_ALONG, POSITION_MM, SPACING_MM, decimals_over};
+use nodulus_faults::quoted;
 
 /// Distance between voxel centres along i, j and k, in millimetres; within [`SPACING_MM`].
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -10,13 +11,17 @@ pub struct SpacingMm([f64; 3]);
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum InvalidGeometry {
     /// A spacing is beyond [`SPACING_MM`].
-    #[error("spacing must be {SPACING_MM} along i, j and k, got {0:?} mm")]
+    #[error("spacing must be {SPACING_MM} along i, j and k, got {} mm", quoted::numbers(.0))]
     Spacing([f64; 3]),
     /// The origin is beyond [`POSITION_MM`].
-    #[error("origin must be {POSITION_MM} along x, y and z, got {0:?} mm")]
+    #[error("origin must be {POSITION_MM} along x, y and z, got {} mm", quoted::numbers(.0))]
     Origin([f64; 3]),
     /// The axes are not orthonormal.
-    #[error("axes must be unit vectors at right angles, got {0:?} (deviation {1:.2e})")]
+    #[error(
+        "axes must be unit vectors at right angles, got {} (deviation {})",
+        quoted::numbers(.0),
+        quoted::text(&format!("{:.2e}", .1))
+    )]
     Direction([f64; 9], f64),
     /// The axes are nearly orthonormal, but not near enough.
     #[error(
@@ -32,7 +37,7 @@ pub enum InvalidGeometry {
         most: f64,
     },
     /// A dimension is zero or more than [`MOST_VOXELS_ALONG`], or the number of voxels does not fit in memory.
-    #[error("size must be 1 to {MOST_VOXELS_ALONG} voxels along i, j and k, got {0:?}")]
+    #[error("size must be 1 to {MOST_VOXELS_ALONG} voxels along i, j and k, got {}", quoted::numbers(.0))]
     Size([usize; 3]),
 }
 

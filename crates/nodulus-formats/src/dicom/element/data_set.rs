@@ -8,13 +8,15 @@ use super::header::{ElementHeader, ITEM, ITEM_END, SEQUENCE_END};
 use super::scanner::Scanner;
 use super::syntax::{self, EXPLICIT_LITTLE, Encoding};
 use super::text::CharacterSets;
-use crate::dicom::error::{Error, Problem, attribute_name};
+use crate::dicom::error::{Error, FoundTag, Problem, attribute_name};
 use dicom_core::dictionary::{DataDictionary, DataDictionaryEntry};
 use dicom_core::{Tag, VR};
 use dicom_dictionary_std::{StandardDataDictionary, tags};
 use nodulus_faults::fs;
+use nodulus_faults::quoted::SavedWords;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::fmt::Display;
 use std::io::Cursor;
 use std::mem;
 use std::path::Path;
@@ -175,7 +177,7 @@ impl<'a> DataSetParser<'a> {
                     self.scanner.end = outer;
                 }
                 _ => {
-                    return Err(self.malformed(&attribute_name(item.tag), "an item or a delimiter"));
+                    return Err(self.malformed(FoundTag(item.tag), "an item or a delimiter"));
                 }
             }
         }
@@ -190,7 +192,7 @@ impl<'a> DataSetParser<'a> {
                 (SEQUENCE_END, _) => return Ok(fragments),
                 (ITEM, Some(length)) => fragments.push(self.take(length, item.tag)?),
                 _ => {
-                    return Err(self.malformed(&attribute_name(item.tag), "an item or a delimiter"));
+                    return Err(self.malformed(FoundTag(item.tag), "an item or a delimiter"));
                 }
             }
         }
@@ -202,8 +204,8 @@ impl<'a> DataSetParser<'a> {
         Ok(&self.bytes[start..self.scanner.at as usize])
     }
 
-    fn malformed(&self, found: &str, expected: &'static str) -> Problem {
-        Problem::Malformed { at: self.scanner.at, found: found.to_owned(), expected }
+    fn malformed(&self, found: impl Display, expected: &'static str) -> Problem {
+        Problem::Malformed { at: self.scanner.at, found: SavedWords::of(found), expected }
     }
 }
 

@@ -6,7 +6,7 @@ use super::functional_groups::{self, FunctionalGroups};
 use super::header::ElementHeader;
 use super::scanner::Scanner;
 use super::syntax::{self, Encoding};
-use crate::dicom::error::{Error, Problem, attribute_name};
+use crate::dicom::error::{Error, FoundTag, Problem};
 use crate::dicom::irregularities::Irregularity;
 use dicom_core::Tag;
 use dicom_dictionary_std::tags;
@@ -196,7 +196,7 @@ impl<'a, R: Read + Seek> DataSetScan<'a, R> {
             // US or SS, like the pixels: the bits are the same.
             Some(2) if element.tag == tags::PIXEL_PADDING_VALUE => {
                 let mut bytes = [0; 2];
-                self.scanner.fill(&mut bytes, || attribute_name(element.tag))?;
+                self.scanner.fill(&mut bytes, || FoundTag(element.tag).name())?;
                 let padding = self.encoding.u16(bytes);
                 if let Some(first) = self.padding.replace(padding).filter(|first| *first != padding)
                 {

@@ -3,8 +3,10 @@
 use super::header;
 use super::scanner::Scanner;
 use super::syntax::Encoding;
-use crate::dicom::error::Problem;
+use crate::dicom::error::{FoundTag, Problem};
+use nodulus_faults::quoted::{self, SavedWords};
 use std::borrow::Cow;
+use std::fmt::Display;
 use std::io::{Read, Seek};
 
 const ITEM: [u8; 4] = [0xFE, 0xFF, 0x00, 0xE0];
@@ -44,14 +46,17 @@ impl<R: Read + Seek> Scanner<R> {
                     } else if length <= 4 * MAX_FRAMES as u64 {
                         self.append(length, tag, &mut found.table)?;
                     } else {
-                        let found = format!("a basic offset table of {length} bytes");
+                        let length = quoted::numbers(&length);
+                        let found =
+                            SavedWords::of(format_args!("a basic offset table of {length} bytes"));
                         let expected = "4 bytes for each frame";
                         return Err(Problem::Malformed { at, found, expected });
                     }
                 }
                 _ => {
                     let expected = "an item or a delimiter";
-                    return Err(Problem::Malformed { at, found: format!("tag {tag}"), expected });
+                    let found = SavedWords::of(format_args!("tag {}", FoundTag(tag)));
+                    return Err(Problem::Malformed { at, found, expected });
                 }
             }
             n_items += 1;
@@ -191,7 +196,9 @@ impl<'a> FragmentItems<'a> {
             return Ok(None);
         }
         if tag != ITEM {
-            return Err(self.problem(format!("bytes {tag:02x?}"), "an item or a delimiter"));
+            let bytes = format!("{tag:02x?}");
+            let found = format_args!("bytes {}", quoted::text(&bytes));
+            return Err(self.problem(found, "an item or a delimiter"));
         }
         let length = u32::from_le_bytes([l0, l1, l2, l3]);
         let Some(item) = rest.get(..length as usize) else {
@@ -203,14 +210,15 @@ impl<'a> FragmentItems<'a> {
 
     fn truncated(&self, length: u64) -> Problem {
         Problem::Truncated {
-            element: "an item of the pixel data".to_owned(),
+            element: SavedWords::of("an item of the pixel data"),
             end: self.start + self.at as u64 + length,
             length: self.start + self.bytes.len() as u64,
         }
     }
 
-    fn problem(&self, found: impl Into<String>, expected: &'static str) -> Problem {
-        Problem::Malformed { at: self.start + self.at as u64, found: found.into(), expected }
+    fn problem(&self, found: impl Display, expected: &'static str) -> Problem {
+        let found = SavedWords::of(found);
+        Problem::Malformed { at: self.start + self.at as u64, found, expected }
     }
 }
 

@@ -6,11 +6,12 @@ use super::header::{ElementHeader, ITEM, ITEM_END, SEQUENCE_END};
 use super::scanner::Scanner;
 use super::syntax::Encoding;
 use super::text::CharacterSets;
-use crate::dicom::error::Problem;
+use crate::dicom::error::{FoundTag, Problem};
 use crate::dicom::series::telling::is_told;
 use dicom_core::Tag;
 use dicom_dictionary_std::tags;
 use dicom_object::InMemDicomObject;
+use nodulus_faults::quoted::{self, SavedWords};
 use std::io::{Read, Seek};
 
 /// The functional groups of a file, and the positions of its frames.
@@ -373,7 +374,10 @@ impl<R: Read + Seek> Scanner<R> {
         match end {
             Some(end) if self.at > end => Err(Problem::Malformed {
                 at: end,
-                found: format!("an element that ends at byte {}", self.at),
+                found: SavedWords::of(format_args!(
+                    "an element that ends at byte {}",
+                    quoted::numbers(&self.at)
+                )),
                 expected: if tag == ITEM {
                     "one within its item"
                 } else {
@@ -386,6 +390,7 @@ impl<R: Read + Seek> Scanner<R> {
     }
 
     fn unexpected(&self, tag: Tag, expected: &'static str) -> Problem {
-        Problem::Malformed { at: self.at - 8, found: format!("tag {tag}"), expected }
+        let found = SavedWords::of(format_args!("tag {}", FoundTag(tag)));
+        Problem::Malformed { at: self.at - 8, found, expected }
     }
 }

@@ -4,10 +4,11 @@ use super::header::{
     ElementHeader, ITEM_END, SEQUENCE_END, has_long_header, is_descriptive, is_first_element,
 };
 use super::syntax::{EXPLICIT_LITTLE, Encoding};
-use crate::dicom::error::{Problem, attribute_name};
+use crate::dicom::error::{FoundTag, Problem, attribute_name};
 use crate::dicom::irregularities::Irregularity;
 use dicom_core::{Tag, VR};
 use dicom_dictionary_std::tags;
+use nodulus_faults::quoted::{self, SavedWords};
 use std::io::{BufReader, Read, Seek};
 
 /// Most bytes of a wanted value, which is read into memory. Texts and numbers of an image have fewer than 64 KiB.
@@ -33,7 +34,7 @@ impl<R: Read + Seek> Scanner<R> {
         if self.end < start.len() as u64 {
             return Ok(false);
         }
-        self.fill(&mut start, || "the preamble".to_owned())?;
+        self.fill(&mut start, || SavedWords::of("the preamble"))?;
         if start.ends_with(b"DICM") {
             return Ok(true);
         }
@@ -82,7 +83,7 @@ impl<R: Read + Seek> Scanner<R> {
             return Err(Problem::Missing(attribute_name(tags::TRANSFER_SYNTAX_UID)));
         }
         let mut next = [0; 6];
-        self.fill(&mut next, || "an element's header".to_owned())?;
+        self.fill(&mut next, || SavedWords::of("an element's header"))?;
         self.reader.seek_relative(-6)?;
         self.at -= 6;
         self.note(Irregularity::NoTransferSyntax);
@@ -97,7 +98,7 @@ impl<R: Read + Seek> Scanner<R> {
     /// Whether the next element is in the meta group; the elements after it may have another encoding.
     fn next_is_meta(&mut self) -> Result<bool, Problem> {
         let mut group = [0; 2];
-        self.fill(&mut group, || "an element's header".to_owned())?;
+        self.fill(&mut group, || SavedWords::of("an element's header"))?;
         self.reader.seek_relative(-2)?;
         self.at -= 2;
         Ok(group == [0x02, 0x00])
@@ -106,7 +107,7 @@ impl<R: Read + Seek> Scanner<R> {
     pub(crate) fn header(&mut self, encoding: Encoding) -> Result<ElementHeader, Problem> {
         let at = self.at;
         let mut bytes = [0; 12];
-        let header = || "an element's header".to_owned();
+        let header = || SavedWords::of("an element's header");
         self.fill(&mut bytes[..8], header)?;
         let [g0, g1, e0, e1, b4, b5, b6, b7, ..] = bytes;
         let tag = Tag(encoding.u16([g0, g1]), encoding.u16([e0, e1]));
@@ -114,7 +115,11 @@ impl<R: Read + Seek> Scanner<R> {
         let length = if encoding.explicit_vr && tag.group() != 0xFFFE {
             let known = VR::from_binary([b4, b5]).ok_or_else(|| Problem::Malformed {
                 at: at + 4,
-                found: format!("bytes {b4:02x} {b5:02x} in {}", attribute_name(tag)),
+                found: SavedWords::of(format_args!(
+                    "bytes {} in {}",
+                    quoted::text(&format!("{b4:02x} {b5:02x}")),
+                    FoundTag(tag)
+                )),
                 expected: "a value representation",
             })?;
             vr = Some(known);
@@ -156,7 +161,7 @@ impl<R: Read + Seek> Scanner<R> {
     pub(crate) fn fill(
         &mut self,
         bytes: &mut [u8],
-        element: impl Fn() -> String,
+        element: impl Fn() -> SavedWords,
     ) -> Result<(), Problem> {
         self.advance(bytes.len() as u64, element)?;
         Ok(self.reader.read_exact(bytes)?)
@@ -202,28 +207,28 @@ impl<R: Read + Seek> Scanner<R> {
         bytes: &mut Vec<u8>,
     ) -> Result<(), Problem> {
         let start = bytes.len();
-        self.advance(length, || attribute_name(tag))?;
+        self.advance(length, || FoundTag(tag).name())?;
         bytes.resize(start + length as usize, 0);
         Ok(self.reader.read_exact(&mut bytes[start..])?)
     }
 
     pub(crate) fn skip(&mut self, length: u64, tag: Tag) -> Result<(), Problem> {
-        self.advance(length, || attribute_name(tag))?;
+        self.advance(length, || FoundTag(tag).name())?;
         Ok(self.reader.seek_relative(length as i64)?)
     }
 
     /// The end of a value of this length, which is checked to be in the file.
     pub(crate) fn end_of(&self, length: u64, tag: Tag) -> Result<u64, Problem> {
-        self.checked_end(length, || attribute_name(tag))
+        self.checked_end(length, || FoundTag(tag).name())
     }
 
     /// Checks that so many bytes follow, and counts them as read.
-    fn advance(&mut self, length: u64, element: impl Fn() -> String) -> Result<(), Problem> {
+    fn advance(&mut self, length: u64, element: impl Fn() -> SavedWords) -> Result<(), Problem> {
         self.at = self.checked_end(length, element)?;
         Ok(())
     }
 
-    fn checked_end(&self, length: u64, element: impl Fn() -> String) -> Result<u64, Problem> {
+    fn checked_end(&self, length: u64, element: impl Fn() -> SavedWords) -> Result<u64, Problem> {
         let end = self.at + length;
         if end > self.end {
             return Err(Problem::Truncated { element: element(), end, length: self.end });

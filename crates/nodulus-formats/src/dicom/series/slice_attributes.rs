@@ -11,7 +11,7 @@ use crate::dicom::element::syntax::{self, Packing};
 use crate::dicom::element::values::{
     descriptive, integer, number, numbers, repeated_numbers, required, text, whole,
 };
-use crate::dicom::error::{Problem, attribute_name};
+use crate::dicom::error::{FoundTag, Problem};
 use crate::dicom::irregularities::Irregularity;
 use crate::dicom::series_info::SeriesLabels;
 use crate::limits::{
@@ -95,6 +95,7 @@ pub(crate) fn slice(
         sop_instance_uid: required(values, tags::SOP_INSTANCE_UID, text)?,
         // Type 2: it may be empty.
         patient_id: text(values, tags::PATIENT_ID)?.unwrap_or_default(),
+        patient_name: text(values, tags::PATIENT_NAME).ok().flatten(),
         acquired_on: acquired_on(values),
         size: size(values)?,
         // `PixelSpacing` begins with the distance between rows, which is along j.
@@ -300,7 +301,8 @@ pub(crate) fn plain_offset(
     }
     let (end, length) = (pixels.offset + expected, elements.length);
     if end > length {
-        return Err(Problem::Truncated { element: attribute_name(tags::PIXEL_DATA), end, length });
+        let element = FoundTag(tags::PIXEL_DATA).name();
+        return Err(Problem::Truncated { element, end, length });
     }
     Ok((pixels.offset, pixels.length != Some(expected)))
 }

@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
 /// What a slice needs, beside the attributes that tell images apart.
-const NEEDED: [Tag; 43] = [
+const NEEDED: [Tag; 44] = [
     tags::SPECIFIC_CHARACTER_SET,
     tags::IMAGE_TYPE,
     tags::SOP_CLASS_UID,
@@ -29,6 +29,7 @@ const NEEDED: [Tag; 43] = [
     tags::MANUFACTURER,
     tags::SERIES_DESCRIPTION,
     tags::MANUFACTURER_MODEL_NAME,
+    tags::PATIENT_NAME,
     tags::PATIENT_ID,
     tags::CONTRAST_BOLUS_AGENT,
     tags::BODY_PART_EXAMINED,

@@ -19,6 +19,8 @@ pub struct Creation<'a> {
     pub algorithm: &'a str,
     /// Version of the program that ran it.
     pub version: &'a str,
+    /// `InstanceNumber`.
+    pub number: u32,
     /// The object of an earlier result of the series, of the same study, that the new object replaces.
     pub replaces: Option<&'a ObjectReference>,
 }
@@ -83,7 +85,6 @@ pub(crate) fn begin(
     series: &DerivedSeries,
 ) -> Item {
     let mut object = Item::new_empty();
-    let number = creation.replaces.map_or(1, |replaced| replaced.instance_number.saturating_add(1));
     put_texts(
         &mut object,
         [
@@ -91,7 +92,7 @@ pub(crate) fn begin(
             (tags::MODALITY, series.modality),
             (tags::SERIES_NUMBER, series.series_number),
             (tags::SERIES_INSTANCE_UID, &series_uid(source, creation, series.modality)),
-            (tags::INSTANCE_NUMBER, &number.to_string()),
+            (tags::INSTANCE_NUMBER, &creation.number.to_string()),
             (tags::MANUFACTURER, MAKER),
             (tags::MANUFACTURER_MODEL_NAME, MAKER),
             (tags::SOFTWARE_VERSIONS, creation.version),
