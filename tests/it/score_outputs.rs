@@ -115,9 +115,12 @@ fn de_identified_outputs_name_no_patient() {
         assert!(!texts.iter().any(|bytes| holds(bytes, secret)), "{secret} is named");
     }
     assert_eq!(counts(&job.run(3, &set[..4]).0)[3], 1);
-    // Without de-identification, results differ.
-    assert_eq!(job.run(3, &["--set", OUTPUTS]).0["scored"], 1);
-    assert!(job.rows().iter().any(|row| row["patient_id"] == patients[2].as_str()));
+    // Without de-identification, results differ, in a store of their own.
+    let plain = job.store().with_file_name("plain");
+    let at = format!("score.store={:?}", plain.to_str().unwrap());
+    assert_eq!(job.run(3, &["--set", OUTPUTS, "--set", &at]).0["scored"], 1);
+    let rows = job.rows_of(&plain);
+    assert!(rows.iter().any(|row| row["patient_id"] == patients[2].as_str()));
 }
 
 /// UIDs of the series and studies, and names and ids of the patients.

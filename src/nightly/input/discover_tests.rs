@@ -158,6 +158,8 @@ fn a_file_that_cannot_be_read_is_a_problem_of_its_series_or_of_its_folder() {
     // Its name is a UID: the problem appears when it is read.
     assert_eq!(of("1.5").problem, None);
     assert!(of("1.6").problem.clone().unwrap().starts_with("the series exists twice, in file-"));
-    assert!(discover(private(&path("none")), &mut ContentsCache::default(), &str::to_owned).is_err());
+    assert!(
+        discover(private(&path("none")), &mut ContentsCache::default(), &str::to_owned).is_err()
+    );
     assert!(discovered(&path("copy"), &mut ContentsCache::default()).len() == 1);
 }

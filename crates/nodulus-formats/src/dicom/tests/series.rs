@@ -79,6 +79,7 @@ fn a_written_series_is_read_back() {
                 image_types: vec![(Some("ORIGINAL\\PRIMARY\\AXIAL".to_owned()), 4)],
                 kernels: vec![(Some("SOFT".to_owned()), 4)],
                 kvps: vec![(Some(120.0), 4)],
+                patient_names: vec![(Some("Muster^Max".to_owned()), 4)],
             },
             irregularities: Irregularities::default(),
             n_missing_slices: Some(0),
