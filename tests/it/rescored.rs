@@ -183,6 +183,8 @@ fn every_object_has_one_place_in_a_history_that_goes_back() {
     let (mut rows, mut before): (BTreeMap<&str, Vec<Value>>, _) =
         (BTreeMap::new(), BTreeMap::new());
     let mut instances = std::collections::BTreeSet::new();
+    // The objects of each series and kind, oldest first.
+    let mut history: BTreeMap<(String, String), Vec<String>> = BTreeMap::new();
     let mut n_notes = 0;
     for (n, threshold) in nights.into_iter().enumerate() {
         let is_back = nights[..n].contains(&threshold);
@@ -197,8 +199,8 @@ fn every_object_has_one_place_in_a_history_that_goes_back() {
             for (kind, object) in objects {
                 let uid = object["sop_instance_uid"].as_str().unwrap();
                 assert!(instances.insert(uid.to_owned()), "{kind} of night {n} is an earlier one");
-                let expected = if kind == "rejection" { n } else { n + 1 };
-                assert_eq!(object["instance_number"], expected, "{kind} of night {n}");
+                let of_kind = history.entry((series.clone(), kind.clone())).or_default();
+                assert_eq!(object["instance_number"], of_kind.len() + 1, "{kind} of night {n}");
                 let ending = match kind.as_str() {
                     "seg" => "_segmentation.dcm",
                     "rtstruct" => "_structure_set.dcm",
@@ -210,7 +212,7 @@ fn every_object_has_one_place_in_a_history_that_goes_back() {
                 assert_eq!(text(&file, tags::SOP_INSTANCE_UID), uid);
                 let mut found = Vec::new();
                 referenced(&file, &mut found);
-                // Of the series' own objects, each refers to what was current: a note to all of it, the others to their kind.
+                // A note refers to all that was current, any other object to the last one of its kind.
                 let uid_of = |of: &Value| of["sop_instance_uid"].as_str().unwrap().to_owned();
                 let mut expected: Vec<String> = match kind.as_str() {
                     "rejection" => {
@@ -218,7 +220,7 @@ fn every_object_has_one_place_in_a_history_that_goes_back() {
                         let rejected = earlier.iter().filter(|(kind, _)| *kind != "rejection");
                         rejected.map(|(_, of)| uid_of(of)).collect()
                     }
-                    kind => earlier.get(kind).map(uid_of).into_iter().collect(),
+                    _ => of_kind.last().cloned().into_iter().collect(),
                 };
                 found.retain(|uid| {
                     instances.contains(uid) && objects.values().all(|of| uid_of(of) != *uid)
@@ -228,6 +230,7 @@ fn every_object_has_one_place_in_a_history_that_goes_back() {
                     list.dedup();
                 }
                 assert_eq!(found, expected, "{kind} of night {n}");
+                of_kind.push(uid.to_owned());
             }
         }
         before = now;
