@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 /// Raised whenever the same files are read as other contents than before.
-const CONTENTS_VERSION: u32 = 1;
+const CONTENTS_VERSION: u32 = 2;
 
 /// What each source held when it was last read, by the source's redacted name.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -144,9 +144,11 @@ fn list_folder(input: &Path, folder: &Path, cache: &ContentsCache) -> io::Result
     };
     if !entries.dicom.is_empty() {
         let (id, files) = (redaction::path_name(input, folder), stamps(&entries.dicom)?);
-        let stamp = Stamp::of(&files);
-        let contents = cached(&id, &stamp)
-            .unwrap_or_else(|| SourceContents::folder(input, &entries.dicom, stamp.text.clone()));
+        let beside = entries.beside.iter().map(|beside| beside.path.as_path());
+        let stamp = Stamp::of(&files).with_names(beside);
+        let contents = cached(&id, &stamp).unwrap_or_else(|| {
+            SourceContents::folder(input, &entries.dicom, &entries.beside, stamp.text.clone())
+        });
         listing.series.extend(of_folder(input, folder, &contents, &entries.dicom, &files));
         let points = contents.points.iter().filter_map(|n| entries.dicom.get(*n));
         listing.points.extend(points.cloned());

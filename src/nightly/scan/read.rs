@@ -124,7 +124,7 @@ impl Error {
             Self::Scan(files::Error::Dicom(error)) => exclusion::of_error(settings, error),
             Self::Scan(files::Error::Unreadable(series)) => {
                 exclusion::of_error(settings, &series.error)
-                    .or_else(|| exclusion::of_outlines(settings, &series.outlines))
+                    .or_else(|| exclusion::of_unreadable(settings, series))
             }
             _ => None,
         }
@@ -210,6 +210,11 @@ fn try_read<'a>(
     }
     let geometry = *scan.geometry();
     let mut warnings = series.warnings.clone();
+    // It was waited for long enough.
+    if let Some(announced) = series.announced.filter(|announced| *announced > series.n_files) {
+        let found = series.n_files;
+        warnings.push(format!("the series announces {announced} instances, and has {found} files"));
+    }
     warnings.extend(undecoded_attributes(&scan)?);
     let positioned = positioned(candidates, &scan, &mut warnings, &mut inputs.outside)?;
     let mut located: Vec<LocatedCandidate> = Vec::new();

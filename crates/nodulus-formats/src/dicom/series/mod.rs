@@ -15,6 +15,7 @@ pub(super) mod slice_headers;
 pub(super) mod tolerances;
 pub(super) mod telling;
 mod classes;
+mod recurring;
 pub(super) mod acquisitions;
 pub(super) mod few_positions;
 pub(super) mod slice_spacing;

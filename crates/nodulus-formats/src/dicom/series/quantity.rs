@@ -41,12 +41,16 @@ pub(crate) fn of(
     let by_type = |quantity| Some(OtherQuantity { quantity, attribute: "RescaleType", found });
     match rescale_type.map(str::to_ascii_uppercase).as_deref() {
         None => {
+            if let Some(units) = other_units(values) {
+                let attribute = "RealWorldValueMappingSequence";
+                return Some(OtherQuantity { quantity: "another quantity", attribute, found: units });
+            }
             let is_multi_energy = text(values, tags::MULTIENERGY_CT_ACQUISITION);
             if is_multi_energy.is_ok_and(|found| found.as_deref() == Some("YES")) {
                 return by_type("an unnamed quantity of multi-energy CT");
             }
         }
-        Some("HU") => {}
+        Some(found) if found == "HU" || found.starts_with("HOUNSFIELD") => {}
         Some("US")
             if is_legacy(&class) && rescaling.map(f64::to_bits) == [1.0, 0.0].map(f64::to_bits) => {
         }
@@ -62,6 +66,14 @@ pub(crate) fn of(
     }
     let (value, quantity) = image_types.into_iter().flatten().find_map(of_image_type)?;
     Some(OtherQuantity { quantity, attribute: "ImageType", found: format!("`{value}`") })
+}
+
+/// The texts of a mapping to real world values that are not in HU.
+fn other_units(values: &InMemDicomObject) -> Option<String> {
+    let found = text(values, tags::REAL_WORLD_VALUE_MAPPING_SEQUENCE).ok().flatten()?;
+    let upper = found.to_ascii_uppercase();
+    let is_hu = upper.contains("HNSF") || upper.contains("HOUNSFIELD") || words(&upper).contains(" HU ");
+    (!is_hu).then(|| format!("`{found}`"))
 }
 
 /// Words of an image type that name another quantity than HU.
@@ -120,23 +132,112 @@ const QUANTITIES: [(&str, &str); 50] = [
     ("Z SCORE", "values of a test"),
 ];
 
-/// Words that name another quantity only in the fourth value of a derived image and after it.
+/// Words that name another quantity only where a derived image says how it was made ([`contrast_of`]).
 ///
 /// METHOD: the third value of an Enhanced CT says what was imaged (PS3.3, C.8.16.1.3): `ORIGINAL\PRIMARY\PERFUSION\NONE`
 /// are the images in HU from which perfusion is computed. A scan for the score of calcium is an original image.
-const QUANTITIES_OF_DERIVED: [(&str, &str); 2] =
-    [("PERFUSION", "a perfusion"), ("CALCIUM", "amounts of calcium")];
+const QUANTITIES_OF_DERIVED: [(&str, &str); 44] = [
+    ("PERFUSION", "a perfusion"),
+    ("CALCIUM", "amounts of calcium"),
+    ("MAP", "a map of another quantity"),
+    ("MAPS", "a map of another quantity"),
+    ("OVERLAY", "a map of another quantity"),
+    ("FRACTION", "fractions of a material"),
+    ("DENSITY", "densities"),
+    ("DENSITIES", "densities"),
+    ("CONCENTRATION", "concentrations"),
+    ("CONTENT", "amounts of a material"),
+    ("ATOMIC", "effective atomic numbers"),
+    ("COMPTON", "coefficients of absorption"),
+    ("PHOTOELECTRIC", "coefficients of absorption"),
+    ("K EDGE", "amounts of a material"),
+    ("XENON", "amounts of xenon"),
+    ("KRYPTON", "amounts of krypton"),
+    ("IRON", "amounts of iron"),
+    ("FAT", "amounts of fat"),
+    ("HYDROXYAPATITE", "amounts of hydroxyapatite"),
+    ("URATE", "amounts of uric acid"),
+    ("URIC", "amounts of uric acid"),
+    ("GOUT", "amounts of uric acid"),
+    ("MSU", "amounts of uric acid"),
+    ("CONTRAST AGENT", "amounts of a contrast agent"),
+    ("STOPPING", "stopping powers"),
+    ("SPR", "stopping powers"),
+    ("VENTILATION", "a ventilation"),
+    ("FLOW", "a blood flow"),
+    ("LPBV", "a blood volume"),
+    ("TTD", "times of a contrast agent"),
+    ("TTS", "times of a contrast agent"),
+    ("IRF", "times of a contrast agent"),
+    ("DRAIN", "times of a contrast agent"),
+    ("DEVIATION", "standard deviations"),
+    ("STDDEV", "standard deviations"),
+    ("VARIANCE", "standard deviations"),
+    ("UNCERTAINTY", "standard deviations"),
+    ("DIFFERENCE", "differences of images"),
+    ("JACOBIAN", "a deformation"),
+    ("DEFORMATION", "a deformation"),
+    ("LABEL", "labels"),
+    ("SEGMENTATION", "labels"),
+    ("PROBABILITY", "probabilities"),
+    ("SLOPE", "slopes of a spectrum"),
+];
+
+/// Letters that a word of a derived image ends with: `LABELMAP`, `ZMAP`, `EDENSITY`.
+const ENDINGS: [(&str, &str); 3] = [
+    ("MAP", "a map of another quantity"),
+    ("DENSITY", "densities"),
+    ("FRACTION", "fractions of a material"),
+];
+
+/// Abbreviations that are the whole value of a derived image.
+const WHOLE_VALUES: [(&str, &str); 12] = [
+    ("MD", "a property of one material"),
+    ("CM", "amounts of a contrast agent"),
+    ("RED", "electron densities"),
+    ("ED", "electron densities"),
+    ("BF", "a blood flow"),
+    ("BV", "a blood volume"),
+    ("PS", "a permeability"),
+    ("VE", "a permeability"),
+    ("VENT", "a ventilation"),
+    ("DELAY", "times of a contrast agent"),
+    ("STD", "standard deviations"),
+    ("Z", "effective atomic numbers"),
+];
 
 /// Words of images in HU, whatever material they name.
 ///
 /// METHOD: PS3.3, C.8.2.1.1.1: an image without a material (`MAT_REMOVED`; of manufacturers `VNC(IODINE)`, `VUE`) and one at
-/// one energy (`VMI`) are in HU. One that is corrected for a material, as for the beam's hardening in water, is the usual CT.
-const IN_HU: [&str; 15] = [
+/// one energy (`VMI`) are in HU. One that is corrected for a material, as for the beam's hardening in water or for metal, is
+/// the usual CT.
+const IN_HU: [&str; 36] = [
     "REMOVED",
+    "REDUCED",
+    "REDUCTION",
     "SUPPRESSED",
     "SUBTRACTED",
     "CORRECTED",
     "CORRECTION",
+    "HARDENING",
+    "BHC",
+    "MAR",
+    "IMAR",
+    "OMAR",
+    "SEMAR",
+    "SMARTMAR",
+    "DENOISED",
+    "SCORE",
+    "SCORING",
+    "CASC",
+    "BASE",
+    "BASELINE",
+    "BLENDED",
+    "MIXED",
+    "CONVENTIONAL",
+    "KEV",
+    "VIRTUAL",
+    "VNI",
     "VNC",
     "VNCA",
     "VUE",
@@ -149,13 +250,61 @@ const IN_HU: [&str; 15] = [
     "VMI",
 ];
 
+/// Words of image types that leave HU as they are and say nothing about a quantity: PS3.3, C.8.16.1, and manufacturers'.
+const PLAIN: [&str; 62] = [
+    "ORIGINAL", "DERIVED", "PRIMARY", "SECONDARY", "AXIAL", "LOCALIZER", "VOLUME", "NONE", "OTHER", "MPR", "MIP",
+    "MINIP", "AVIP", "CPR", "VRT", "SSD", "REFORMATTED", "RESAMPLED", "RESAMPLE", "AVERAGE", "MEAN", "MAXIMUM", "MINIMUM",
+    "SUBTRACTION", "ADDITION", "MASKED", "PROJECTION", "CORONAL", "SAGITTAL", "OBLIQUE", "CURVED", "THICK", "THIN",
+    "HELIX", "HELICAL", "SPIRAL", "SEQUENCE", "SEQ", "STATIC", "CINE", "ANGIO", "CARDIAC", "GATED", "RESP", "RECON",
+    "SPI", "HALF", "FULL", "DUAL", "DE", "SOM", "CT", "CENTER", "ANGLE", "ATTENUATION", "FLUOROSCOPY", "STATIONARY",
+    "CARDIO", "IDOSE", "ASIR", "SAFIRE", "ADMIRE",
+];
+
+/// Whether an image is derived and its type has words of which it is not known whether they leave HU.
+///
+/// METHOD: manufacturers invent words. Those that are known to name another quantity are refused and those of [`PLAIN`] and
+/// [`IN_HU`] are read; others are read, and counted as an irregularity. One letter, and words with digits, are no names of
+/// quantities.
+pub(crate) fn is_unknown(image_type: &str) -> bool {
+    let mut values = image_type.split('\\');
+    if !values.next().is_some_and(|first| first.trim().eq_ignore_ascii_case("DERIVED")) {
+        return false;
+    }
+    values.any(|value| {
+        let words = words(value);
+        let is_in_hu = IN_HU.into_iter().any(|word| words.contains(&format!(" {word} ")));
+        let is_known = |word: &str| {
+            word.len() < 2 || word.contains(|c: char| c.is_ascii_digit()) || PLAIN.contains(&word)
+        };
+        !is_in_hu && !words.split(' ').filter(|word| !word.is_empty()).all(is_known)
+    })
+}
+
 /// The first value of an image type that names another quantity, with that quantity.
 fn of_image_type(image_type: &str) -> Option<(&str, &'static str)> {
-    let is_derived = image_type.trim_start().starts_with("DERIVED");
-    image_type.split('\\').enumerate().find_map(|(at, value)| {
-        let quantity = of_value(value, is_derived && at >= 3)?;
+    let values: Vec<&str> = image_type.split('\\').collect();
+    let from = contrast_of(&values);
+    values.iter().enumerate().find_map(|(at, value)| {
+        let quantity = of_value(value, from.is_some_and(|from| at >= from))?;
         Some((value.trim(), quantity))
     })
+}
+
+/// The first value by which a derived image says how it was made.
+///
+/// METHOD: the fourth one of an image of several values; without it, the third one, or the second one where it is not
+/// `PRIMARY` or `SECONDARY`.
+fn contrast_of(values: &[&str]) -> Option<usize> {
+    let [first, rest @ ..] = values else { return None };
+    if !first.trim().eq_ignore_ascii_case("DERIVED") {
+        return None;
+    }
+    let is_kind = |value: &str| matches!(value.trim(), "PRIMARY" | "SECONDARY");
+    match rest {
+        [second, ..] if !is_kind(second) => Some(1),
+        [_, _, _, ..] => Some(3),
+        _ => Some(2),
+    }
 }
 
 /// The quantity that one value of an image type names.
@@ -165,9 +314,19 @@ fn of_value(value: &str, is_contrast_of_derived: bool) -> Option<&'static str> {
     if IN_HU.into_iter().any(has) || words.ends_with(" FREE ") {
         return None;
     }
-    let of_derived = QUANTITIES_OF_DERIVED.into_iter().filter(|_| is_contrast_of_derived);
-    let mut quantities = QUANTITIES.into_iter().chain(of_derived);
-    quantities.find(|(wanted, _)| has(wanted)).map(|(_, quantity)| quantity)
+    let named = QUANTITIES.into_iter().find(|(wanted, _)| has(wanted));
+    let of_derived = || {
+        let whole = words.trim();
+        let is_ending = |(ending, _): &(&str, &str)| words.contains(&format!("{ending} "));
+        QUANTITIES_OF_DERIVED
+            .into_iter()
+            .find(|(wanted, _)| has(wanted))
+            .or_else(|| ENDINGS.into_iter().find(is_ending))
+            .or_else(|| WHOLE_VALUES.into_iter().find(|(wanted, _)| whole == *wanted))
+            .or_else(|| value.contains('%').then_some(("", "percentages")))
+    };
+    let found = named.or_else(|| is_contrast_of_derived.then(of_derived).flatten());
+    found.map(|(_, quantity)| quantity)
 }
 
 /// A value as words in capitals, with a space around each: ` EFF ATOMIC NUM ` for `EFF_ATOMIC_NUM`.
