@@ -197,7 +197,8 @@ impl SourceContents {
         match CaseFiles::at(path) {
             Ok(files) => {
                 let cause = |error| redaction::cause(input, &files.named(error));
-                let (mut contents, has_others) = Self::of_files(input, &files.dicom, &[], stamp, &cause);
+                let (mut contents, has_others) =
+                    Self::of_files(input, &files.dicom, &[], stamp, &cause);
                 // Indices are of no use: the files are unpacked again when the series is read.
                 contents.series.iter_mut().for_each(|series| series.files.clear());
                 contents.points.clear();

@@ -135,6 +135,7 @@ impl Reader<'_> {
             passed_over.iter().map(|p| passed_over_row(cohort, source, p)).collect();
         before.failures.extend(damaged.iter().map(|error| damaged_row(cohort, source, error)));
         before.exclusions.extend(x_ray);
+        let is_left_out = scans.is_empty() && !left_out.is_empty();
         before.exclusions.extend(left_out);
         let has_failed = scans.iter().any(Result::is_err) || !damaged.is_empty();
         let n_included = scans.iter().flatten().filter(|(scan, _)| scan.included).count();
@@ -154,7 +155,7 @@ impl Reader<'_> {
                 Annotation::Lidc(reads) => {
                     no_scan(cohort, source, &path, &reads.series_instance_uid, &mut after);
                 }
-                Annotation::Mask(Reading { mask: Ok(_), .. }) if has_failed => {
+                Annotation::Mask(Reading { mask: Ok(_), .. }) if has_failed || is_left_out => {
                     after.exclusions.push(of_failed_scan(cohort, source, &path));
                 }
                 Annotation::Mask(reading) => {

@@ -200,7 +200,9 @@ impl<R: Read + Seek> Scanner<R> {
                     let end = self.end_of(length, element.tag)?;
                     open.push((element.inside(encoding), Some(end)));
                 }
-                Some(length) if length <= MOST_CODE_BYTES && representation.is_some_and(is_told_text) => {
+                Some(length)
+                    if length <= MOST_CODE_BYTES && representation.is_some_and(is_told_text) =>
+                {
                     self.append(length, element.tag, &mut texts)?;
                     texts.push(b' ');
                 }

@@ -183,7 +183,10 @@ fn interleaved(classes: &[Class], n_slices: usize) -> Vec<&Class> {
 }
 
 /// The classes that interleave with another one, in their order.
-pub(super) fn with_partner(classes: Vec<&Class>, interleave: impl Fn(&Class, &Class) -> bool) -> Vec<&Class> {
+pub(super) fn with_partner(
+    classes: Vec<&Class>,
+    interleave: impl Fn(&Class, &Class) -> bool,
+) -> Vec<&Class> {
     let mut by_height: Vec<usize> = (0..classes.len()).collect();
     by_height.sort_by(|a, b| classes[*a].least().total_cmp(&classes[*b].least()));
     let mut is_mixed = vec![false; classes.len()];

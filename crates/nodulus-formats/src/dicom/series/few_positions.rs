@@ -132,9 +132,8 @@ fn n_of_few_positions(places: &[ImagePlace]) -> Option<usize> {
     let most = positions.iter().map(|(_, n)| *n).max()?;
     // Two phases of three slices are two scans of a small object.
     let is_repeated = most >= n_positions.max(3) || n_positions == 1 && most > 1;
-    let is_perfusion = || {
-        places.len() >= LEAST_REPEATS * n_positions && covered_mm(places) <= MOST_ROWS_MM
-    };
+    let is_perfusion =
+        || places.len() >= LEAST_REPEATS * n_positions && covered_mm(places) <= MOST_ROWS_MM;
     let is_few = n_positions <= MOST_POSITIONS && is_repeated || n_positions > 1 && is_perfusion();
     is_few.then_some(n_positions)
 }

@@ -76,10 +76,10 @@ const LEAST_NAMES: usize = 3;
 /// The series, by UID, of which an unreadable file may be a slice, each with the error that names the file.
 ///
 /// METHOD: slices lost within a series leave a gap, which is refused; one lost at an end leaves none. A file may be a
-/// slice of the series that it says it is of; else of one that has files in its folder, and names them alike; or has no way of naming them, and uses the
-/// same extension. It is none of a series that has as many files as it announces; that is no neighbour of the file, where
-/// each series of the folder has names that follow each other; or whose instances are numbered one by one in the order
-/// of their names, with no number left for the file.
+/// slice of the series that it says it is of. Without one, it may be of a series that has files in its folder, and names
+/// them alike; or has no way of naming them, and uses the same extension. It is none of a series that has as many files as
+/// it announces; that is no neighbour of the file, where each series of the folder has names that follow each other; or
+/// whose instances are numbered one by one in the order of their names, with no number left for the file.
 pub fn lost_slices(
     series: &[SeriesFiles],
     unreadable: &[UnreadableFile],
@@ -379,5 +379,30 @@ mod tests {
             fs::write(&lost, "").unwrap();
             assert_eq!(incomplete(&files, &lost).len(), n_lost, "{name}");
         }
+    }
+
+    #[test]
+    fn a_file_that_says_that_it_is_of_a_series_is_a_slice_of_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let files = write(folder.path(), "1.2", &["1.dcm", "2.dcm", "3.dcm", "other"], 1);
+        let (slices, other) = (&files[..3], &files[3]);
+        let set = |tag, vr, text: &str| {
+            let value = PrimitiveValue::from(text);
+            samples::edit(other, |object| _ = object.put_element(DataElement::new(tag, vr, value)));
+        };
+        // Another modality, of the class of CT and of another one.
+        set(tags::MODALITY, VR::CS, "OT");
+        let lost = incomplete(slices, other);
+        assert!(lost.len() == 1 && lost[0].1.contains("by its SeriesInstanceUID"), "{lost:?}");
+        set(tags::SOP_CLASS_UID, VR::UI, "1.2.840.10008.5.1.4.1.1.7");
+        assert_eq!(incomplete(slices, other), []);
+        // Neither a modality nor a class.
+        samples::edit(other, |object| {
+            object.remove_element(tags::MODALITY);
+            object.remove_element(tags::SOP_CLASS_UID);
+        });
+        assert_eq!(incomplete(slices, other).len(), 1);
+        set(tags::SERIES_INSTANCE_UID, VR::UI, "1.3");
+        assert_eq!(incomplete(slices, other), []);
     }
 }

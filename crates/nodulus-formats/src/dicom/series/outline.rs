@@ -104,10 +104,9 @@ fn without_extent(outlines: &[SeriesOutline], files: &[PathBuf]) -> Option<Error
     let places: Option<Vec<ImagePlace>> = outlines.iter().map(|outline| outline.place).collect();
     if let ([only], [file]) = (outlines, files) {
         let spacing = only.spacing_between_slices.clone();
-        return spacing.is_none().then(|| Error::SingleSlice {
-            file: file.clone(),
-            spacing: "missing".to_owned(),
-        });
+        return spacing
+            .is_none()
+            .then(|| Error::SingleSlice { file: file.clone(), spacing: "missing".to_owned() });
     }
     few_positions::no_scan(&places?)
 }

@@ -1,5 +1,8 @@
 //! What the values of a slice are, by its `RescaleType` and `ImageType`.
 
+use super::quantity_words::{
+    ENDINGS, IN_HU, PLAIN, QUANTITIES, QUANTITIES_OF_DERIVED, WHOLE_VALUES, has_word, words,
+};
 use super::slice::SliceHeader;
 use super::sop_class::is_legacy;
 use crate::dicom::element::values::text;
@@ -43,7 +46,11 @@ pub(crate) fn of(
         None => {
             if let Some(units) = other_units(values) {
                 let attribute = "RealWorldValueMappingSequence";
-                return Some(OtherQuantity { quantity: "another quantity", attribute, found: units });
+                return Some(OtherQuantity {
+                    quantity: "another quantity",
+                    attribute,
+                    found: units,
+                });
             }
             let is_multi_energy = text(values, tags::MULTIENERGY_CT_ACQUISITION);
             if is_multi_energy.is_ok_and(|found| found.as_deref() == Some("YES")) {
@@ -72,193 +79,10 @@ pub(crate) fn of(
 fn other_units(values: &InMemDicomObject) -> Option<String> {
     let found = text(values, tags::REAL_WORLD_VALUE_MAPPING_SEQUENCE).ok().flatten()?;
     let upper = found.to_ascii_uppercase();
-    let is_hu = upper.contains("HNSF") || upper.contains("HOUNSFIELD") || words(&upper).contains(" HU ");
+    let is_hu =
+        upper.contains("HNSF") || upper.contains("HOUNSFIELD") || has_word(&words(&upper), "HU");
     (!is_hu).then(|| format!("`{found}`"))
 }
-
-/// Words of an image type that name another quantity than HU.
-const QUANTITIES: [(&str, &str); 50] = [
-    ("ELECTRON DENSITY", "electron densities"),
-    ("ELECTRONDENSITY", "electron densities"),
-    ("RHO", "electron densities"),
-    ("REL ED", "electron densities"),
-    ("EFF ATOMIC NUM", "effective atomic numbers"),
-    ("EFFECTIVE ATOMIC", "effective atomic numbers"),
-    ("EFFECTIVE Z", "effective atomic numbers"),
-    ("EFFECTIVEZ", "effective atomic numbers"),
-    ("Z EFFECTIVE", "effective atomic numbers"),
-    ("ZEFFECTIVE", "effective atomic numbers"),
-    ("Z EFF", "effective atomic numbers"),
-    ("ZEFF", "effective atomic numbers"),
-    ("EFF Z", "effective atomic numbers"),
-    ("EFFZ", "effective atomic numbers"),
-    ("MAT SPECIFIC", "a property of one material"),
-    ("MATERIAL", "a property of one material"),
-    ("MAT FRACTIONAL", "fractions of a material"),
-    ("MAT VALUE BASED", "values of a material"),
-    ("MAT MODIFIED", "modified Hounsfield units"),
-    ("IODINE", "amounts of iodine"),
-    ("IODINEMAP", "amounts of iodine"),
-    ("IODINEDENSITY", "amounts of iodine"),
-    ("WATER", "amounts of water"),
-    ("HAP", "amounts of hydroxyapatite"),
-    ("URIC ACID", "amounts of uric acid"),
-    ("URICACID", "amounts of uric acid"),
-    ("GADOLINIUM", "amounts of gadolinium"),
-    ("FAT FRACTION", "fractions of fat"),
-    ("FATFRACTION", "fractions of fat"),
-    // General Electric's material density images; those at one energy are `GSI MONO`.
-    ("GSI MD", "a property of one material"),
-    // Maps that are computed from several images: PS3.3, C.8.16.1.4.
-    ("STD DEVIATION", "standard deviations"),
-    ("DIVISION", "ratios of images"),
-    ("MULTIPLICATION", "products of images"),
-    ("QUANTITY", "another quantity"),
-    ("MTT", "mean transit times"),
-    ("RCBF", "a blood flow"),
-    ("CBF", "a blood flow"),
-    ("BLOOD FLOW", "a blood flow"),
-    ("RCBV", "a blood volume"),
-    ("CBV", "a blood volume"),
-    ("PBV", "a blood volume"),
-    ("BLOOD VOLUME", "a blood volume"),
-    ("TTP", "times to a peak"),
-    ("TMAX", "times to a peak"),
-    ("PERMEABILITY", "a permeability"),
-    ("KTRANS", "a permeability"),
-    ("PERFUSION MAP", "a perfusion"),
-    ("CALCIUM MAP", "amounts of calcium"),
-    ("T TEST", "values of a test"),
-    ("Z SCORE", "values of a test"),
-];
-
-/// Words that name another quantity only where a derived image says how it was made ([`contrast_of`]).
-///
-/// METHOD: the third value of an Enhanced CT says what was imaged (PS3.3, C.8.16.1.3): `ORIGINAL\PRIMARY\PERFUSION\NONE`
-/// are the images in HU from which perfusion is computed. A scan for the score of calcium is an original image.
-const QUANTITIES_OF_DERIVED: [(&str, &str); 44] = [
-    ("PERFUSION", "a perfusion"),
-    ("CALCIUM", "amounts of calcium"),
-    ("MAP", "a map of another quantity"),
-    ("MAPS", "a map of another quantity"),
-    ("OVERLAY", "a map of another quantity"),
-    ("FRACTION", "fractions of a material"),
-    ("DENSITY", "densities"),
-    ("DENSITIES", "densities"),
-    ("CONCENTRATION", "concentrations"),
-    ("CONTENT", "amounts of a material"),
-    ("ATOMIC", "effective atomic numbers"),
-    ("COMPTON", "coefficients of absorption"),
-    ("PHOTOELECTRIC", "coefficients of absorption"),
-    ("K EDGE", "amounts of a material"),
-    ("XENON", "amounts of xenon"),
-    ("KRYPTON", "amounts of krypton"),
-    ("IRON", "amounts of iron"),
-    ("FAT", "amounts of fat"),
-    ("HYDROXYAPATITE", "amounts of hydroxyapatite"),
-    ("URATE", "amounts of uric acid"),
-    ("URIC", "amounts of uric acid"),
-    ("GOUT", "amounts of uric acid"),
-    ("MSU", "amounts of uric acid"),
-    ("CONTRAST AGENT", "amounts of a contrast agent"),
-    ("STOPPING", "stopping powers"),
-    ("SPR", "stopping powers"),
-    ("VENTILATION", "a ventilation"),
-    ("FLOW", "a blood flow"),
-    ("LPBV", "a blood volume"),
-    ("TTD", "times of a contrast agent"),
-    ("TTS", "times of a contrast agent"),
-    ("IRF", "times of a contrast agent"),
-    ("DRAIN", "times of a contrast agent"),
-    ("DEVIATION", "standard deviations"),
-    ("STDDEV", "standard deviations"),
-    ("VARIANCE", "standard deviations"),
-    ("UNCERTAINTY", "standard deviations"),
-    ("DIFFERENCE", "differences of images"),
-    ("JACOBIAN", "a deformation"),
-    ("DEFORMATION", "a deformation"),
-    ("LABEL", "labels"),
-    ("SEGMENTATION", "labels"),
-    ("PROBABILITY", "probabilities"),
-    ("SLOPE", "slopes of a spectrum"),
-];
-
-/// Letters that a word of a derived image ends with: `LABELMAP`, `ZMAP`, `EDENSITY`.
-const ENDINGS: [(&str, &str); 3] = [
-    ("MAP", "a map of another quantity"),
-    ("DENSITY", "densities"),
-    ("FRACTION", "fractions of a material"),
-];
-
-/// Abbreviations that are the whole value of a derived image.
-const WHOLE_VALUES: [(&str, &str); 12] = [
-    ("MD", "a property of one material"),
-    ("CM", "amounts of a contrast agent"),
-    ("RED", "electron densities"),
-    ("ED", "electron densities"),
-    ("BF", "a blood flow"),
-    ("BV", "a blood volume"),
-    ("PS", "a permeability"),
-    ("VE", "a permeability"),
-    ("VENT", "a ventilation"),
-    ("DELAY", "times of a contrast agent"),
-    ("STD", "standard deviations"),
-    ("Z", "effective atomic numbers"),
-];
-
-/// Words of images in HU, whatever material they name.
-///
-/// METHOD: PS3.3, C.8.2.1.1.1: an image without a material (`MAT_REMOVED`; of manufacturers `VNC(IODINE)`, `VUE`) and one at
-/// one energy (`VMI`) are in HU. One that is corrected for a material, as for the beam's hardening in water or for metal, is
-/// the usual CT.
-const IN_HU: [&str; 36] = [
-    "REMOVED",
-    "REDUCED",
-    "REDUCTION",
-    "SUPPRESSED",
-    "SUBTRACTED",
-    "CORRECTED",
-    "CORRECTION",
-    "HARDENING",
-    "BHC",
-    "MAR",
-    "IMAR",
-    "OMAR",
-    "SEMAR",
-    "SMARTMAR",
-    "DENOISED",
-    "SCORE",
-    "SCORING",
-    "CASC",
-    "BASE",
-    "BASELINE",
-    "BLENDED",
-    "MIXED",
-    "CONVENTIONAL",
-    "KEV",
-    "VIRTUAL",
-    "VNI",
-    "VNC",
-    "VNCA",
-    "VUE",
-    "NON CON",
-    "NON CONTRAST",
-    "NONCONTRAST",
-    "UNENHANCED",
-    "MONO",
-    "MONOENERGETIC",
-    "VMI",
-];
-
-/// Words of image types that leave HU as they are and say nothing about a quantity: PS3.3, C.8.16.1, and manufacturers'.
-const PLAIN: [&str; 62] = [
-    "ORIGINAL", "DERIVED", "PRIMARY", "SECONDARY", "AXIAL", "LOCALIZER", "VOLUME", "NONE", "OTHER", "MPR", "MIP",
-    "MINIP", "AVIP", "CPR", "VRT", "SSD", "REFORMATTED", "RESAMPLED", "RESAMPLE", "AVERAGE", "MEAN", "MAXIMUM", "MINIMUM",
-    "SUBTRACTION", "ADDITION", "MASKED", "PROJECTION", "CORONAL", "SAGITTAL", "OBLIQUE", "CURVED", "THICK", "THIN",
-    "HELIX", "HELICAL", "SPIRAL", "SEQUENCE", "SEQ", "STATIC", "CINE", "ANGIO", "CARDIAC", "GATED", "RESP", "RECON",
-    "SPI", "HALF", "FULL", "DUAL", "DE", "SOM", "CT", "CENTER", "ANGLE", "ATTENUATION", "FLUOROSCOPY", "STATIONARY",
-    "CARDIO", "IDOSE", "ASIR", "SAFIRE", "ADMIRE",
-];
 
 /// Whether an image is derived and its type has words of which it is not known whether they leave HU.
 ///
@@ -272,7 +96,7 @@ pub(crate) fn is_unknown(image_type: &str) -> bool {
     }
     values.any(|value| {
         let words = words(value);
-        let is_in_hu = IN_HU.into_iter().any(|word| words.contains(&format!(" {word} ")));
+        let is_in_hu = IN_HU.into_iter().any(|word| has_word(&words, word));
         let is_known = |word: &str| {
             word.len() < 2 || word.contains(|c: char| c.is_ascii_digit()) || PLAIN.contains(&word)
         };
@@ -309,15 +133,21 @@ fn contrast_of(values: &[&str]) -> Option<usize> {
 
 /// The quantity that one value of an image type names.
 fn of_value(value: &str, is_contrast_of_derived: bool) -> Option<&'static str> {
+    // The usual value, without a look at every word.
+    if PLAIN.contains(&value.trim()) {
+        return None;
+    }
     let words = words(value);
-    let has = |wanted: &str| words.contains(&format!(" {wanted} "));
+    let has = |wanted: &str| has_word(&words, wanted);
     if IN_HU.into_iter().any(has) || words.ends_with(" FREE ") {
         return None;
     }
     let named = QUANTITIES.into_iter().find(|(wanted, _)| has(wanted));
     let of_derived = || {
         let whole = words.trim();
-        let is_ending = |(ending, _): &(&str, &str)| words.contains(&format!("{ending} "));
+        let is_ending = |(ending, _): &(&str, &str)| {
+            words.match_indices(ending).any(|(at, _)| words[at + ending.len()..].starts_with(' '))
+        };
         QUANTITIES_OF_DERIVED
             .into_iter()
             .find(|(wanted, _)| has(wanted))
@@ -327,16 +157,6 @@ fn of_value(value: &str, is_contrast_of_derived: bool) -> Option<&'static str> {
     };
     let found = named.or_else(|| is_contrast_of_derived.then(of_derived).flatten());
     found.map(|(_, quantity)| quantity)
-}
-
-/// A value as words in capitals, with a space around each: ` EFF ATOMIC NUM ` for `EFF_ATOMIC_NUM`.
-fn words(value: &str) -> String {
-    let mut words = String::from(" ");
-    for word in value.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty()) {
-        words.push_str(&word.to_ascii_uppercase());
-        words.push(' ');
-    }
-    words
 }
 
 /// Refuses slices that hold another quantity than HU.
@@ -411,6 +231,30 @@ mod tests {
         ] {
             assert_eq!(of_value(hu, true), None, "{hu}");
         }
+        let derived = |words: &str, before: &str| {
+            for word in words.split_whitespace() {
+                let image_type = format!("{before}\\{word}");
+                assert!(of_image_type(&image_type).is_some(), "{image_type}");
+            }
+        };
+        let maps = "HYDROXYAPATITE FAT_MAP FAT% LIVER_FAT IRON GOUT MSU ATOMIC_NUMBER EDENSITY SPR STOPPING_POWER \
+            XENON_MAP VENTILATION K_EDGE MD BF BV TTD TTS STD VARIANCE JACOBIAN COLOR_MAP LABELMAP SEGMENTATION \
+            PROBABILITY IODINE_OVERLAY RED ZMAP COMPTON STDDEV UNCERTAINTY DIFFERENCE SPECTRAL_SLOPE DRAIN_TIME LPBV";
+        derived(maps, "DERIVED\\SECONDARY\\AXIAL");
+        derived(maps, "DERIVED\\SECONDARY");
+        derived("IRON FAT_MAP", "DERIVED");
+        for hu in "IRON_MAR WATER_BHC IMAR OMAR MONO_70KEV VMI_70KEV VNI RED_NOISE IDOSE4 SPP_120KV DE_MIXED M_0.5 \
+            CALCIUM_SCORING CASC PERFUSION_BASE RCT ED_PHASE T3D QC BLENDED LOW_ENERGY BONE_REMOVED METAL_REDUCED \
+            CT_SOM5_SPI NORM CONTRAST LUNG"
+            .split_whitespace()
+        {
+            let image_type = format!("DERIVED\\PRIMARY\\AXIAL\\{hu}");
+            assert_eq!(of_image_type(&image_type), None, "{image_type}");
+        }
+        // What was imaged, and not how.
+        for hu in ["ORIGINAL\\PRIMARY\\AXIAL\\IRON", "DERIVED\\PRIMARY\\VENTILATION\\NONE"] {
+            assert_eq!(of_image_type(hu), None, "{hu}");
+        }
         for (image_type, expected) in [
             ("DERIVED\\PRIMARY\\AXIAL\\PERFUSION", Some(("PERFUSION", "a perfusion"))),
             ("DERIVED\\PRIMARY\\AXIAL\\CALCIUM", Some(("CALCIUM", "amounts of calcium"))),
@@ -420,5 +264,37 @@ mod tests {
         ] {
             assert_eq!(of_image_type(image_type), expected, "{image_type}");
         }
+    }
+
+    #[test]
+    fn words_of_derived_images_that_are_not_known_are_told() {
+        for plain in [
+            "ORIGINAL\\PRIMARY\\AXIAL\\WONDER",
+            "DERIVED\\PRIMARY\\AXIAL",
+            "DERIVED\\PRIMARY\\AXIAL\\CT_SOM7 SPI DE",
+            "DERIVED\\SECONDARY\\AXIAL\\VMI_70KEV",
+            "DERIVED\\PRIMARY\\AXIAL\\IMAR",
+            "DERIVED\\PRIMARY\\VOLUME\\NONE",
+            "",
+        ] {
+            assert!(!is_unknown(plain), "{plain}");
+        }
+        for unknown in ["DERIVED\\PRIMARY\\AXIAL\\WONDER", "DERIVED\\SECONDARY\\PULMO_X"] {
+            assert!(is_unknown(unknown), "{unknown}");
+        }
+    }
+
+    #[test]
+    fn a_mapping_to_real_world_values_says_what_they_are_where_no_type_does() {
+        use dicom_core::{DataElement, PrimitiveValue, VR};
+        let mapped = |text: &str, rescale_type| {
+            let mut values = InMemDicomObject::new_empty();
+            let value = PrimitiveValue::from(text);
+            values.put(DataElement::new(tags::REAL_WORLD_VALUE_MAPPING_SEQUENCE, VR::LO, value));
+            of(&values, rescale_type, [None, None], [1.0, -1024.0]).is_some()
+        };
+        assert!(mapped("mg/ml UCUM mg/ml X", None));
+        assert!(!mapped("mg/ml UCUM mg/ml X", Some("HU")));
+        assert!(!mapped("[hnsf'U] UCUM Hounsfield unit", None));
     }
 }

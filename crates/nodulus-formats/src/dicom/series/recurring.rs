@@ -21,6 +21,10 @@ const LEAST_TENTHS: usize = 9;
 /// METHOD: share of their median length by which stacks of one kind may differ.
 const UNLIKE: f64 = 0.1;
 
+/// METHOD: share of their length that stacks of one kind have in common: nearly half of it in steps of two slices each.
+/// Two parts of the body overlap at their border.
+const LEAST_SHARED: f64 = 0.45;
+
 /// The classes whose slices recur in one order through the body: `ABBABB`, `AABBAABB`. Empty where they do not.
 pub(super) fn periodic(classes: &[Class], n_slices: usize) -> Vec<&Class> {
     if !(2..=MOST_PERIOD).contains(&classes.len()) {
@@ -68,7 +72,8 @@ fn recurring<'c>(classes: &'c [Class], labels: &[usize], period: usize) -> Vec<&
 /// METHOD: two acquisitions that overlap in a small part of the body alternate there, slice by slice. A few slices with
 /// an odd label do not.
 pub(super) fn alternating(classes: &[Class]) -> Vec<&Class> {
-    let other_at = |at: usize| classes.iter().position(|class| class.slices.binary_search(&at).is_ok());
+    let other_at =
+        |at: usize| classes.iter().position(|class| class.slices.binary_search(&at).is_ok());
     for class in classes.iter().filter(|class| class.n_slices() >= LEAST_PERIODS) {
         if !class.slices.windows(2).all(|pair| pair[1] - pair[0] == 2) {
             continue;
@@ -92,10 +97,13 @@ pub(super) fn alike(classes: &[Class], n_slices: usize) -> Vec<&Class> {
         classes.iter().filter(|class| class.n_slices() > 1).map(length).collect();
     lengths.sort_by(f64::total_cmp);
     let Some(median) = lengths.get(lengths.len() / 2).copied() else { return Vec::new() };
-    let is_alike = |class: &&Class| {
-        class.n_slices() > 1 && (length(class) - median).abs() <= UNLIKE * median
+    let is_alike =
+        |class: &&Class| class.n_slices() > 1 && (length(class) - median).abs() <= UNLIKE * median;
+    let are_together = |a: &Class, b: &Class| {
+        let shared = a.greatest().min(b.greatest()) - a.least().max(b.least());
+        shared >= LEAST_SHARED * median && interleave(a, b, 1)
     };
-    let images = with_partner(classes.iter().filter(is_alike).collect(), |a, b| interleave(a, b, 1));
+    let images = with_partner(classes.iter().filter(is_alike).collect(), are_together);
     let n_held: usize = images.iter().map(|class| class.n_slices()).sum();
     if images.len() > 1 && 10 * n_held >= LEAST_TENTHS * n_slices { images } else { Vec::new() }
 }

@@ -169,7 +169,8 @@ const COLOUR_MODELS: [&str; 6] = ["PALETTE", "RGB", "YBR", "HSV", "ARGB", "CMYK"
 fn screen_save(values: &InMemDicomObject) -> Option<&'static str> {
     let is_there = |tag: &Tag| text(values, *tag).is_ok_and(|found| found.is_some());
     let photometric = text(values, tags::PHOTOMETRIC_INTERPRETATION).ok().flatten();
-    let has_colours = photometric.is_some_and(|found| COLOUR_MODELS.iter().any(|m| found.starts_with(m)));
+    let has_colours =
+        photometric.is_some_and(|found| COLOUR_MODELS.iter().any(|m| found.starts_with(m)));
     if has_colours || integer(values, tags::SAMPLES_PER_PIXEL).is_ok_and(|samples| samples == 3) {
         return Some(COLOURS);
     }

@@ -201,7 +201,10 @@ pub(super) const TOLD: [(Tag, Telling); 99] = [
         Telling::text("RequestedProcedureDescription", Rule::Any),
     ),
     (tags::CONTRAST_BOLUS_INGREDIENT, Telling::text("ContrastBolusIngredient", Rule::Any)),
-    (tags::CONTRAST_BOLUS_AGENT_NUMBER, Telling::number("ContrastBolusAgentNumber", 0.0, Rule::Any)),
+    (
+        tags::CONTRAST_BOLUS_AGENT_NUMBER,
+        Telling::number("ContrastBolusAgentNumber", 0.0, Rule::Any),
+    ),
     (tags::CONTRAST_BOLUS_AGENT_PHASE, Telling::text("ContrastBolusAgentPhase", Rule::Any)),
     (tags::CONTRAST_BOLUS_AGENT_SEQUENCE, Telling::text("ContrastBolusAgentSequence", Rule::Any)),
     (
@@ -263,12 +266,12 @@ pub(super) const TOLD: [(Tag, Telling); 99] = [
     (tags::TABLE_FEED_PER_ROTATION, Telling::rough("TableFeedPerRotation", 0.1, Rule::Stacks)),
     (tags::CTD_IVOL, Telling::dose("CTDIvol", 0.5)),
     (tags::CONTRAST_BOLUS_VOLUME, Telling::rough("ContrastBolusVolume", 0.1, Rule::Stacks)),
-    (
-        tags::CONTRAST_BOLUS_TOTAL_DOSE,
-        Telling::rough("ContrastBolusTotalDose", 0.1, Rule::Stacks),
-    ),
+    (tags::CONTRAST_BOLUS_TOTAL_DOSE, Telling::rough("ContrastBolusTotalDose", 0.1, Rule::Stacks)),
     (tags::CONTRAST_FLOW_RATE, Telling::rough("ContrastFlowRate", 0.1, Rule::Stacks)),
-    (tags::CONTRAST_BOLUS_START_TIME, Telling::time("ContrastBolusStartTime", WRITTEN_SECONDS, Rule::Stacks)),
+    (
+        tags::CONTRAST_BOLUS_START_TIME,
+        Telling::time("ContrastBolusStartTime", WRITTEN_SECONDS, Rule::Stacks),
+    ),
     (tags::WINDOW_CENTER, Telling::number("WindowCenter", 5.0, Rule::Stacks)),
     (tags::WINDOW_WIDTH, Telling::rough("WindowWidth", 0.1, Rule::Stacks)),
     (
@@ -278,7 +281,10 @@ pub(super) const TOLD: [(Tag, Telling); 99] = [
     (tags::IMAGE_COMMENTS, Telling::text("ImageComments", Rule::Stacks)),
     (tags::FRAME_COMMENTS, Telling::text("FrameComments", Rule::Stacks)),
     (tags::FRAME_LABEL, Telling::text("FrameLabel", Rule::Stacks)),
-    (tags::DERIVATION_DESCRIPTION, Telling::text("DerivationDescription", Rule::Stacks).or_missing()),
+    (
+        tags::DERIVATION_DESCRIPTION,
+        Telling::text("DerivationDescription", Rule::Stacks).or_missing(),
+    ),
     (tags::STATION_NAME, Telling::new("StationName", Reading::Computer, Rule::Stacks).or_missing()),
     (tags::DEVICE_SERIAL_NUMBER, Telling::text("DeviceSerialNumber", Rule::Stacks).or_missing()),
     (tags::SOFTWARE_VERSIONS, Telling::text("SoftwareVersions", Rule::Stacks).or_missing()),
@@ -290,7 +296,10 @@ pub(super) const TOLD: [(Tag, Telling); 99] = [
     (tags::CONTENT_DATE, Telling::date("ContentDate", Rule::Stacks)),
     (tags::CONTENT_TIME, Telling::time("ContentTime", WRITTEN_SECONDS, Rule::Stacks)),
     (tags::INSTANCE_CREATION_DATE, Telling::date("InstanceCreationDate", Rule::Stacks)),
-    (tags::INSTANCE_CREATION_TIME, Telling::time("InstanceCreationTime", WRITTEN_SECONDS, Rule::Stacks)),
+    (
+        tags::INSTANCE_CREATION_TIME,
+        Telling::time("InstanceCreationTime", WRITTEN_SECONDS, Rule::Stacks),
+    ),
     (tags::SERIES_TIME, Telling::time("SeriesTime", WRITTEN_SECONDS, Rule::Stacks)),
     (tags::STUDY_TIME, Telling::time("StudyTime", WRITTEN_SECONDS, Rule::Stacks)),
     (

@@ -309,18 +309,19 @@ fn a_modulated_dose_is_that_of_one_image() {
         assert_eq!(found, "", "{keyword}");
     }
     // Of an attribute of the program that wrote a slice, one without it may be of any image.
-    for keyword in ["StationName", "DeviceSerialNumber", "SoftwareVersions", "DerivationDescription"] {
+    for keyword in
+        ["StationName", "DeviceSerialNumber", "SoftwareVersions", "DerivationDescription"]
+    {
         let text = |n: usize| n.is_multiple_of(2).then(|| "A".to_owned());
         assert_eq!(refusal(24, &told(keyword, &text)), "", "{keyword}");
         let two = |n: usize| Some(["A", "B"][n % 2].to_owned());
         assert!(refusal(24, &told(keyword, &two)).contains(keyword), "{keyword}");
     }
-    for (a, b, is_refused) in [
-        ("CHEST", "THORAX", false),
-        ("Chest", "LUNG", false),
-        ("CHEST", "HEAD", true),
-    ] {
-        let found = refusal(24, &|slice, n| slice.labels.body_part = Some([a, b][n % 2].to_owned()));
+    for (a, b, is_refused) in
+        [("CHEST", "THORAX", false), ("Chest", "LUNG", false), ("CHEST", "HEAD", true)]
+    {
+        let found =
+            refusal(24, &|slice, n| slice.labels.body_part = Some([a, b][n % 2].to_owned()));
         assert_eq!(!found.is_empty(), is_refused, "{a} {b}");
     }
     for (a, b, is_refused) in [

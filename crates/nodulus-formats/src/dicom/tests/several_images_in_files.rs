@@ -149,12 +149,9 @@ const CASES: [Case; 110] = [
     case(tags::PERFORMED_PROTOCOL_CODE_SEQUENCE, SQ, AB),
     case(tags::REQUEST_ATTRIBUTES_SEQUENCE, SQ, AB),
     case(tags::ANATOMIC_REGION_SEQUENCE, SQ, AB),
-    case(tags::ACQUISITION_TYPE, CS, AB)
-        .group(tags::CT_ACQUISITION_TYPE_SEQUENCE)
-        .frames_only(),
+    case(tags::ACQUISITION_TYPE, CS, AB).group(tags::CT_ACQUISITION_TYPE_SEQUENCE).frames_only(),
     case(tags::RECONSTRUCTION_TARGET_CENTER_PATIENT, FD, NUMBERS).group(RECONSTRUCTION),
-    case(tags::DISTANCE_SOURCE_TO_DETECTOR, DS, ["900", "1100"])
-        .group(tags::CT_GEOMETRY_SEQUENCE),
+    case(tags::DISTANCE_SOURCE_TO_DETECTOR, DS, ["900", "1100"]).group(tags::CT_GEOMETRY_SEQUENCE),
     case(tags::STACK_ID, SH, AB).group(CONTENT),
     case(tags::FRAME_TYPE, CS, ["ORIGINAL\\PRIMARY\\VOLUME\\A", "ORIGINAL\\PRIMARY\\VOLUME\\B"])
         .group(tags::CT_IMAGE_FRAME_TYPE_SEQUENCE)
@@ -197,9 +194,7 @@ const CASES: [Case; 110] = [
     case(tags::TOTAL_COLLIMATION_WIDTH, FD, NUMBERS).group(ACQUISITION),
     case(tags::SINGLE_COLLIMATION_WIDTH, FD, NUMBERS).group(ACQUISITION),
     case(tags::TABLE_SPEED, FD, NUMBERS).group(tags::CT_TABLE_DYNAMICS_SEQUENCE),
-    case(tags::TABLE_FEED_PER_ROTATION, FD, NUMBERS)
-        .group(tags::CT_TABLE_DYNAMICS_SEQUENCE)
-        ,
+    case(tags::TABLE_FEED_PER_ROTATION, FD, NUMBERS).group(tags::CT_TABLE_DYNAMICS_SEQUENCE),
     case(tags::CTD_IVOL, FD, NUMBERS).group(OF_EXPOSURE),
     case(tags::CONTRAST_BOLUS_VOLUME, DS, NUMBERS),
     case(tags::CONTRAST_BOLUS_TOTAL_DOSE, DS, NUMBERS),
