@@ -1,6 +1,6 @@
 //! Tells whether a series holds several acquisitions or reconstructions of one body region.
 
-use super::classes::{Class, Place, Value, classes};
+use super::classes::{Class, Place, Value, classes as classes_by};
 use super::recurring::{alike, alternating, periodic};
 use super::slice::SliceHeader;
 use super::stack::SAME_POSITION_MM;
@@ -95,18 +95,23 @@ impl<'a> Placed<'a> {
         let telling = Telling { reading, ..telling };
         let passes = if telling.is_order { passes(telling, values()) } else { Vec::new() };
         let mut images = self.stacks(telling.rule, &passes);
-        let mut classes = classes(reading, values());
+        let mut classes = classes_by(reading, values());
         classes.retain(|class| !(telling.may_lack && class.is_missing));
         if images.is_empty() {
             let is_any = match telling.rule {
                 Rule::Any => true,
                 Rule::AnyOfFew => classes.iter().map(|class| class.n_values).sum::<usize>() <= FEW,
-                Rule::Stacks | Rule::Order => false,
+                Rule::Stacks | Rule::Dose | Rule::Order => false,
             };
             if is_any && classes.len() > 1 && self.are_at_one_position() {
                 return Err(Error::OnePosition { n_slices: self.slices.len() });
             }
             images = self.images(telling.rule, is_any, &classes);
+        }
+        let far_apart;
+        if images.is_empty() && telling.rule == Rule::Dose && !self.has_one_position_twice() {
+            far_apart = classes_by(reading.far_apart(), values());
+            images = periodic(&far_apart, self.slices.len());
         }
         if images.is_empty() {
             return Ok(());
@@ -120,6 +125,7 @@ impl<'a> Placed<'a> {
         let n_slices = self.slices.len();
         let rules: &[&dyn Fn() -> Vec<&'c Class>] = match rule {
             Rule::Order => &[],
+            Rule::Dose => &[&|| self.stacks(rule, classes)],
             Rule::Stacks if self.has_one_position_twice() => &[&|| self.stacks(rule, classes)],
             Rule::Stacks => &[&|| self.stacks(rule, classes), &|| periodic(classes, n_slices)],
             Rule::Any | Rule::AnyOfFew if is_any => &[
@@ -160,7 +166,9 @@ impl<'a> Placed<'a> {
         let gaps = self.heights.windows(2).map(|pair| pair[1] - pair[0]);
         let n_gaps = match rule {
             Rule::Any | Rule::AnyOfFew => self.slices.len(),
-            Rule::Stacks | Rule::Order => gaps.filter(|mm| *mm >= SAME_POSITION_MM).count(),
+            Rule::Stacks | Rule::Dose | Rule::Order => {
+                gaps.filter(|mm| *mm >= SAME_POSITION_MM).count()
+            }
         };
         let mean_gap = self.length_mm() / n_gaps.max(1) as f64;
         let least_gap = (LEAST_GAP * mean_gap).max(SAME_POSITION_MM);

@@ -1,5 +1,6 @@
 //! Slices by the value of an attribute, where values that mean the same are one.
 
+use super::telling::FAR_APART;
 use super::value_text::{days, numbers, offset_seconds, seconds, words};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -82,6 +83,14 @@ impl Reading {
             Value::Missing => true,
         });
         Self::Time { apart, is_utc }
+    }
+
+    /// The reading of numbers by which only those are two that differ more than twofold.
+    pub(super) fn far_apart(self) -> Self {
+        match self {
+            Self::Number { within, .. } => Self::Number { within, share: FAR_APART },
+            other => other,
+        }
     }
 
     fn meaning(self, value: Value<'_>) -> Meaning {

@@ -31,6 +31,8 @@ pub(super) enum Rule {
     /// Those with a stack of their own, or that recur in one order through the body. Some programs write the attribute
     /// slice by slice.
     Stacks,
+    /// Those with a stack of their own, or far apart and recurring. Scanners modulate the attribute slice by slice.
+    Dose,
     /// None: only the order of the values tells.
     Order,
 }
@@ -64,7 +66,7 @@ impl Telling {
 
     /// A measure of the dose, in units of which less than `within` is no difference.
     const fn dose(keyword: &'static str, within: f64) -> Self {
-        Self::new(keyword, Reading::Number { within, share: MODULATED }, Rule::Stacks)
+        Self::new(keyword, Reading::Number { within, share: MODULATED }, Rule::Dose)
     }
 
     const fn text(keyword: &'static str, rule: Rule) -> Self {
@@ -88,6 +90,10 @@ impl Telling {
 /// neighbours. Only greater differences, that recur, are those of two exposures.
 const MODULATED: f64 = 0.45;
 
+/// METHOD: the modulation repeats with the rotation, so that recurring values are those of two exposures only where they
+/// differ more than twofold.
+pub(super) const FAR_APART: f64 = 0.6;
+
 /// METHOD: streams of a reconstruction write their slices in turn, seconds apart; two reconstructions lie minutes apart.
 const WRITTEN_SECONDS: f64 = 60.0;
 
@@ -95,7 +101,7 @@ const WRITTEN_SECONDS: f64 = 60.0;
 pub(super) type ReadValue = for<'a> fn(&'a SliceHeader) -> Value<'a>;
 
 /// Attributes that a slice has for other reasons too.
-pub(super) const LABELS: [(Telling, ReadValue); 12] = [
+pub(super) const LABELS: [(Telling, ReadValue); 13] = [
     (Telling::number("AcquisitionNumber", 0.0, Rule::Any).in_order(), |slice| {
         Value::whole(slice.labels.acquisition_number)
     }),
@@ -123,6 +129,10 @@ pub(super) const LABELS: [(Telling, ReadValue); 12] = [
     }),
     (Telling::new("Manufacturer", Reading::Maker, Rule::Any), |slice| {
         Value::text(slice.manufacturer.as_deref())
+    }),
+    // Two files with several frames each.
+    (Telling::new("SOPInstanceUID", Reading::Exact, Rule::Stacks), |slice| {
+        Value::text(slice.location.number.map(|_| slice.sop_instance_uid.as_str()))
     }),
     (Telling::text("ManufacturerModelName", Rule::Any), |slice| {
         Value::text(slice.model.as_deref())

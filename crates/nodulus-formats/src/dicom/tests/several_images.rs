@@ -296,7 +296,8 @@ fn values_that_recur_in_one_order_are_those_of_several_images() {
 
 #[test]
 fn a_modulated_dose_is_that_of_one_image() {
-    let currents: [(&str, &dyn Fn(usize) -> f64); 6] = [
+    let currents: [(&str, &dyn Fn(usize) -> f64); 7] = [
+        ("XRayTubeCurrentInmA", &|n| [100.0, 130.0, 260.0, 260.0, 130.0][n % 5]),
         ("XRayTubeCurrent", &|n| [100.0, 130.0][n % 2] + (n * 7 % 5) as f64),
         ("XRayTubeCurrent", &|n| [100.0, 140.0, 180.0][n % 3] + (n * 7 % 5) as f64),
         ("XRayTubeCurrentInmA", &|n| [90.0, 150.0][usize::from(n % 3 == 0)]),
@@ -308,6 +309,8 @@ fn a_modulated_dose_is_that_of_one_image() {
         let found = refusal(24, &told(keyword, &|n| Some(format!("{:.1}", value(n)))));
         assert_eq!(found, "", "{keyword}");
     }
+    let pairs = |n: usize| Some([100, 300][n / 2 % 2].to_string());
+    assert!(!refusal(24, &told("XRayTubeCurrent", &pairs)).is_empty());
     // Of an attribute of the program that wrote a slice, one without it may be of any image.
     for keyword in
         ["StationName", "DeviceSerialNumber", "SoftwareVersions", "DerivationDescription"]
@@ -332,4 +335,18 @@ fn a_modulated_dose_is_that_of_one_image() {
         let found = refusal(24, &|slice, n| slice.manufacturer = Some([a, b][n % 2].to_owned()));
         assert_eq!(!found.is_empty(), is_refused, "{a} {b}");
     }
+}
+
+#[test]
+fn frames_of_two_files_that_interleave_are_two_images() {
+    let file = |of: &'static dyn Fn(usize) -> usize| {
+        refusal(18, &|slice, n| {
+            slice.location.number = Some(n / 2 + 1);
+            slice.sop_instance_uid = format!("1.2.{}", of(n));
+        })
+    };
+    assert!(file(&|n| n % 2).contains("SOPInstanceUID (1.2.0: 9 slices, 1.2.1: 9 slices)"));
+    assert_eq!(file(&|n| n / 9), "");
+    // Single slices have a UID each.
+    assert_eq!(refusal(18, &|slice, n| slice.sop_instance_uid = format!("1.2.{}", n % 2)), "");
 }

@@ -73,6 +73,7 @@ impl Case {
 const AB: [&str; 2] = ["AAA", "BBB"];
 const NUMBERS: [&str; 2] = ["10", "20"];
 const TIMES: [&str; 2] = ["120000", "121500"];
+const DOSES: [&str; 2] = ["10", "30"];
 const UNITS: [&str; 2] = ["10000", "30000"];
 const DATES: [&str; 2] = ["20200101", "20200102"];
 const DATE_TIMES: [&str; 2] = ["20200101120000", "20200101121500"];
@@ -179,12 +180,12 @@ const CASES: [Case; 110] = [
     case(tags::GANTRY_DETECTOR_TILT, DS, ["0", "20"]).group(ACQUISITION),
     // Slice by slice, in some programs.
     case(tags::TABLE_HEIGHT, DS, ["150", "170"]).group(ACQUISITION),
-    case(tags::EXPOSURE_TIME, IS, NUMBERS),
-    case(tags::X_RAY_TUBE_CURRENT, IS, NUMBERS),
-    case(tags::EXPOSURE, IS, NUMBERS),
-    case(tags::EXPOSURE_TIME_INMS, FD, NUMBERS).group(OF_EXPOSURE),
-    case(tags::X_RAY_TUBE_CURRENT_INM_A, FD, NUMBERS).group(OF_EXPOSURE),
-    case(tags::EXPOSURE_INM_AS, FD, NUMBERS).group(OF_EXPOSURE),
+    case(tags::EXPOSURE_TIME, IS, DOSES),
+    case(tags::X_RAY_TUBE_CURRENT, IS, DOSES),
+    case(tags::EXPOSURE, IS, DOSES),
+    case(tags::EXPOSURE_TIME_INMS, FD, DOSES).group(OF_EXPOSURE),
+    case(tags::X_RAY_TUBE_CURRENT_INM_A, FD, DOSES).group(OF_EXPOSURE),
+    case(tags::EXPOSURE_INM_AS, FD, DOSES).group(OF_EXPOSURE),
     case(tags::EXPOSURE_TIME_INU_S, DS, UNITS),
     case(tags::X_RAY_TUBE_CURRENT_INU_A, DS, UNITS),
     case(tags::EXPOSURE_INU_AS, IS, UNITS),
@@ -195,7 +196,7 @@ const CASES: [Case; 110] = [
     case(tags::SINGLE_COLLIMATION_WIDTH, FD, NUMBERS).group(ACQUISITION),
     case(tags::TABLE_SPEED, FD, NUMBERS).group(tags::CT_TABLE_DYNAMICS_SEQUENCE),
     case(tags::TABLE_FEED_PER_ROTATION, FD, NUMBERS).group(tags::CT_TABLE_DYNAMICS_SEQUENCE),
-    case(tags::CTD_IVOL, FD, NUMBERS).group(OF_EXPOSURE),
+    case(tags::CTD_IVOL, FD, DOSES).group(OF_EXPOSURE),
     case(tags::CONTRAST_BOLUS_VOLUME, DS, NUMBERS),
     case(tags::CONTRAST_BOLUS_TOTAL_DOSE, DS, NUMBERS),
     case(tags::CONTRAST_FLOW_RATE, DS, NUMBERS),
@@ -277,9 +278,9 @@ fn every_attribute_has_its_case_and_is_documented() {
     for (tag, name) in told_tags().zip(keywords()) {
         assert_eq!(keyword(tag), name);
     }
-    // The order of the slices' numbers tells, and not two values of it.
-    let in_order = BTreeSet::from(["InstanceNumber".to_owned()]);
-    assert_eq!(of_cases, &told - &in_order);
+    // The order of the slices' numbers tells, and not two values of it; and which file frames are in.
+    let others = ["InstanceNumber", "SOPInstanceUID"].map(str::to_owned);
+    assert_eq!(of_cases, &told - &BTreeSet::from(others));
     let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/tolerances.md");
     let page = fs_err::read_to_string(page).unwrap();
     let (_, section) = page.split_once("### Several images in one series").unwrap();
