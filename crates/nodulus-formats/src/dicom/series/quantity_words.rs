@@ -60,7 +60,7 @@ pub(super) const QUANTITIES: [(&str, &str); 50] = [
 ///
 /// METHOD: the third value of an Enhanced CT says what was imaged (PS3.3, C.8.16.1.3): `ORIGINAL\PRIMARY\PERFUSION\NONE`
 /// are the images in HU from which perfusion is computed. A scan for the score of calcium is an original image.
-pub(super) const QUANTITIES_OF_DERIVED: [(&str, &str); 44] = [
+pub(super) const QUANTITIES_OF_DERIVED: [(&str, &str); 49] = [
     ("PERFUSION", "a perfusion"),
     ("CALCIUM", "amounts of calcium"),
     ("MAP", "a map of another quantity"),
@@ -88,6 +88,7 @@ pub(super) const QUANTITIES_OF_DERIVED: [(&str, &str); 44] = [
     ("STOPPING", "stopping powers"),
     ("SPR", "stopping powers"),
     ("VENTILATION", "a ventilation"),
+    ("VENT", "a ventilation"),
     ("FLOW", "a blood flow"),
     ("LPBV", "a blood volume"),
     ("TTD", "times of a contrast agent"),
@@ -103,6 +104,10 @@ pub(super) const QUANTITIES_OF_DERIVED: [(&str, &str); 44] = [
     ("DEFORMATION", "a deformation"),
     ("LABEL", "labels"),
     ("SEGMENTATION", "labels"),
+    ("MASK", "labels"),
+    ("CONFIDENCE", "probabilities"),
+    ("EXTRACELLULAR", "a volume of tissue"),
+    ("ECV", "a volume of tissue"),
     ("PROBABILITY", "probabilities"),
     ("SLOPE", "slopes of a spectrum"),
 ];
@@ -115,7 +120,7 @@ pub(super) const ENDINGS: [(&str, &str); 3] = [
 ];
 
 /// Abbreviations that are the whole value of a derived image.
-pub(super) const WHOLE_VALUES: [(&str, &str); 12] = [
+pub(super) const WHOLE_VALUES: [(&str, &str); 11] = [
     ("MD", "a property of one material"),
     ("CM", "amounts of a contrast agent"),
     ("RED", "electron densities"),
@@ -124,7 +129,6 @@ pub(super) const WHOLE_VALUES: [(&str, &str); 12] = [
     ("BV", "a blood volume"),
     ("PS", "a permeability"),
     ("VE", "a permeability"),
-    ("VENT", "a ventilation"),
     ("DELAY", "times of a contrast agent"),
     ("STD", "standard deviations"),
     ("Z", "effective atomic numbers"),
