@@ -158,9 +158,9 @@ fn a_first_or_last_slice_that_leads_nowhere_fails_its_series() {
             assert_eq!(status, Some(3), "{found}: {text}");
             let store = folder.path().join("store");
             assert_eq!(fixture::rows::<Scan>(&store).len(), 1, "{found}");
-            let [failure] = &fixture::rows::<Failure>(&store)[..] else { panic!("{found}") };
-            let cause = &failure.cause;
-            assert!(cause.contains("may lack a slice") && cause.contains(found), "{cause}");
+            let failures = fixture::rows::<Failure>(&store);
+            let cause = failures.iter().find(|row| row.cause.contains("may lack a slice"));
+            assert!(cause.is_some_and(|row| row.cause.contains(found)), "{found}: {failures:?}");
             let (_, text) = ingest(folder.path(), &["--dry-run", "--check"]);
             assert!(text.contains("a slice that may be missing"), "{text}");
         }
@@ -210,9 +210,9 @@ fn a_series_with_fewer_files_than_it_announces_is_told() {
         let scans = fixture::rows::<Scan>(&store);
         let told: Vec<&String> = scans.iter().flat_map(|scan| &scan.irregularities).collect();
         if is_failure {
-            let [failure] = &fixture::rows::<Failure>(&store)[..] else { panic!("{text}") };
-            let cause = &failure.cause;
-            assert!(cause.contains("NumberOfSeriesRelatedInstances"), "{cause}");
+            let failures = fixture::rows::<Failure>(&store);
+            let is_told = |row: &Failure| row.cause.contains("NumberOfSeriesRelatedInstances");
+            assert!(failures.iter().any(is_told), "{failures:?}");
         } else if n_more > 0 {
             assert_eq!(told, ["announced_images: 2"]);
         } else {

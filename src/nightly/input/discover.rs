@@ -27,9 +27,6 @@ pub(crate) struct ContentsCache {
     sources: BTreeMap<String, SourceContents>,
 }
 
-/// Raised when sources are read or described otherwise: what an earlier program kept is read again.
-const CACHE_VERSION: u32 = 1;
-
 /// Lists the series below the input, by id, and the files that may hold points.
 ///
 /// Hidden files and folders are skipped, and links to folders are not followed. A source that cannot be
@@ -73,7 +70,7 @@ pub(crate) fn discover(
     }
     // What a fault of the machine hid is read again.
     sources.retain(|_, contents: &mut SourceContents| contents.fault.is_none());
-    *cache = ContentsCache { version: CACHE_VERSION, sources };
+    *cache = ContentsCache { version: CONTENTS_VERSION, sources };
     points.sort();
     Ok((join(input, parts, name), points))
 }
