@@ -2,6 +2,7 @@
 
 use super::few_positions::{self, ImagePlace};
 use super::quantity;
+use super::sop_class::{self, SopClass};
 use crate::dicom::date::Date;
 use crate::dicom::element::elements;
 use crate::dicom::element::values::{number, text, whole};
@@ -51,7 +52,7 @@ pub struct SeriesOutline {
     pub info: SeriesInfo,
     /// The refusal of a series that does not hold HU.
     not_hu: Option<Error>,
-    /// Where the image lies.
+    /// Where the only image of the file lies.
     place: Option<ImagePlace>,
     spacing_between_slices: Option<String>,
 }
@@ -103,10 +104,9 @@ impl std::error::Error for UnreadableSeries {
 fn without_extent(outlines: &[SeriesOutline], files: &[PathBuf]) -> Option<Error> {
     let places: Option<Vec<ImagePlace>> = outlines.iter().map(|outline| outline.place).collect();
     if let ([only], [file]) = (outlines, files) {
-        let spacing = only.spacing_between_slices.clone();
-        return spacing
-            .is_none()
-            .then(|| Error::SingleSlice { file: file.clone(), spacing: "missing".to_owned() });
+        let is_alone = only.place.is_some() && only.spacing_between_slices.is_none();
+        let spacing = || "missing".to_owned();
+        return is_alone.then(|| Error::SingleSlice { file: file.clone(), spacing: spacing() });
     }
     few_positions::no_scan(&places?)
 }
@@ -129,12 +129,8 @@ fn outline(file: &Path) -> Option<SeriesOutline> {
         [tags::RESCALE_SLOPE, tags::RESCALE_INTERCEPT].map(|tag| number(tag).unwrap_or(f64::NAN));
     let (rescale_type, image_type) = (labels.rescale_type.as_deref(), labels.image_type.as_deref());
     let quantity = quantity::of(&found.values, rescale_type, [image_type, None], rescaling);
-    let numbers = |tag| text(tag)?.split('\\').map(|part| part.trim().parse().ok()).collect();
-    let numbers = |tag| -> Option<Vec<f64>> { numbers(tag) };
-    let position: Option<[f64; 3]> =
-        numbers(tags::IMAGE_POSITION_PATIENT).and_then(|found| found.try_into().ok());
-    let orientation: Option<[f64; 6]> =
-        numbers(tags::IMAGE_ORIENTATION_PATIENT).and_then(|found| found.try_into().ok());
+    let position = text(tags::IMAGE_POSITION_PATIENT).and_then(|found| numbers(&found));
+    let orientation = text(tags::IMAGE_ORIENTATION_PATIENT).and_then(|found| numbers(&found));
     let date = |tag| Date::from_dicom(&text(tag)?);
     let (kernel, kvp) = (text(tags::CONVOLUTION_KERNEL), number(tags::KVP));
     let of_slices = SliceLabels {
@@ -167,11 +163,19 @@ fn outline(file: &Path) -> Option<SeriesOutline> {
     };
     let not_hu = quantity.map(|quantity| quantity.refused(file.to_owned()));
     let thickness_mm = info.slice_thickness_mm;
-    let place = position.zip(orientation).map(|(position_mm, orientation)| ImagePlace {
-        position_mm,
-        orientation,
-        thickness_mm,
-    });
+    // A file with several frames has their places in its functional groups.
+    let is_single = text(tags::SOP_CLASS_UID)
+        .is_some_and(|class| matches!(sop_class::of(&class), SopClass::Ct));
+    let place = position
+        .zip(orientation)
+        .filter(|_| is_single)
+        .map(|(position_mm, orientation)| ImagePlace { position_mm, orientation, thickness_mm });
     let spacing_between_slices = text(tags::SPACING_BETWEEN_SLICES);
     Some(SeriesOutline { info, not_hu, place, spacing_between_slices })
+}
+
+/// So many numbers, if a text has these and no others.
+fn numbers<const N: usize>(text: &str) -> Option<[f64; N]> {
+    let parsed: Option<Vec<f64>> = text.split('\\').map(|part| part.trim().parse().ok()).collect();
+    parsed?.try_into().ok()
 }
