@@ -161,12 +161,12 @@ fn an_outline_tells_what_a_series_is_that_cannot_be_read() {
 }
 
 fn outlined(files: &[PathBuf]) -> UnreadableSeries {
-    let error = read_facts(files, &Tolerances::default()).err().unwrap_or_else(|| unreachable());
+    let error = read_facts(files, &Tolerances::default()).err().unwrap_or_else(no_error);
     UnreadableSeries::new(error, files, |error| error)
 }
 
 /// An error of a series that can be read, whose outline is asked for all the same.
-fn unreachable() -> Error {
+fn no_error() -> Error {
     Error::OnePosition { n_slices: 0 }
 }
 
@@ -203,7 +203,10 @@ fn images_that_cannot_be_read_are_no_scan_by_where_they_lie() {
         ] {
             let folder = tempfile::tempdir().unwrap();
             let files = write(folder.path(), &positions);
-            samples::edit(&files[0], fault);
+            samples::edit(&files[0], |object| {
+                fault(object);
+                object.remove_element(tags::SPACING_BETWEEN_SLICES);
+            });
             let found = outlined(&files);
             let no_scan = found.no_scan.as_ref().and_then(Error::no_scan);
             assert_eq!(no_scan, expected, "{positions:?}: {}", found.error);
