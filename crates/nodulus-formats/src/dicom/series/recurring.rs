@@ -39,7 +39,7 @@ pub(super) fn periodic(classes: &[Class], n_slices: usize) -> Vec<&Class> {
         }
     }
     let n_changes = labels.windows(2).filter(|pair| pair[0] != pair[1]).count();
-    let longest = MOST_PERIOD.min(n_slices / LEAST_PERIODS);
+    let longest = MOST_PERIOD.min(n_slices.div_ceil(LEAST_PERIODS));
     // A period has two changes at least; two halves of the body have one.
     let mixed = (2..=longest).filter(|period| 5 * n_changes * period >= 8 * n_slices);
     let found = mixed.map(|period| recurring(classes, &labels, period));

@@ -255,7 +255,9 @@ fn values_that_recur_in_one_order_are_those_of_several_images() {
     let a_or_b = |is_a: bool| Some(if is_a { "20200101" } else { "20210101" }.to_owned());
     for keyword in ["ProtocolName", "StackID", "AcquisitionTime", "StudyDate", "ImageComments"] {
         // Two of three or three of four phases have one value; one slice is odd; pairs and threes.
-        let patterns: [(usize, &dyn Fn(usize) -> bool); 8] = [
+        let patterns: [(usize, &dyn Fn(usize) -> bool); 10] = [
+            (8, &|n| n % 3 == 0),
+            (10, &|n| n % 4 == 0),
             (18, &|n| n % 3 == 0),
             (24, &|n| n % 3 == 1),
             (24, &|n| n % 4 == 0),
