@@ -26,6 +26,8 @@ pub enum ExclusionRule {
     IncompleteReading,
     /// A region of a structure set is not a nodule.
     RoiLeftOut,
+    /// The series cannot be read, and its headers say that it is no scan, or one that the rules of inclusion exclude.
+    NotAScan,
 }
 
 impl ExclusionRule {
@@ -42,6 +44,7 @@ impl ExclusionRule {
             Self::NoMask => "no_mask",
             Self::IncompleteReading => "incomplete_reading",
             Self::RoiLeftOut => "roi_left_out",
+            Self::NotAScan => "not_a_scan",
         }
     }
 }
@@ -59,7 +62,7 @@ columns! {
         /// what was excluded: a file, a series or a mark
         pub case_id: String,
         /// chest_x_ray, repeated_reads, superseded_reads, scan_not_included, no_scan, series_not_found,
-        /// no_voxels, no_mask, incomplete_reading or roi_left_out
+        /// no_voxels, no_mask, incomplete_reading, roi_left_out or not_a_scan
         pub rule: String,
         /// why the rule excludes it, in words
         pub reason: String,

@@ -161,6 +161,11 @@ fn what_fails_the_run_is_refused_by_headers_too() {
         ("readers' XML of a scan that is not there", 2),
     ]);
     assert_eq!(causes, expected);
+    // Scans that the rules exclude are none that can be used.
+    let thick = ["--set", "ingest.inclusion.max_slice_thickness_mm=0.1"];
+    let (_, text) = run(&[&thick[..], &["--dry-run", "--check"]].concat());
+    assert!(text.contains("headers: 0 scans can be read"), "{text}");
+    assert!(text.contains("a rule of inclusion") && text.contains("is over 0.1 mm"), "{text}");
     assert_eq!(run(&[]).0, Some(3));
     let failures = fixture::rows::<Failure>(&folder.path().join("store"));
     assert_eq!(failures.len() as u64, expected.values().sum::<u64>(), "{failures:?}");
@@ -174,4 +179,63 @@ fn what_fails_the_run_is_refused_by_headers_too() {
     let (n, _, example) = &refused["a folder without a CT series"];
     assert!(*n == 1 && example.contains("its only file is not DICOM"), "{refused:?}");
     assert_eq!(ingest(folder.path(), "", &[]).0, Some(3));
+}
+
+#[test]
+fn series_that_are_no_scans_are_left_out_although_they_cannot_be_read() {
+    use dicom_core::{DataElement, PrimitiveValue, VR};
+    use dicom_dictionary_std::tags;
+    let folder = tempfile::tempdir().unwrap();
+    let lidc = folder.path().join("lidc");
+    let slices = crate::series::two_patients(&lidc);
+    let own = slices[0].parent().unwrap();
+    let files = nodulus_formats::cohort::files_below(own).unwrap();
+    for xml in files.iter().filter(|file| file.extension().is_some_and(|end| end == "xml")) {
+        fs_err::remove_file(xml).unwrap();
+    }
+    let change = |image_type: &str, is_still: bool| {
+        for slice in &slices {
+            let mut object = dicom_object::open_file(slice).unwrap();
+            object.remove_element(tags::RESCALE_SLOPE);
+            let value = PrimitiveValue::from(image_type);
+            object.put_element(DataElement::new(tags::IMAGE_TYPE, VR::CS, value));
+            if is_still {
+                let value = PrimitiveValue::from("0\\0\\0");
+                object.put_element(DataElement::new(tags::IMAGE_POSITION_PATIENT, VR::DS, value));
+            }
+            object.write_to_file(slice).unwrap();
+        }
+    };
+    let store = folder.path().join("store");
+    let run = |more: &[&str]| {
+        let root = format!("ingest.cohorts.0.root={}", lidc.display());
+        let arguments = ["ingest", "pipelines/lidc.toml", "--progress", "none", "--store"];
+        let arguments = [&arguments[..], &[store.to_str().unwrap(), "--set", &root], more].concat();
+        let output = fixture::run(&arguments);
+        (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned())
+    };
+    let original = "ORIGINAL\\PRIMARY\\AXIAL";
+    for (image_type, is_still, reason) in [
+        ("DERIVED\\SECONDARY\\AXIAL\\MIP", false, "a reformat by ImageType (MIP)"),
+        ("DERIVED\\SECONDARY\\AXIAL\\IODINE", false, "holds amounts of iodine"),
+        (original, true, "slices lie at one position"),
+    ] {
+        change(image_type, is_still);
+        let (status, text) = run(&[]);
+        assert_eq!(status, Some(0), "{image_type}: {text}");
+        let rows = fixture::rows::<nodulus::tables::Exclusion>(&store);
+        let row = rows.iter().find(|row| row.rule == "not_a_scan");
+        let row = row.unwrap_or_else(|| panic!("{image_type}: {rows:?}"));
+        assert!(row.reason.contains(reason) && row.series_instance_uid.is_some(), "{row:?}");
+        let (_, text) = run(&["--dry-run", "--check"]);
+        assert!(text.contains("a series that is no scan") && text.contains(reason), "{text}");
+    }
+    // A scan with the same fault is a failure.
+    let folder = tempfile::tempdir().unwrap();
+    let scan = crate::series::two_patients(&folder.path().join("lidc"));
+    for (slice, whole) in slices.iter().zip(&scan) {
+        fs_err::copy(whole, slice).unwrap();
+    }
+    change(original, false);
+    assert_eq!(run(&[]).0, Some(3));
 }

@@ -136,6 +136,91 @@ fn a_first_or_last_slice_that_cannot_be_read_fails_its_series() {
     assert_eq!(fixture::rows::<Scan>(&folder.path().join("store")).len(), 2);
 }
 
+/// Puts what cannot be opened in the place of a slice.
+const IN_PLACE: [(&str, fn(&Path)); 3] = [
+    ("a link that leads nowhere", |at| symlink("none", at).unwrap()),
+    ("a link that leads nowhere", |at| symlink(at.file_name().unwrap(), at).unwrap()),
+    ("a pipe, socket or device", |at| {
+        assert!(Command::new("mkfifo").arg(at).status().unwrap().success());
+    }),
+];
+
+#[test]
+fn a_first_or_last_slice_that_leads_nowhere_fails_its_series() {
+    let folder = tempfile::tempdir().unwrap();
+    let slices = two_patients(&folder.path().join("lidc"));
+    for end in [&slices[0], &slices[slices.len() - 1]] {
+        let whole = fs_err::read(end).unwrap();
+        for (found, put) in IN_PLACE {
+            fs_err::remove_file(end).unwrap();
+            put(end);
+            let (status, text) = ingest(folder.path(), &[]);
+            assert_eq!(status, Some(3), "{found}: {text}");
+            let store = folder.path().join("store");
+            assert_eq!(fixture::rows::<Scan>(&store).len(), 1, "{found}");
+            let failures = fixture::rows::<Failure>(&store);
+            let cause = failures.iter().find(|row| row.cause.contains("may lack a slice"));
+            assert!(cause.is_some_and(|row| row.cause.contains(found)), "{found}: {failures:?}");
+            let (_, text) = ingest(folder.path(), &["--dry-run", "--check"]);
+            assert!(text.contains("a slice that may be missing"), "{text}");
+        }
+        fs_err::remove_file(end).unwrap();
+        fs_err::write(end, whole).unwrap();
+    }
+}
+
+#[test]
+fn a_night_scores_no_series_whose_slice_leads_nowhere() {
+    let job = Job::new();
+    let series = job.series()[0].clone();
+    let slices = nodulus_formats::cohort::files_below(&series).unwrap();
+    let is_slice = |file: &&std::path::PathBuf| file.extension().is_some_and(|end| end == "dcm");
+    let last = slices.iter().filter(is_slice).next_back().unwrap();
+    for (found, put) in IN_PLACE {
+        fs_err::remove_file(last).unwrap();
+        put(last);
+        let (summary, log) = job.run(3, &[]);
+        assert_eq!(summary["failed"], 1, "{found}: {log}");
+        assert!(log.contains("may lack a slice"), "{found}: {log}");
+    }
+}
+
+#[test]
+fn a_series_with_fewer_files_than_it_announces_is_told() {
+    use dicom_core::{DataElement, PrimitiveValue, VR};
+    use dicom_dictionary_std::tags;
+    let folder = tempfile::tempdir().unwrap();
+    let slices = two_patients(&folder.path().join("lidc"));
+    let plain: Vec<_> = slices.iter().map(|slice| fs_err::read(slice).unwrap()).collect();
+    let store = folder.path().join("store");
+    for (tag, n_more, is_failure) in [
+        (tags::NUMBER_OF_SERIES_RELATED_INSTANCES, 1, true),
+        (tags::NUMBER_OF_SERIES_RELATED_INSTANCES, 0, false),
+        (tags::IMAGES_IN_ACQUISITION, 2, false),
+    ] {
+        for (slice, plain) in slices.iter().zip(&plain) {
+            fs_err::write(slice, plain).unwrap();
+            let mut object = dicom_object::open_file(slice).unwrap();
+            let text = (slices.len() + n_more).to_string();
+            object.put_element(DataElement::new(tag, VR::IS, PrimitiveValue::from(text)));
+            object.write_to_file(slice).unwrap();
+        }
+        let (status, text) = ingest(folder.path(), &[]);
+        assert_eq!(status, Some(if is_failure { 3 } else { 0 }), "{text}");
+        let scans = fixture::rows::<Scan>(&store);
+        let told: Vec<&String> = scans.iter().flat_map(|scan| &scan.irregularities).collect();
+        if is_failure {
+            let failures = fixture::rows::<Failure>(&store);
+            let is_told = |row: &Failure| row.cause.contains("NumberOfSeriesRelatedInstances");
+            assert!(failures.iter().any(is_told), "{failures:?}");
+        } else if n_more > 0 {
+            assert_eq!(told, ["announced_images: 2"]);
+        } else {
+            assert!(scans.len() == 2 && told.is_empty(), "{told:?}");
+        }
+    }
+}
+
 #[test]
 fn a_night_scores_no_series_that_may_lack_a_slice() {
     let job = Job::new();

@@ -5,6 +5,9 @@ use nodulus_faults::{FaultClass, Watch, fs};
 use std::io;
 use std::path::{Component, Path, PathBuf};
 
+/// What a link is that leads back to a folder above it.
+pub(crate) const LINK_TO_FOLDER: &str = "a link to a folder that it lies in";
+
 /// Every file below a folder, at any depth, sorted by path; hidden files and folders are skipped, and so is what
 /// `entries_below` passes over.
 ///
@@ -69,9 +72,8 @@ pub(crate) fn entries_below(folder: &Path) -> io::Result<Entries> {
                     links.push(fs::canonicalize(&folder)?);
                     let target = fs::canonicalize(&path)?;
                     if links.iter().any(|from| from.starts_with(&target)) {
-                        let what = "a link to a folder that it lies in";
                         let rule = PassedOverRule::NoFile;
-                        entries.passed_over.push(PassedOver::new(&path, rule, what));
+                        entries.passed_over.push(PassedOver::new(&path, rule, LINK_TO_FOLDER));
                         continue;
                     }
                 }

@@ -100,8 +100,13 @@ impl NoScan {
 
 impl SourceContents {
     /// Reads which series the files of a folder belong to.
-    pub(super) fn folder(input: PrivateFolder<'_>, files: &[PathBuf], stamp: String) -> Self {
-        Self::of_files(input, files, stamp, &|error| redaction::cause(input, &error)).0
+    pub(super) fn folder(
+        input: PrivateFolder<'_>,
+        files: &[PathBuf],
+        beside: &[PassedOver],
+        stamp: String,
+    ) -> Self {
+        Self::of_files(input, files, beside, stamp, &|error| redaction::cause(input, &error)).0
     }
 
     /// What files hold, and whether one of them is DICOM of another kind than CT.
@@ -110,11 +115,13 @@ impl SourceContents {
     fn of_files(
         input: PrivateFolder<'_>,
         files: &[PathBuf],
+        beside: &[PassedOver],
         stamp: String,
         cause: &dyn Fn(dicom::Error) -> String,
     ) -> (Self, bool) {
         let mut has_others = false;
-        let (mut unknown, mut empty) = (Vec::new(), Vec::new());
+        let mut unknown: Vec<_> = beside.iter().filter_map(UnreadableFile::of_no_file).collect();
+        let mut empty = Vec::new();
         let mut by_uid: BTreeMap<String, Vec<usize>> = BTreeMap::new();
         let mut others: BTreeMap<String, (Vec<usize>, NoScan)> = BTreeMap::new();
         let (mut unreadable, mut points, mut fault) = (Vec::new(), Vec::new(), None);
@@ -190,7 +197,8 @@ impl SourceContents {
         match CaseFiles::at(path) {
             Ok(files) => {
                 let cause = |error| redaction::cause(input, &files.named(error));
-                let (mut contents, has_others) = Self::of_files(input, &files.dicom, stamp, &cause);
+                let (mut contents, has_others) =
+                    Self::of_files(input, &files.dicom, &[], stamp, &cause);
                 // Indices are of no use: the files are unpacked again when the series is read.
                 contents.series.iter_mut().for_each(|series| series.files.clear());
                 contents.points.clear();

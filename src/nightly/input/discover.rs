@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 /// Raised whenever the same files are read as other contents than before.
-const CONTENTS_VERSION: u32 = 1;
+const CONTENTS_VERSION: u32 = 2;
 
 /// What each source held when it was last read, by the source's redacted name.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,9 +26,6 @@ pub(crate) struct ContentsCache {
     version: u32,
     sources: BTreeMap<String, SourceContents>,
 }
-
-/// Raised when sources are read or described otherwise: what an earlier program kept is read again.
-const CACHE_VERSION: u32 = 1;
 
 /// Lists the series below the input, by id, and the files that may hold points.
 ///
@@ -73,7 +70,7 @@ pub(crate) fn discover(
     }
     // What a fault of the machine hid is read again.
     sources.retain(|_, contents: &mut SourceContents| contents.fault.is_none());
-    *cache = ContentsCache { version: CACHE_VERSION, sources };
+    *cache = ContentsCache { version: CONTENTS_VERSION, sources };
     points.sort();
     Ok((join(input, parts, name), points))
 }
@@ -147,9 +144,11 @@ fn list_folder(
     };
     if !entries.dicom.is_empty() {
         let (id, files) = (input.name(folder), stamps(&entries.dicom)?);
-        let stamp = Stamp::of(&files);
-        let contents = cached(&id, &stamp)
-            .unwrap_or_else(|| SourceContents::folder(input, &entries.dicom, stamp.text.clone()));
+        let beside = entries.beside.iter().map(|beside| beside.path.as_path());
+        let stamp = Stamp::of(&files).with_names(beside);
+        let contents = cached(&id, &stamp).unwrap_or_else(|| {
+            SourceContents::folder(input, &entries.dicom, &entries.beside, stamp.text.clone())
+        });
         listing.series.extend(of_folder(input, folder, &contents, &entries.dicom, &files));
         let points = contents.points.iter().filter_map(|n| entries.dicom.get(*n));
         listing.points.extend(points.cloned());

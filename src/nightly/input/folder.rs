@@ -3,6 +3,7 @@
 use super::stamp::FileStamp;
 use nodulus_faults::{FaultClass, fs};
 use nodulus_formats::cohort::may_be_dicom;
+use nodulus_formats::dicom::PassedOver;
 use nodulus_formats::{archive, image_file};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -14,6 +15,8 @@ pub(super) struct FolderEntries {
     pub(super) dicom: Vec<PathBuf>,
     pub(super) archives: Vec<PathBuf>,
     pub(super) images: Vec<PathBuf>,
+    /// Pipes, and links that lead nowhere, which may be slices.
+    pub(super) beside: Vec<PassedOver>,
 }
 
 impl FolderEntries {
@@ -27,8 +30,19 @@ impl FolderEntries {
             }
             if entry.file_type()?.is_dir() {
                 entries.folders.push(path);
-            } else if !is_file(&path)? || image_file::is_voxel_data(&path) {
-                // Links to folders or to nothing, pipes, and voxels beside their header.
+                continue;
+            }
+            match kind_of(&path)? {
+                EntryKind::Folder => continue,
+                EntryKind::NoFile if may_be_dicom(&path) => {
+                    entries.beside.push(PassedOver::no_file(&path));
+                    continue;
+                }
+                EntryKind::NoFile => continue,
+                EntryKind::File => {}
+            }
+            if image_file::is_voxel_data(&path) {
+                // It is read with its header.
             } else if image_file::is_image(&path) {
                 entries.images.push(path);
             } else if archive::is_archive(&path) {
@@ -37,24 +51,35 @@ impl FolderEntries {
                 entries.dicom.push(path);
             }
         }
-        let Self { folders, dicom, archives, images } = &mut entries;
+        let Self { folders, dicom, archives, images, beside } = &mut entries;
         for paths in [folders, dicom, archives, images] {
             paths.sort();
         }
+        beside.sort();
         Ok(entries)
     }
 }
 
-/// Whether a path leads to a regular file.
+/// What an entry is that is no folder itself.
+enum EntryKind {
+    File,
+    /// A link to a folder.
+    Folder,
+    /// A pipe, a socket, a device, or a link that leads nowhere.
+    NoFile,
+}
+
+/// What a path leads to.
 ///
 /// # Errors
 ///
 /// Fails if the machine is at fault that this cannot be told.
-fn is_file(path: &Path) -> io::Result<bool> {
+fn kind_of(path: &Path) -> io::Result<EntryKind> {
     match fs::metadata(path) {
-        Ok(found) => Ok(found.is_file()),
+        Ok(found) if found.is_file() => Ok(EntryKind::File),
+        Ok(found) if found.is_dir() => Ok(EntryKind::Folder),
         Err(error) if FaultClass::of(&error) == FaultClass::Machine => Err(error),
-        Err(_) => Ok(false),
+        Ok(_) | Err(_) => Ok(EntryKind::NoFile),
     }
 }
 

@@ -65,6 +65,16 @@ impl Stamp {
         Self { text: hash::id("", texts.iter().map(String::as_str)), newest }
     }
 
+    /// This stamp, with the names of entries that have none of their own, such as links that lead nowhere.
+    pub(super) fn with_names<'a>(self, names: impl Iterator<Item = &'a Path>) -> Self {
+        let names: Vec<String> = names.map(|path| path.display().to_string()).collect();
+        if names.is_empty() {
+            return self;
+        }
+        let texts = std::iter::once(self.text.as_str()).chain(names.iter().map(String::as_str));
+        Self { text: hash::id("", texts), ..self }
+    }
+
     /// Joins the stamps of several sources, each with its path below the input, in their order.
     pub(super) fn joined(sources: &[(String, Self)]) -> Self {
         let newest = sources.iter().map(|(_, stamp)| stamp.newest).max().unwrap_or(UNIX_EPOCH);

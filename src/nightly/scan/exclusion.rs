@@ -4,7 +4,7 @@ use crate::nightly::input::contents::NoScan;
 use crate::nightly::redaction;
 use crate::nightly::settings::ScoreSettings;
 use crate::stages::ingest::JudgedScan;
-use nodulus_formats::dicom::{self, SeriesOutline};
+use nodulus_formats::dicom::{self, SeriesOutline, UnreadableSeries};
 use serde::{Deserialize, Serialize};
 
 /// Why a series is not scored, by a rule.
@@ -35,16 +35,15 @@ pub(super) fn of_error(settings: &ScoreSettings, error: &dicom::Error) -> Option
     Some(NoScan { rule: rule.to_owned(), reason })
 }
 
-/// Why a series is excluded that cannot be read, by what each of its headers says that it is: values that are not HU, or
-/// images that the rules exclude. A fault of such a series is nobody's concern.
-pub(super) fn of_outlines(settings: &ScoreSettings, outlines: &[SeriesOutline]) -> Option<NoScan> {
-    let not_hu: Option<Vec<_>> = outlines.iter().map(|outline| outline.not_hu.as_ref()).collect();
-    if let Some(error) = not_hu.as_ref().and_then(|errors| errors.first()) {
+/// Why a series is excluded that cannot be read, by what its headers say that it is: no scan, or images that the rules
+/// exclude. A fault of such a series is nobody's concern.
+pub(super) fn of_unreadable(settings: &ScoreSettings, series: &UnreadableSeries) -> Option<NoScan> {
+    if let Some(error) = &series.no_scan {
         return of_error(settings, error);
     }
     let judged =
         |outline: &SeriesOutline| by_rules(settings, &JudgedScan::of_series(&outline.info, None));
-    let excluded: Option<Vec<NoScan>> = outlines.iter().map(judged).collect();
+    let excluded: Option<Vec<NoScan>> = series.outlines.iter().map(judged).collect();
     excluded?.into_iter().next()
 }
 

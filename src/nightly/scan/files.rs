@@ -5,15 +5,15 @@ use crate::stages::ingest::JudgedScan;
 use nodulus_faults::quoted;
 use nodulus_formats::cohort::CaseFiles;
 use nodulus_formats::dicom::{
-    self, OpenSeries, SeriesInfo, SeriesOutline, SourceSeries, Tolerances,
+    self, OpenSeries, SeriesInfo, SourceSeries, Tolerances, UnreadableSeries,
 };
 use nodulus_formats::image_file::ImageRules;
 use nodulus_formats::volume::{Geometry, LoadedSlices, SliceRanges};
 use nodulus_formats::{cohort, image_file};
 use nodulus_store::hash;
 use rayon::prelude::*;
+use std::io;
 use std::path::PathBuf;
-use std::{fmt, io};
 
 /// A scan could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -30,25 +30,6 @@ pub(super) enum Error {
     ImageFile(#[from] image_file::Error),
     #[error("the files of the series are gone")]
     Gone,
-}
-
-/// A series whose headers make up no scan, and what they say that it is.
-#[derive(Debug)]
-pub(super) struct UnreadableSeries {
-    pub(super) error: dicom::Error,
-    pub(super) outlines: Vec<SeriesOutline>,
-}
-
-impl fmt::Display for UnreadableSeries {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.error.fmt(f)
-    }
-}
-
-impl std::error::Error for UnreadableSeries {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        self.error.source()
-    }
 }
 
 /// The files of a scan. Those of an archive are in a temporary folder, which is removed on drop.
@@ -108,9 +89,8 @@ impl ScanFiles {
             Self::Dicom(files, unpacked) => match OpenSeries::open(&files, tolerances) {
                 Ok(series) => Ok(OpenScan::Dicom { series: Box::new(series), unpacked }),
                 Err(error) => {
-                    let outlines = dicom::outlines(&files);
-                    let error = named(error, unpacked.as_ref());
-                    Err(UnreadableSeries { error, outlines }.into())
+                    let named = |error| named(error, unpacked.as_ref());
+                    Err(UnreadableSeries::new(error, &files, named).into())
                 }
             },
         }

@@ -15,7 +15,7 @@ use crate::nightly::problem::Problem;
 use crate::nightly::redaction::OwnError;
 use crate::nightly::settings::ScoreSettings;
 use nodulus_faults::{FaultClass, quoted};
-use nodulus_formats::dicom;
+use nodulus_formats::dicom::{self, Irregularity, SeriesInfo};
 use nodulus_formats::volume::{Geometry, LoadedSlices, SliceRanges, identifying_slices};
 use nodulus_imaging::lungs::{self, LungBox};
 use std::collections::BTreeSet;
@@ -163,7 +163,7 @@ impl Error {
             Self::Scan(files::Error::Dicom(error)) => exclusion::of_error(settings, error),
             Self::Scan(files::Error::Unreadable(series)) => {
                 exclusion::of_error(settings, &series.error)
-                    .or_else(|| exclusion::of_outlines(settings, &series.outlines))
+                    .or_else(|| exclusion::of_unreadable(settings, series))
             }
             _ => None,
         }
@@ -252,7 +252,13 @@ fn try_read<'a>(
     }
     let geometry = *scan.geometry();
     let mut warnings = series.warnings.clone();
+    // It was waited for long enough.
+    if let Some(announced) = series.announced.filter(|announced| *announced > series.n_files) {
+        let found = series.n_files;
+        warnings.push(format!("the series announces {announced} instances, and has {found} files"));
+    }
     warnings.extend(undecoded_attributes(&scan)?);
+    warnings.extend(scan.info().and_then(unknown_words));
     let positioned = positioned(candidates, &scan, &mut warnings, &mut inputs.outside)?;
     let mut located: Vec<LocatedCandidate> = Vec::new();
     for candidate in positioned {
@@ -310,6 +316,16 @@ fn extent(geometry: &Geometry) -> String {
         format!("{axis} {from:.1} to {to:.1}")
     };
     [("x", 0), ("y", 1), ("z", 2)].map(range).join(", ")
+}
+
+/// A warning for a derived series of which it is not known whether its values are HU.
+fn unknown_words(info: &SeriesInfo) -> Option<String> {
+    let n_slices = info.irregularities.count(Irregularity::UnknownImageType);
+    (n_slices > 0).then(|| {
+        format!(
+            "ImageType of {n_slices} derived slices has words of which it is not known whether they leave HU"
+        )
+    })
 }
 
 /// A warning for attributes of patient and study that no DICOM object can repeat.

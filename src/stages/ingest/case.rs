@@ -7,6 +7,7 @@ use super::cohort_settings::Cohort;
 use super::config::Config;
 use super::frame::Frame;
 use super::inclusion::{Thicker, exclude_thicker, thicker};
+use super::judged::reason_for_unreadable;
 use super::mask_readings::Reading;
 use super::scan_row;
 use super::sources::SourceCase;
@@ -94,7 +95,8 @@ impl Reader<'_> {
         let mut x_ray = None;
         let mut passed_over = source.case.passed_over.clone();
         let mut damaged = Vec::new();
-        let mut scans = match self.scans(cohort, source, files.as_ref()) {
+        let mut left_out = Vec::new();
+        let mut scans = match self.scans(cohort, source, files.as_ref(), &mut left_out) {
             Err(CaseError::Image(cohort::Error::NoSeries { passed_over, .. }))
                 if are_x_rays(&passed_over) =>
             {
@@ -133,6 +135,8 @@ impl Reader<'_> {
             passed_over.iter().map(|p| passed_over_row(cohort, source, p)).collect();
         before.failures.extend(damaged.iter().map(|error| damaged_row(cohort, source, error)));
         before.exclusions.extend(x_ray);
+        let is_left_out = scans.is_empty() && !left_out.is_empty();
+        before.exclusions.extend(left_out);
         let has_failed = scans.iter().any(Result::is_err) || !damaged.is_empty();
         let n_included = scans.iter().flatten().filter(|(scan, _)| scan.included).count();
         let alone = Alone::of(scans.len(), n_included, has_failed);
@@ -151,7 +155,7 @@ impl Reader<'_> {
                 Annotation::Lidc(reads) => {
                     no_scan(cohort, source, &path, &reads.series_instance_uid, &mut after);
                 }
-                Annotation::Mask(Reading { mask: Ok(_), .. }) if has_failed => {
+                Annotation::Mask(Reading { mask: Ok(_), .. }) if has_failed || is_left_out => {
                     after.exclusions.push(of_failed_scan(cohort, source, &path));
                 }
                 Annotation::Mask(reading) => {
@@ -168,19 +172,45 @@ impl Reader<'_> {
         Ok(CaseContent { before, scans, rules: Some(&cohort.masks), after })
     }
 
-    /// The rows of a case's scans with their frames; scans that cannot be read are failures.
+    /// The row of a series that cannot be read, if it is none that would be a scan.
+    fn left_out(
+        &self,
+        cohort: &Cohort,
+        source: &SourceCase,
+        image: &Result<ScanFacts, cohort::Error>,
+    ) -> Option<Exclusion> {
+        let Err(cohort::Error::Unreadable(series)) = image else { return None };
+        let reason = reason_for_unreadable(&self.config.inclusion, "ingest.inclusion", series)?;
+        let uid = series.outlines.first().map(|outline| outline.info.series_instance_uid.as_str());
+        let (rule, case) = (ExclusionRule::NotAScan, &source.case.case_id);
+        let reason = below(&cohort.root, &reason);
+        Some(Exclusion::new(rule, Some(&cohort.name), uid, case, reason).of_file(case))
+    }
+
+    /// The rows of a case's scans with their frames; scans that cannot be read are failures, and series that are none
+    /// are left out.
     fn scans(
         &self,
         cohort: &Cohort,
         source: &SourceCase,
         files: Option<&CaseFiles>,
+        left_out: &mut Vec<Exclusion>,
     ) -> Result<CaseScans<ScanAndFrame>, CaseError> {
         let without_files =
             |scans| CaseScans { scans, passed_over: Vec::new(), damaged: Vec::new() };
         match files {
             Some(files) => {
-                let placed = |image| self.of_image(cohort, source, image);
-                Ok(cohort::read_scans(files, &self.config.reading(), placed)?)
+                let placed = |image| match self.left_out(cohort, source, &image) {
+                    Some(row) => {
+                        left_out.push(row);
+                        None
+                    }
+                    None => Some(self.of_image(cohort, source, image)),
+                };
+                let CaseScans { scans, passed_over, damaged } =
+                    cohort::read_scans(files, &self.config.reading(), placed)?;
+                let scans = scans.into_iter().flatten().collect();
+                Ok(CaseScans { scans, passed_over, damaged })
             }
             None if source.case.has_scan => {
                 Ok(without_files(vec![self.without_image(cohort, source)?]))

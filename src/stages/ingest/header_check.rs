@@ -7,6 +7,7 @@ use super::case_rows::CaseRows;
 use super::cohort_settings::Cohort;
 use super::config::Config;
 use super::frame::Frame;
+use super::judged::reason_for_unreadable;
 use super::mask_nodules::{self, Error};
 use super::scan_row;
 use super::sources::SourceCase;
@@ -58,12 +59,49 @@ pub fn check_case(
         check.refusals.push(refusal);
         return check;
     }
+    refuse_unreadable(config, &mut check);
     if cohort.source == Layout::Volumes {
         check_masks(config, series_list, cohort, &source, &mut check);
     } else {
         check_reads(cohort, &source, files.as_ref(), &mut check);
     }
+    exclude(config, series_list, cohort, &source, &mut check);
     check
+}
+
+/// The cause of scans that the run reads and excludes.
+const EXCLUDED: &str = "a rule of inclusion";
+
+/// Refuses series that cannot be read; of those that are no scans, the run says that it leaves them out.
+fn refuse_unreadable(config: &Config, check: &mut HeaderCheck) {
+    for series in std::mem::take(&mut check.unreadable) {
+        let left_out = reason_for_unreadable(&config.inclusion, "ingest.inclusion", &series);
+        check.refusals.push(match left_out {
+            Some(message) => Refusal { cause: "a series that is no scan", setting: None, message },
+            None => Refusal::of(&series.error),
+        });
+    }
+}
+
+/// Moves the scans that the rules exclude from those that can be read to the refusals.
+fn exclude(
+    config: &Config,
+    series_list: Option<&BTreeSet<String>>,
+    cohort: &Cohort,
+    source: &SourceCase,
+    check: &mut HeaderCheck,
+) {
+    for facts in &check.scans {
+        let row = scan_row::of_image(config, series_list, cohort, source, facts);
+        if row.included {
+            continue;
+        }
+        let path = row.path.unwrap_or(row.series_instance_uid);
+        let message = format!("`{path}`: {}", row.exclusion_reasons.join("; "));
+        check.n_readable = check.n_readable.saturating_sub(1);
+        let setting = Some("ingest.inclusion");
+        check.refusals.push(Refusal { cause: EXCLUDED, setting, message });
+    }
 }
 
 /// Refuses readers' XML that cannot be read, and that of scans that are not there.

@@ -1,7 +1,8 @@
 //! What the rules of inclusion look at.
 
+use super::inclusion::Inclusion;
 use crate::tables::Scan;
-use nodulus_formats::dicom::SeriesInfo;
+use nodulus_formats::dicom::{SeriesInfo, UnreadableSeries};
 
 /// What the rules look at; `None` where it is not known.
 #[derive(Clone, Debug, Default)]
@@ -84,4 +85,22 @@ impl<'a> JudgedScan<'a> {
             descriptions: texts(&of_slices.descriptions),
         }
     }
+}
+
+/// Why a series that cannot be read is left out: its headers say that it is no scan, or each one that it is of a kind that
+/// the rules exclude. `None` for a scan with a fault.
+pub(super) fn reason_for_unreadable(
+    rules: &Inclusion,
+    section: &str,
+    series: &UnreadableSeries,
+) -> Option<String> {
+    if let Some(error) = &series.no_scan {
+        return Some(error.to_string());
+    }
+    let mut reasons = Vec::new();
+    for outline in &series.outlines {
+        let excluded = rules.reasons(section, &JudgedScan::of_series(&outline.info, None));
+        reasons.push(excluded.into_iter().next()?);
+    }
+    reasons.into_iter().next()
 }

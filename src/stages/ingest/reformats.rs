@@ -7,11 +7,19 @@
 /// `MEAN` and `SUBTRACTION` mix images, as a projection does: their voxels are no measurement of one place at one time.
 /// `ADDITION` (images of two energies) and `MASKED` (without the table) keep the HU of the anatomy. Maps of other quantities
 /// are no HU and are refused when they are read.
-const REFORMATS: [&str; 23] = [
+const REFORMATS: [&str; 31] = [
     "MIP",
     "MIPS",
     "MIPTHICK",
     "MINIP",
+    "TMIP",
+    "AVIP",
+    "AVEIP",
+    "AIP",
+    "AVE IP",
+    "AVG IP",
+    "RAYSUM",
+    "STRAIGHTENED",
     "MAX IP",
     "MIN IP",
     "MPR",
@@ -70,6 +78,8 @@ mod tests {
             "DERIVED\\PRIMARY\\VOLUME\\MIN_IP",
             "DERIVED\\SECONDARY\\AXIAL\\MIN IP",
             "DERIVED\\SECONDARY\\AXIAL\\THIN_MIP",
+            "DERIVED\\SECONDARY\\AVIP",
+            "DERIVED\\SECONDARY\\AXIAL\\TMIP",
             "DERIVED\\SECONDARY\\AXIAL\\MPR_THICK",
             "DERIVED\\SECONDARY\\AXIAL\\MIPTHICK",
             "DERIVED\\SECONDARY\\AXIAL\\CPR",

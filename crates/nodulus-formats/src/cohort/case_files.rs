@@ -2,7 +2,8 @@
 
 use super::case::Case;
 use super::error::Error;
-use crate::folder::{files_below, has_extension, relative};
+use crate::dicom::PassedOver;
+use crate::folder::{Entries, entries_below, has_extension, relative};
 use crate::{archive, dicom};
 use nodulus_faults::{FileError, fs};
 use std::io;
@@ -15,6 +16,8 @@ pub struct CaseFiles {
     pub path: PathBuf,
     /// Files that may be DICOM; empty for an image file.
     pub dicom: Vec<PathBuf>,
+    /// What lies beside these files and cannot be opened, such as links that lead nowhere.
+    pub beside: Vec<PassedOver>,
     /// The readers' XML inside an archive.
     pub annotations: Vec<PathBuf>,
     unpacked: Option<archive::UnpackedArchive>,
@@ -31,12 +34,14 @@ impl CaseFiles {
         let mut files = Self {
             path: path.to_owned(),
             dicom: Vec::new(),
+            beside: Vec::new(),
             annotations: Vec::new(),
             unpacked: None,
             is_folder: fs::is_dir(path),
         };
         if files.is_folder {
-            files.dicom = files_below(path)?;
+            let Entries { files: below, passed_over, .. } = entries_below(path)?;
+            (files.dicom, files.beside) = (below, passed_over);
         } else if archive::is_archive(path) {
             let unpacked = archive::unpack(path)?;
             let (annotations, others) =
@@ -60,8 +65,9 @@ impl CaseFiles {
             Some(file) if relative(root, file) == case.case_id => Self::at(file),
             None => Self::at(&path),
             Some(_) => {
-                let dicom = case.images.clone();
-                Ok(Self { path, dicom, annotations: Vec::new(), unpacked: None, is_folder: true })
+                let (dicom, beside) = (case.images.clone(), case.passed_over.clone());
+                let (annotations, unpacked) = (Vec::new(), None);
+                Ok(Self { path, dicom, beside, annotations, unpacked, is_folder: true })
             }
         }
     }

@@ -18,6 +18,8 @@ pub struct HeaderCheck {
     pub scans: Vec<ScanFacts>,
     /// Series that make up no volume, of which no mask is asked for.
     pub refused_series: Vec<String>,
+    /// Series that cannot be read, with what they say that they are.
+    pub unreadable: Vec<dicom::UnreadableSeries>,
     /// Why other scans, and files that may be slices of any scan, cannot be read.
     pub refusals: Vec<Refusal>,
     /// Number of files that are left aside.
@@ -106,7 +108,7 @@ pub fn check_headers(files: &CaseFiles, tolerances: &dicom::Tolerances) -> Heade
         }
         return check;
     }
-    let mut listing = dicom::list_series(&files.dicom);
+    let mut listing = dicom::list_series(&files.dicom, &files.beside);
     check.n_passed_over = listing.passed_over.len();
     if listing.series.is_empty() && listing.damaged.is_empty() {
         check.without_series = Some(Error::no_series(files, listing.passed_over));
@@ -127,6 +129,10 @@ pub fn check_headers(files: &CaseFiles, tolerances: &dicom::Tolerances) -> Heade
             }
             Err(dicom::Error::NoSlices { aside, .. }) if !aside.is_empty() => {
                 check.n_passed_over += aside.len();
+            }
+            Err(error @ dicom::Error::File { .. }) => {
+                let named = |error| files.named(error);
+                check.unreadable.push(dicom::UnreadableSeries::new(error, &series.files, named));
             }
             Err(error) => {
                 if matches!(error, dicom::Error::Refused { .. }) {

@@ -24,6 +24,9 @@ pub enum Error {
     /// A DICOM series could not be read.
     #[error(transparent)]
     Dicom(#[from] dicom::Error),
+    /// A DICOM series could not be read, and says what it is.
+    #[error(transparent)]
+    Unreadable(#[from] dicom::UnreadableSeries),
     /// An image file could not be read.
     #[error(transparent)]
     ImageFile(#[from] image_file::Error),

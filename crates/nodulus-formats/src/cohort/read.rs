@@ -2,10 +2,12 @@
 
 use super::case_files::CaseFiles;
 use super::error::Error;
-use crate::dicom::{Irregularity, PassedOver, SeriesListing};
+use crate::dicom::{Irregularity, PassedOver, SeriesListing, UnreadableSeries};
 use crate::repair::Repairs;
 use crate::volume::{ImageFacts, LoadedSlices, SliceRanges};
 use crate::{dicom, image_file};
+use std::collections::BTreeSet;
+use std::path::PathBuf;
 
 /// A scan whose voxels were read, and not kept.
 #[derive(Debug)]
@@ -53,13 +55,14 @@ pub fn read_scans<R>(
         return Ok(CaseScans { scans, passed_over: Vec::new(), damaged: Vec::new() });
     }
     let named = |error| files.named(error);
-    let listing = dicom::list_series(&files.dicom);
-    let SeriesListing { series, mut passed_over, damaged, mut incomplete } = listing;
+    let listing = dicom::list_series(&files.dicom, &files.beside);
+    let SeriesListing { series, mut passed_over, damaged, mut incomplete, announced } = listing;
     if series.is_empty() && damaged.is_empty() {
         return Err(Error::no_series(files, passed_over));
     }
-    let n_unreadable = passed_over.iter().filter(|other| other.may_be_slice()).count();
-    let n_unreadable = n_unreadable + damaged.len();
+    let others = passed_over.iter().filter(|other| other.may_be_slice()).map(|other| &other.path);
+    let unreadable = others.chain(damaged.iter().filter_map(dicom::Error::of_file));
+    let unreadable: Vec<PathBuf> = unreadable.cloned().collect();
     let mut scans = Vec::new();
     for slices in series {
         let loaded = match dicom::read_facts(&slices.files, tolerances) {
@@ -68,14 +71,25 @@ pub fn read_scans<R>(
                 passed_over.extend(aside);
                 continue;
             }
+            Err(error @ dicom::Error::File { .. }) => {
+                Err(Error::from(UnreadableSeries::new(error, &slices.files, named)))
+            }
             Err(error) => Err(Error::from(named(error))),
             Ok(dicom::CtFacts { mut info, image, aside }) => {
-                passed_over.extend(aside);
                 if let Some(error) = incomplete.remove(&info.series_instance_uid) {
+                    passed_over.extend(aside);
                     scans.push(each(Err(Error::from(named(error)))));
                     continue;
                 }
-                info.irregularities.add(Irregularity::UnreadableFiles, n_unreadable);
+                let folders: BTreeSet<_> = slices.files.iter().map(|file| file.parent()).collect();
+                let beside = unreadable.iter().filter(|file| folders.contains(&file.parent()));
+                info.irregularities.add(Irregularity::UnreadableFiles, beside.count());
+                if let Some(n) = announced.get(&info.series_instance_uid) {
+                    let n_found = image.geometry.size()[2].max(slices.files.len() + aside.len());
+                    let n_missing = n.saturating_sub(n_found);
+                    info.irregularities.add(Irregularity::AnnouncedImages, n_missing);
+                }
+                passed_over.extend(aside);
                 let series_instance_uid = info.series_instance_uid.clone();
                 let repairs = Repairs::default();
                 Ok(ScanFacts { series_instance_uid, info: Some(info), image, repairs })
@@ -93,7 +107,7 @@ pub fn read_scans<R>(
 /// What the headers of a case's DICOM series say, without what only voxels tell. Series that cannot be read or may lack a
 /// slice, and image files, whose headers name no series, are left out.
 pub fn read_headers(files: &CaseFiles, tolerances: &dicom::Tolerances) -> Vec<ScanFacts> {
-    let listing = dicom::list_series(&files.dicom);
+    let listing = dicom::list_series(&files.dicom, &files.beside);
     let open = |slices: &dicom::SeriesFiles| {
         let dicom::OpenSeries { info, geometry, .. } =
             dicom::OpenSeries::open(&slices.files, tolerances).ok()?;

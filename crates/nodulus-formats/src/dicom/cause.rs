@@ -44,6 +44,7 @@ impl Error {
             Self::FewPositions { .. } => ("slices at a few positions, as in bolus tracking", None),
             Self::SeveralViews { .. } => ("images from different sides, as scout views", None),
             Self::LostSlice { .. } => ("a slice that may be missing", None),
+            Self::FewerThanAnnounced { .. } => ("fewer instances than announced", None),
             Self::SeveralImages { .. } => ("several images under one UID", None),
             Self::MissingSlices { .. } => ("missing slices", None),
             Self::UnevenSpacing { .. } => ("uneven gaps", Some("ingest.tolerances.slice_gap")),

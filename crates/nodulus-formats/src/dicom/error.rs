@@ -1,6 +1,6 @@
 //! Errors of DICOM files, and of the files of a series together.
 
-use super::error_text::{groups_text, tilt_text};
+use super::error_text::{groups_text, like_text, tilt_text};
 use super::passed_over::PassedOver;
 pub use super::problem::Problem;
 pub(crate) use super::problem::{FoundTag, attribute_name, keyword};
@@ -139,11 +139,11 @@ pub enum Error {
     },
     /// A file that cannot be read may be a slice of the series.
     #[error(
-        "series {series} may lack a slice: {file} cannot be read ({found}), and is named as the slices are ({like}); copy it \
-         again, or move it away if it is no slice",
+        "series {series} may lack a slice: {file} cannot be read ({found}), and is {}; copy it again, or move it away if it is \
+         no slice",
+        like_text(like.as_deref()),
         series = quoted::uid(series_instance_uid),
-        file = quoted::path(file),
-        like = quoted::path(like)
+        file = quoted::path(file)
     )]
     LostSlice {
         /// The series.
@@ -152,8 +152,22 @@ pub enum Error {
         file: PathBuf,
         /// Why it cannot be read.
         found: SavedWords,
-        /// A slice of the series with a name of this kind.
-        like: PathBuf,
+        /// A slice of the series with a name of this kind; `None` for a file that says that it is of the series.
+        like: Option<PathBuf>,
+    },
+    /// The series announces more instances than it has files.
+    #[error(
+        "series {series} lacks slices: its headers announce {n_announced} instances \
+         (NumberOfSeriesRelatedInstances), found {n_files}; copy the others too",
+        series = quoted::uid(series_instance_uid)
+    )]
+    FewerThanAnnounced {
+        /// The series.
+        series_instance_uid: String,
+        /// Number of its files.
+        n_files: usize,
+        /// Number of instances that it announces.
+        n_announced: usize,
     },
     /// Several images of one body region are in one series.
     #[error(
@@ -316,14 +330,23 @@ impl Error {
                 Self::Refused { series, reason: Box::new(reason.moved(from, to)) }
             }
             Self::LostSlice { series_instance_uid, file, found, like } => {
-                let (file, like) = (moved(file), moved(like));
+                let (file, like) = (moved(file), like.map(moved));
                 Self::LostSlice { series_instance_uid, file, found, like }
             }
             Self::OnePosition { .. }
+            | Self::FewerThanAnnounced { .. }
             | Self::FewPositions { .. }
             | Self::SeveralViews { .. }
             | Self::SeveralImages { .. }
             | Self::Unwritable { .. } => self,
+        }
+    }
+
+    /// The file that has a problem, of an error of one file.
+    pub fn of_file(&self) -> Option<&PathBuf> {
+        match self {
+            Self::File { file, .. } => Some(file),
+            _ => None,
         }
     }
 

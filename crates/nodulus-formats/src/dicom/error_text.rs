@@ -2,6 +2,7 @@
 
 use super::series::tilt::MOST_DEGREES;
 use nodulus_faults::quoted;
+use std::path::Path;
 
 /// How slices are shifted, and what to do.
 pub(super) fn tilt_text(degrees: Option<f64>) -> String {
@@ -26,4 +27,12 @@ pub(super) fn groups_text(groups: &[(String, usize)]) -> String {
     });
     let more = groups.len().checked_sub(MOST).filter(|n| *n > 0);
     shown.chain(more.map(|n| format!("and {n} more"))).collect::<Vec<_>>().join(", ")
+}
+
+/// Why a file may be a slice of a series: its name is like that of a slice, or it says so.
+pub(super) fn like_text(like: Option<&Path>) -> String {
+    match like {
+        Some(like) => format!("named as the slices are ({})", quoted::path(like)),
+        None => "of this series by its SeriesInstanceUID".to_owned(),
+    }
 }

@@ -32,8 +32,12 @@ pub enum Irregularity {
     PaddingVoxels,
     /// Voxels over 32767 or under -32768 HU, such as metal; they are set to that limit.
     ClampedVoxels,
-    /// Files in the folder that cannot be read and may be of any series.
+    /// Files in the folders of the series that cannot be read and may be of any series.
     UnreadableFiles,
+    /// Images of the acquisition that its headers announce, and the series does not have.
+    AnnouncedImages,
+    /// Slices of a derived image with words in `ImageType` of which it is not known whether they leave HU.
+    UnknownImageType,
 }
 
 impl fmt::Display for Irregularity {
@@ -52,6 +56,8 @@ impl fmt::Display for Irregularity {
             Self::PaddingVoxels => "padding_voxels",
             Self::ClampedVoxels => "clamped_voxels",
             Self::UnreadableFiles => "unreadable_files",
+            Self::AnnouncedImages => "announced_images",
+            Self::UnknownImageType => "unknown_image_type",
         })
     }
 }

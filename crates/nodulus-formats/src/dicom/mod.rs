@@ -43,7 +43,7 @@ pub use series::find::{
 };
 pub use series::lost_slices::{UnreadableFile, lost_slices};
 pub use series::open::OpenSeries;
-pub use series::outline::{SeriesOutline, outlines};
+pub use series::outline::{SeriesOutline, UnreadableSeries};
 pub use series::read::{CtFacts, CtSeries, read_facts, read_series, read_slices};
 pub use series::source_series::{SourceSeries, undecoded_attributes};
 pub use series::tilt::Tilt;

@@ -58,6 +58,11 @@ impl PassedOver {
         Self { path: path.to_owned(), series_instance_uid: None, rule, what: what.into() }
     }
 
+    /// What leads to no file: a pipe, a socket, a device, or a link to nothing.
+    pub fn no_file(path: &Path) -> Self {
+        Self::new(path, PassedOverRule::NoFile, "a pipe, or a link that leads nowhere")
+    }
+
     /// Whether the file is named like DICOM and is not.
     pub fn is_misnamed(&self) -> bool {
         matches!(self.rule, PassedOverRule::NotDicom | PassedOverRule::Empty)

@@ -75,6 +75,18 @@ impl DistinctElements {
         Ok(())
     }
 
+    /// Keeps the texts in a sequence as one.
+    pub(super) fn append_sequence<R: Read + Seek>(
+        &mut self,
+        scanner: &mut Scanner<R>,
+        tag: Tag,
+        mut value: Vec<u8>,
+    ) {
+        // A backslash would separate values.
+        value.iter_mut().filter(|byte| matches!(**byte, b'\\' | 0)).for_each(|byte| *byte = b' ');
+        self.append_text(scanner, TextElement { tag, vr: VR::LO, value });
+    }
+
     /// Keeps a text, or compares it with the one of its tag that was found before, which is kept.
     fn append_text<R: Read + Seek>(&mut self, scanner: &mut Scanner<R>, second: TextElement) {
         let Some(first) = self.texts.iter().find(|first| first.tag == second.tag) else {

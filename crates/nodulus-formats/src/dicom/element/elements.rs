@@ -8,6 +8,7 @@ use super::scanner::Scanner;
 use super::syntax::{self, Encoding};
 use crate::dicom::error::{Error, FoundTag, Problem};
 use crate::dicom::irregularities::Irregularity;
+use crate::dicom::series::telling::is_read_as_text;
 use dicom_core::Tag;
 use dicom_dictionary_std::tags;
 use dicom_object::InMemDicomObject;
@@ -191,6 +192,11 @@ impl<'a, R: Read + Seek> DataSetScan<'a, R> {
         if is_wanted && functional_groups::belongs_to_groups(element.tag) {
             self.frames.sets = self.found.character_sets();
             return self.scanner.append_frames(element, self.encoding, &mut self.frames);
+        }
+        if is_wanted && is_read_as_text(element.tag) {
+            let text = self.scanner.sequence_text(element, self.encoding)?;
+            self.found.append_sequence(&mut self.scanner, element.tag, text);
+            return Ok(());
         }
         match element.length {
             // US or SS, like the pixels: the bits are the same.

@@ -80,7 +80,7 @@ fn is_converted(tag: Tag) -> bool {
         )
 }
 
-const MACROS: [GroupMacro; 19] = [
+const MACROS: [GroupMacro; 21] = [
     GroupMacro::first_of(tags::CT_RECONSTRUCTION_SEQUENCE, |tag| {
         matches!(
             tag,
@@ -89,6 +89,7 @@ const MACROS: [GroupMacro; 19] = [
                 | tags::RECONSTRUCTION_ALGORITHM
                 | tags::RECONSTRUCTION_DIAMETER
                 | tags::RECONSTRUCTION_FIELD_OF_VIEW
+                | tags::RECONSTRUCTION_TARGET_CENTER_PATIENT
         )
     }),
     GroupMacro::first_of(tags::CT_EXPOSURE_SEQUENCE, |tag| {
@@ -119,6 +120,10 @@ const MACROS: [GroupMacro; 19] = [
     GroupMacro::first_of(tags::CTX_RAY_DETAILS_SEQUENCE, |tag| {
         matches!(tag, tags::KVP | tags::FILTER_TYPE | tags::FILTER_MATERIAL)
     }),
+    GroupMacro::first_of(tags::CT_ACQUISITION_TYPE_SEQUENCE, |tag| tag == tags::ACQUISITION_TYPE),
+    GroupMacro::first_of(tags::CT_GEOMETRY_SEQUENCE, |tag| {
+        tag == tags::DISTANCE_SOURCE_TO_DETECTOR
+    }),
     GroupMacro::one(tags::CT_IMAGE_FRAME_TYPE_SEQUENCE, |tag| {
         matches!(tag, tags::FRAME_TYPE | tags::VOLUME_BASED_CALCULATION_TECHNIQUE)
     }),
@@ -132,6 +137,7 @@ const MACROS: [GroupMacro; 19] = [
                 | tags::RESPIRATORY_CYCLE_POSITION
                 | tags::TEMPORAL_POSITION_INDEX
                 | tags::STACK_ID
+                | tags::DIMENSION_INDEX_VALUES
                 | tags::FRAME_COMMENTS
                 | tags::FRAME_LABEL
         )
@@ -142,7 +148,9 @@ const MACROS: [GroupMacro; 19] = [
     GroupMacro::first_of(tags::CARDIAC_SYNCHRONIZATION_SEQUENCE, |tag| {
         matches!(
             tag,
-            tags::NOMINAL_PERCENTAGE_OF_CARDIAC_PHASE | tags::NOMINAL_CARDIAC_TRIGGER_DELAY_TIME
+            tags::NOMINAL_PERCENTAGE_OF_CARDIAC_PHASE
+                | tags::NOMINAL_CARDIAC_TRIGGER_DELAY_TIME
+                | tags::ACTUAL_CARDIAC_TRIGGER_DELAY_TIME
         )
     }),
     GroupMacro::first_of(tags::RESPIRATORY_SYNCHRONIZATION_SEQUENCE, |tag| {
@@ -150,10 +158,16 @@ const MACROS: [GroupMacro; 19] = [
             tag,
             tags::NOMINAL_PERCENTAGE_OF_RESPIRATORY_PHASE
                 | tags::NOMINAL_RESPIRATORY_TRIGGER_DELAY_TIME
+                | tags::ACTUAL_RESPIRATORY_TRIGGER_DELAY_TIME
         )
     }),
     GroupMacro::first_of(tags::CONTRAST_BOLUS_USAGE_SEQUENCE, |tag| {
-        tag == tags::CONTRAST_BOLUS_AGENT_ADMINISTERED
+        matches!(
+            tag,
+            tags::CONTRAST_BOLUS_AGENT_ADMINISTERED
+                | tags::CONTRAST_BOLUS_AGENT_NUMBER
+                | tags::CONTRAST_BOLUS_AGENT_PHASE
+        )
     }),
     GroupMacro::first_of(tags::IRRADIATION_EVENT_IDENTIFICATION_SEQUENCE, |tag| {
         tag == tags::IRRADIATION_EVENT_UID

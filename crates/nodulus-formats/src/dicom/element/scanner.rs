@@ -1,9 +1,10 @@
 //! Reads a data set element by element, and checks every length against the file.
 
 use super::header::{
-    ElementHeader, ITEM_END, SEQUENCE_END, has_long_header, is_descriptive, is_first_element,
+    ElementHeader, ITEM, ITEM_END, SEQUENCE_END, has_long_header, is_descriptive, is_first_element,
 };
 use super::syntax::{EXPLICIT_LITTLE, Encoding};
+use super::text::is_text;
 use crate::dicom::error::{FoundTag, Problem, attribute_name};
 use crate::dicom::irregularities::Irregularity;
 use dicom_core::{Tag, VR};
@@ -13,6 +14,14 @@ use std::io::{BufReader, Read, Seek};
 
 /// Most bytes of a wanted value, which is read into memory. Texts and numbers of an image have fewer than 64 KiB.
 const MOST_VALUE_BYTES: u64 = 1 << 20;
+
+/// Most bytes of a text in a sequence of codes.
+const MOST_CODE_BYTES: u64 = 1 << 10;
+
+/// Whether a value in a sequence of codes is text, which tells more than UIDs and times.
+fn is_told_text(vr: VR) -> bool {
+    is_text(vr) || matches!(vr, VR::AE | VR::CS | VR::DS | VR::IS)
+}
 
 /// Reads the headers of elements. Every length is checked against the length of the file before it is used.
 pub(crate) struct Scanner<R> {
@@ -156,6 +165,57 @@ impl<R: Read + Seek> Scanner<R> {
             }
         }
         Ok(())
+    }
+
+    /// Reads the texts in the items of a sequence, with a space after each. One that is not well formed has none.
+    pub(crate) fn sequence_text(
+        &mut self,
+        element: &ElementHeader,
+        encoding: Encoding,
+    ) -> Result<Vec<u8>, Problem> {
+        let end = element.length.map(|length| self.end_of(length, element.tag)).transpose()?;
+        match (self.texts_to(element.inside(encoding), end), end) {
+            (Err(_), Some(end)) if self.at <= end => {
+                self.note(Irregularity::Attribute(element.tag));
+                self.skip(end - self.at, element.tag)?;
+                Ok(Vec::new())
+            }
+            (texts, _) => texts,
+        }
+    }
+
+    /// The texts of the items up to an offset, or to the delimiter of their sequence.
+    fn texts_to(&mut self, encoding: Encoding, end: Option<u64>) -> Result<Vec<u8>, Problem> {
+        let mut texts = Vec::new();
+        let mut open = vec![(encoding, end)];
+        while let Some(&(encoding, end)) = open.last() {
+            if end.is_some_and(|end| self.at >= end) {
+                open.pop();
+                continue;
+            }
+            let element = self.header(encoding)?;
+            let representation = element.representation();
+            match element.length {
+                _ if element.tag == ITEM_END || element.tag == SEQUENCE_END => {
+                    if end.is_none() {
+                        open.pop();
+                    }
+                }
+                Some(length) if element.tag == ITEM || representation == Some(VR::SQ) => {
+                    let end = self.end_of(length, element.tag)?;
+                    open.push((element.inside(encoding), Some(end)));
+                }
+                Some(length)
+                    if length <= MOST_CODE_BYTES && representation.is_some_and(is_told_text) =>
+                {
+                    self.append(length, element.tag, &mut texts)?;
+                    texts.push(b' ');
+                }
+                Some(length) => self.skip(length, element.tag)?,
+                None => open.push((element.inside(encoding), None)),
+            }
+        }
+        Ok(texts)
     }
 
     pub(crate) fn fill(

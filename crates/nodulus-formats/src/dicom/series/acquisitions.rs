@@ -1,6 +1,7 @@
 //! Tells whether a series holds several acquisitions or reconstructions of one body region.
 
-use super::classes::{Class, Value, classes};
+use super::classes::{Class, Place, Value, classes as classes_by};
+use super::recurring::{alike, alternating, periodic};
 use super::slice::SliceHeader;
 use super::stack::SAME_POSITION_MM;
 use super::telling::{LABELS, Rule, TOLD, Telling};
@@ -30,6 +31,9 @@ const LEAST_SHARE: f64 = 0.8;
 /// METHOD: a value on fewer than an eighth of the slices is that of no image, unless all values have stacks of their own.
 const MOST_IMAGES: usize = 8;
 
+/// Most numbers of a vector that tell for themselves.
+const MOST_COMPONENTS: usize = 6;
+
 /// METHOD: with fewer slices, one slice of each image among those of the other is enough.
 const VERY_FEW_SLICES: usize = 6;
 
@@ -37,9 +41,11 @@ const VERY_FEW_SLICES: usize = 6;
 ///
 /// METHOD: values that differ from one end of the body to the other are usual, as each step of a sequential scan is an
 /// acquisition. A few slices with another value among many fill holes of a scan that without them would have none. Two
-/// images interleave: where both are, neither has many more slices than the other ([`interleave`]). Attributes that some
-/// programs write slice by slice must divide the series into stacks as well, each evenly spaced. Of numbers and times
-/// that ascend or descend through the body, a second pass shows in their order, whatever the single values.
+/// images interleave: where both are, neither has many more slices than the other ([`interleave`]); or their slices recur
+/// in one order through the whole body, as `ABBABB` where two of three phases have a value in common; or alternate in a
+/// part of it. Attributes that some programs write slice by slice must divide the series into stacks, each evenly spaced,
+/// or recur in one order. Of numbers and times that ascend or descend through the body, a second pass shows in their
+/// order, whatever the single values.
 ///
 /// dcm2niix splits a series where the exposure, the protocol's name or the study's time differs, and so plain scans whose
 /// exposure varies; it stacks several acquisitions, as other readers do.
@@ -54,7 +60,13 @@ pub(crate) fn check_single(slices: &[SliceHeader], heights: &[f64]) -> Result<()
         placed.check(telling, value)?;
     }
     for (at, (_, telling)) in TOLD.into_iter().enumerate() {
-        placed.check(telling, |slice| slice.told_apart.value(at))?;
+        if telling.is_vector {
+            for n in 0..MOST_COMPONENTS {
+                placed.check(telling, |slice| slice.told_apart.component(at, n))?;
+            }
+        } else {
+            placed.check(telling, |slice| slice.told_apart.value(at))?;
+        }
     }
     Ok(())
 }
@@ -75,32 +87,64 @@ impl<'a> Placed<'a> {
         if self.slices.windows(2).all(|pair| value(pair[0]) == value(pair[1])) {
             return Ok(());
         }
-        let values =
-            || self.slices.iter().map(|slice| value(slice)).zip(self.heights.iter().copied());
+        let values = || {
+            let places = self.heights.iter().enumerate().map(|(at, mm)| Place { at, mm: *mm });
+            self.slices.iter().map(|slice| value(slice)).zip(places)
+        };
+        let reading = telling.reading.of_all(values().map(|(value, _)| value));
+        let telling = Telling { reading, ..telling };
         let passes = if telling.is_order { passes(telling, values()) } else { Vec::new() };
         let mut images = self.stacks(telling.rule, &passes);
-        let classes = classes(telling.reading, values());
-        let is_any = match telling.rule {
-            Rule::Any => true,
-            Rule::AnyOfFew => classes.iter().map(|class| class.n_values).sum::<usize>() <= FEW,
-            Rule::Stacks | Rule::Order => false,
-        };
-        if images.is_empty() && telling.rule != Rule::Order {
+        let mut classes = classes_by(reading, values());
+        classes.retain(|class| !(telling.may_lack && class.is_missing));
+        if images.is_empty() {
+            let is_any = match telling.rule {
+                Rule::Any => true,
+                Rule::AnyOfFew => classes.iter().map(|class| class.n_values).sum::<usize>() <= FEW,
+                Rule::Stacks | Rule::Dose | Rule::Order => false,
+            };
             if is_any && classes.len() > 1 && self.are_at_one_position() {
                 return Err(Error::OnePosition { n_slices: self.slices.len() });
             }
-            if is_any {
-                images = interleaved(&classes, self.slices.len());
-            }
-            if images.is_empty() {
-                images = self.stacks(telling.rule, &classes);
-            }
+            images = self.images(telling.rule, is_any, &classes);
+        }
+        let far_apart;
+        if images.is_empty() && telling.rule == Rule::Dose && !self.has_one_position_twice() {
+            far_apart = classes_by(reading.far_apart(), values());
+            images = periodic(&far_apart, self.slices.len());
         }
         if images.is_empty() {
             return Ok(());
         }
         let groups = images.into_iter().map(|image| (image.label.clone(), image.n_slices()));
         Err(Error::SeveralImages { attribute: telling.keyword, groups: groups.collect() })
+    }
+
+    /// The classes that are images. `is_any` says that any two values that interleave are those of two.
+    fn images<'c>(&self, rule: Rule, is_any: bool, classes: &'c [Class]) -> Vec<&'c Class> {
+        let n_slices = self.slices.len();
+        let rules: &[&dyn Fn() -> Vec<&'c Class>] = match rule {
+            Rule::Order => &[],
+            Rule::Dose => &[&|| self.stacks(rule, classes)],
+            Rule::Stacks if self.has_one_position_twice() => &[&|| self.stacks(rule, classes)],
+            Rule::Stacks => &[&|| self.stacks(rule, classes), &|| periodic(classes, n_slices)],
+            Rule::Any | Rule::AnyOfFew if is_any => &[
+                &|| interleaved(classes, n_slices),
+                &|| self.stacks(rule, classes),
+                &|| periodic(classes, n_slices),
+                &|| alternating(classes),
+                &|| alike(classes, n_slices),
+            ],
+            Rule::Any | Rule::AnyOfFew => {
+                &[&|| self.stacks(rule, classes), &|| alike(classes, n_slices)]
+            }
+        };
+        rules.iter().map(|images| images()).find(|images| !images.is_empty()).unwrap_or_default()
+    }
+
+    /// Whether slices lie at one position, of which some may be copies.
+    fn has_one_position_twice(&self) -> bool {
+        self.heights.windows(2).any(|pair| pair[1] - pair[0] < SAME_POSITION_MM)
     }
 
     fn are_at_one_position(&self) -> bool {
@@ -122,7 +166,9 @@ impl<'a> Placed<'a> {
         let gaps = self.heights.windows(2).map(|pair| pair[1] - pair[0]);
         let n_gaps = match rule {
             Rule::Any | Rule::AnyOfFew => self.slices.len(),
-            Rule::Stacks | Rule::Order => gaps.filter(|mm| *mm >= SAME_POSITION_MM).count(),
+            Rule::Stacks | Rule::Dose | Rule::Order => {
+                gaps.filter(|mm| *mm >= SAME_POSITION_MM).count()
+            }
         };
         let mean_gap = self.length_mm() / n_gaps.max(1) as f64;
         let least_gap = (LEAST_GAP * mean_gap).max(SAME_POSITION_MM);
@@ -145,7 +191,10 @@ fn interleaved(classes: &[Class], n_slices: usize) -> Vec<&Class> {
 }
 
 /// The classes that interleave with another one, in their order.
-fn with_partner(classes: Vec<&Class>, interleave: impl Fn(&Class, &Class) -> bool) -> Vec<&Class> {
+pub(super) fn with_partner(
+    classes: Vec<&Class>,
+    interleave: impl Fn(&Class, &Class) -> bool,
+) -> Vec<&Class> {
     let mut by_height: Vec<usize> = (0..classes.len()).collect();
     by_height.sort_by(|a, b| classes[*a].least().total_cmp(&classes[*b].least()));
     let mut is_mixed = vec![false; classes.len()];
@@ -163,7 +212,7 @@ fn with_partner(classes: Vec<&Class>, interleave: impl Fn(&Class, &Class) -> boo
 ///
 /// METHOD: up to 1.5 times as many. Of two images with even gaps that interleave, both have about as many; a label on two
 /// slices of 40 has two among 28.
-fn interleave(a: &Class, b: &Class, least: usize) -> bool {
+pub(super) fn interleave(a: &Class, b: &Class, least: usize) -> bool {
     let (from, to) = (a.least().max(b.least()), a.greatest().min(b.greatest()));
     let (n, m) = (a.n_within(from, to), b.n_within(from, to));
     let (fewer, more) = (n.min(m), n.max(m));
@@ -182,18 +231,20 @@ fn is_even(heights: &[f64], least_gap: f64) -> bool {
     heights.len() >= LEAST_OF_STACK && n_uneven <= most
 }
 
-/// Slices with one place in the order: that place, their values and their heights.
-type Step<'s, 'a> = &'s [(f64, Value<'a>, f64)];
+/// Slices with one rank in the order: that rank, their values and their places along the normal.
+type Step<'s, 'a> = &'s [(f64, Value<'a>, Place)];
 
 /// The passes through the body that slices make in the order of a number or time; none if there is only one.
-fn passes<'a>(telling: Telling, slices: impl Iterator<Item = (Value<'a>, f64)>) -> Vec<Class> {
-    let placed = slices.filter_map(|(value, mm)| Some((telling.reading.place(value)?, value, mm)));
-    let mut placed: Vec<(f64, Value<'a>, f64)> = placed.collect();
-    placed.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.2.total_cmp(&b.2)));
+fn passes<'a>(telling: Telling, slices: impl Iterator<Item = (Value<'a>, Place)>) -> Vec<Class> {
+    let ranked =
+        slices.filter_map(|(value, place)| Some((telling.reading.place(value)?, value, place)));
+    let mut ranked: Vec<(f64, Value<'a>, Place)> = ranked.collect();
+    ranked.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.2.mm.total_cmp(&b.2.mm)));
     // Slices with one value were acquired at once, and have no order among them.
     let mut passes: Vec<Vec<Step<'_, 'a>>> = Vec::new();
-    let mean = |step: Step<'_, '_>| step.iter().map(|(.., mm)| mm).sum::<f64>() / step.len() as f64;
-    for step in placed.chunk_by(|a, b| a.0.total_cmp(&b.0).is_eq()) {
+    let mean =
+        |step: Step<'_, '_>| step.iter().map(|(.., at)| at.mm).sum::<f64>() / step.len() as f64;
+    for step in ranked.chunk_by(|a, b| a.0.total_cmp(&b.0).is_eq()) {
         let goes_on = passes.last().is_some_and(|pass| match pass[..] {
             [.., before, last] => (mean(last) > mean(before)) == (mean(step) > mean(last)),
             _ => true,
@@ -208,8 +259,8 @@ fn passes<'a>(telling: Telling, slices: impl Iterator<Item = (Value<'a>, f64)>) 
     }
     let class = |pass: Vec<Step<'_, 'a>>| {
         let slices: Vec<_> = pass.iter().flat_map(|step| step.iter()).collect();
-        let heights = slices.iter().map(|(.., mm)| *mm).collect();
-        Class::of(slices[0].1, slices[slices.len() - 1].1, pass.len(), heights)
+        let places = slices.iter().map(|(.., place)| *place).collect();
+        Class::of(slices[0].1, slices[slices.len() - 1].1, pass.len(), places)
     };
     passes.into_iter().map(class).collect()
 }

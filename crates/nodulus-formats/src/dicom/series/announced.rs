@@ -10,6 +10,34 @@ use std::path::Path;
 /// In the order of the tags, as reading ends after the last one.
 const WANTED: [Tag; 2] = [tags::IMAGES_IN_ACQUISITION, tags::NUMBER_OF_SERIES_RELATED_INSTANCES];
 
+/// The numbers of instances that a file announces.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct AnnouncedInstances {
+    /// `NumberOfSeriesRelatedInstances`.
+    pub(super) of_series: Option<usize>,
+    /// `ImagesInAcquisition`, of which a series may have a part.
+    pub(super) of_acquisition: Option<usize>,
+}
+
+impl AnnouncedInstances {
+    /// Reads what a file announces; nothing if it is damaged.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the machine is at fault that the file cannot be read.
+    pub(super) fn read(file: &Path) -> Result<Self, Error> {
+        let elements = match elements::read(file, &WANTED) {
+            Err(error) if FaultClass::of(&error) == FaultClass::Machine => return Err(error),
+            read => read.ok().flatten(),
+        };
+        let number = |tag| elements.as_ref()?.values.get(tag)?.to_int::<usize>().ok();
+        Ok(Self {
+            of_series: number(tags::NUMBER_OF_SERIES_RELATED_INSTANCES),
+            of_acquisition: number(tags::IMAGES_IN_ACQUISITION),
+        })
+    }
+}
+
 /// The number of instances of its series that a file announces: `NumberOfSeriesRelatedInstances`, or else
 /// `ImagesInAcquisition`; `None` if it has neither, or is damaged.
 ///
@@ -17,13 +45,8 @@ const WANTED: [Tag; 2] = [tags::IMAGES_IN_ACQUISITION, tags::NUMBER_OF_SERIES_RE
 ///
 /// Fails if the machine is at fault that the file cannot be read.
 pub fn announced_instances(file: &Path) -> Result<Option<usize>, Error> {
-    let elements = match elements::read(file, &WANTED) {
-        Err(error) if FaultClass::of(&error) == FaultClass::Machine => return Err(error),
-        read => read.ok().flatten(),
-    };
-    let number = |tag| elements.as_ref()?.values.get(tag)?.to_int::<usize>().ok();
-    let of_series = number(tags::NUMBER_OF_SERIES_RELATED_INSTANCES);
-    Ok(of_series.or_else(|| number(tags::IMAGES_IN_ACQUISITION)))
+    let AnnouncedInstances { of_series, of_acquisition } = AnnouncedInstances::read(file)?;
+    Ok(of_series.or(of_acquisition))
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! Finds the CT series among files.
 
+use super::announced::AnnouncedInstances;
 use super::lost_slices::{UnreadableFile, lost_slices};
 use super::sop_class::{self, SopClass};
 use crate::dicom::element::elements;
@@ -40,8 +41,10 @@ pub struct SeriesListing {
     pub passed_over: Vec<PassedOver>,
     /// DICOM files that cannot be read as far as their series.
     pub damaged: Vec<Error>,
-    /// The series, by UID, of which one of these files may be a slice, with the error that says so.
+    /// The series, by UID, that may lack a slice, with the error that says so.
     pub incomplete: BTreeMap<String, Error>,
+    /// The number of images of its acquisition that a series, by UID, announces, if it has fewer files.
+    pub announced: BTreeMap<String, usize>,
 }
 
 /// Lists the CT series among files.
@@ -49,10 +52,12 @@ pub struct SeriesListing {
 /// Left aside are other modalities, localizers, files that are not DICOM, empty or zeros alone, and files of modality CT that are not
 /// slices by their SOP class (secondary captures, reports, presentation states, ...) or have an unknown class and no pixels.
 /// Slices that cannot be read for other reasons, such as their compression, are listed: reading them reports why.
-pub fn list_series(files: &[PathBuf]) -> SeriesListing {
+///
+/// `beside` is what lies beside the files and cannot be opened, such as links that lead nowhere: it may be slices.
+pub fn list_series(files: &[PathBuf], beside: &[PassedOver]) -> SeriesListing {
     let mut listing = SeriesListing::default();
     let mut series: BTreeMap<String, Vec<PathBuf>> = BTreeMap::new();
-    let mut unreadable = Vec::new();
+    let mut unreadable: Vec<_> = beside.iter().filter_map(UnreadableFile::of_no_file).collect();
     for (file, content) in files.iter().zip(contents_of_each(files)) {
         unreadable.extend(UnreadableFile::of(file, &content));
         match content {
@@ -64,7 +69,31 @@ pub fn list_series(files: &[PathBuf]) -> SeriesListing {
     let named = |(series_instance_uid, files)| SeriesFiles { series_instance_uid, files };
     listing.series = series.into_iter().map(named).collect();
     listing.incomplete = lost_slices(&listing.series, &unreadable);
+    compare_with_announced(&mut listing);
     listing
+}
+
+/// Compares the number of files of each series with what it announces.
+///
+/// METHOD: `NumberOfSeriesRelatedInstances` counts every instance of the series, localizers too: with fewer files, the series
+/// lacks some. `ImagesInAcquisition` counts the images of an acquisition, which may be in several series.
+fn compare_with_announced(listing: &mut SeriesListing) {
+    for series in &listing.series {
+        let Some(first) = series.files.first() else { continue };
+        // A fault of the machine shows again when the slices are read.
+        let announced = AnnouncedInstances::read(first).unwrap_or_default();
+        let uid = &series.series_instance_uid;
+        let is_own = |other: &&PassedOver| other.series_instance_uid.as_ref() == Some(uid);
+        let n_files = series.files.len() + listing.passed_over.iter().filter(is_own).count();
+        if let Some(n_announced) = announced.of_series.filter(|n| *n > n_files) {
+            let series_instance_uid = uid.clone();
+            let error = Error::FewerThanAnnounced { series_instance_uid, n_files, n_announced };
+            listing.incomplete.entry(uid.clone()).or_insert(error);
+        }
+        if let Some(n) = announced.of_acquisition.filter(|n| *n > n_files) {
+            listing.announced.insert(uid.clone(), n);
+        }
+    }
 }
 
 /// The series of [`list_series`], for files that are all expected to be readable.
@@ -73,7 +102,7 @@ pub fn list_series(files: &[PathBuf]) -> SeriesListing {
 ///
 /// Fails if a DICOM file is truncated or malformed before its series, or a file named `.dcm` is not DICOM.
 pub fn find_series(files: &[PathBuf]) -> Result<Vec<SeriesFiles>, Error> {
-    let listing = list_series(files);
+    let listing = list_series(files, &[]);
     if let Some(error) = listing.damaged.into_iter().next() {
         return Err(error);
     }
@@ -304,7 +333,7 @@ mod tests {
             set(&files[1], tags::SOP_CLASS_UID, VR::UI, &uid);
             assert_eq!(listed(&files), [[0, 2, 3].map(|at| files[at].clone())], "{class}");
         }
-        let [other] = &list_series(&files[1..2]).passed_over[..] else { panic!() };
+        let [other] = &list_series(&files[1..2], &[]).passed_over[..] else { panic!() };
         assert_eq!(other.what, "CT (presentation state)");
         assert_eq!(other.series_instance_uid.as_deref(), Some(samples::SERIES));
         // A manufacturer's own class: with pixels the file would be missed, without pixels it is not an image.

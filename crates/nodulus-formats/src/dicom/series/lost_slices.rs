@@ -3,9 +3,11 @@
 use super::announced::announced_instances;
 use super::file_name::{NamePart, extension, kind, order};
 use super::find::{FileContent, SeriesFiles, WITHOUT_MODALITY};
+use super::sop_class::{self, SopClass};
 use crate::dicom::element::{elements, values};
 use crate::dicom::error::Error;
-use crate::dicom::passed_over::PassedOverRule;
+use crate::dicom::passed_over::{PassedOver, PassedOverRule};
+use crate::folder::LINK_TO_FOLDER;
 use dicom_dictionary_std::tags;
 use nodulus_faults::quoted::{self, SavedWords};
 use rayon::prelude::*;
@@ -19,6 +21,8 @@ pub struct UnreadableFile {
     pub path: PathBuf,
     /// Why it cannot be read.
     pub found: SavedWords,
+    /// Its series, if it says so: then it is no slice of another one.
+    pub series_instance_uid: Option<String>,
 }
 
 impl UnreadableFile {
@@ -31,24 +35,38 @@ impl UnreadableFile {
                     PassedOverRule::Empty
                     | PassedOverRule::NotDicom
                     | PassedOverRule::NotReadable => true,
-                    // A data set that ends before its modality and its series.
+                    // A data set that ends before its modality and its series, or a file of a series that says that it
+                    // is no CT.
                     PassedOverRule::OtherModality => {
-                        other.what == WITHOUT_MODALITY && other.series_instance_uid.is_none()
+                        other.what == WITHOUT_MODALITY || other.series_instance_uid.is_some()
                     }
                     _ => false,
                 };
                 if !is_unknown {
                     return None;
                 }
-                match other.rule {
+                let found = match other.rule {
                     PassedOverRule::NotReadable => SavedWords::of(quoted::foreign(&other.what)),
+                    PassedOverRule::OtherModality if other.what != WITHOUT_MODALITY => {
+                        SavedWords::of(format_args!("modality {}", quoted::text(&other.what)))
+                    }
                     _ => SavedWords::of(&other.what),
-                }
+                };
+                let series_instance_uid = other.series_instance_uid.clone();
+                return Some(Self { path: path.to_owned(), found, series_instance_uid });
             }
             Err(Error::File { problem, .. }) => SavedWords::of(problem),
             Err(_) => SavedWords::of("it cannot be opened"),
         };
-        Some(Self { path: path.to_owned(), found })
+        Some(Self { path: path.to_owned(), found, series_instance_uid: None })
+    }
+
+    /// What lies beside files and cannot be opened: a pipe, or a link that leads nowhere. A link to a folder is no slice.
+    pub fn of_no_file(beside: &PassedOver) -> Option<Self> {
+        let is_file = beside.rule == PassedOverRule::NoFile && beside.what != LINK_TO_FOLDER;
+        let found = || SavedWords::of(&beside.what);
+        let path = || beside.path.clone();
+        is_file.then(|| Self { path: path(), found: found(), series_instance_uid: None })
     }
 }
 
@@ -58,10 +76,10 @@ const LEAST_NAMES: usize = 3;
 /// The series, by UID, of which an unreadable file may be a slice, each with the error that names the file.
 ///
 /// METHOD: slices lost within a series leave a gap, which is refused; one lost at an end leaves none. A file may be a
-/// slice of a series that has files in its folder, and names them alike; or has no way of naming them, and uses the
-/// same extension. It is none of a series that has as many files as it announces; that is no neighbour of the file, where
-/// each series of the folder has names that follow each other; or whose instances are numbered one by one in the order
-/// of their names, with no number left for the file.
+/// slice of the series that it says it is of. Without one, it may be of a series that has files in its folder, and names
+/// them alike; or has no way of naming them, and uses the same extension. It is none of a series that has as many files as
+/// it announces; that is no neighbour of the file, where each series of the folder has names that follow each other; or
+/// whose instances are numbered one by one in the order of their names, with no number left for the file.
 pub fn lost_slices(
     series: &[SeriesFiles],
     unreadable: &[UnreadableFile],
@@ -70,9 +88,18 @@ pub fn lost_slices(
     if unreadable.is_empty() {
         return lost;
     }
+    let by_uid: BTreeMap<&str, &SeriesFiles> =
+        series.iter().map(|own| (own.series_instance_uid.as_str(), own)).collect();
     let folders = slices_by_folder(series);
     let mut numbers: BTreeMap<(usize, Option<&Path>), Option<Vec<i64>>> = BTreeMap::new();
     for file in unreadable {
+        if let Some(uid) = &file.series_instance_uid {
+            let own = by_uid.get(uid.as_str()).filter(|own| !is_complete(own));
+            if own.is_some() && !lost.contains_key(uid) && may_be_ct(&file.path) {
+                lost.insert(uid.clone(), lost_slice(uid, file, None));
+            }
+            continue;
+        }
         let folder = file.path.parent();
         let Some(slices) = folders.get(&folder) else { continue };
         for (n, like) in candidates(slices, &file.path) {
@@ -89,16 +116,28 @@ pub fn lost_slices(
             {
                 continue;
             }
-            let error = Error::LostSlice {
-                series_instance_uid: own.series_instance_uid.clone(),
-                file: file.path.clone(),
-                found: file.found.clone(),
-                like: like.to_owned(),
-            };
-            lost.insert(own.series_instance_uid.clone(), error);
+            let uid = &own.series_instance_uid;
+            lost.insert(uid.clone(), lost_slice(uid, file, Some(like)));
         }
     }
     lost
+}
+
+/// The error of a series of which a file may be a slice, for its name or because it says so.
+fn lost_slice(series_instance_uid: &str, file: &UnreadableFile, like: Option<&Path>) -> Error {
+    Error::LostSlice {
+        series_instance_uid: series_instance_uid.to_owned(),
+        file: file.path.clone(),
+        found: file.found.clone(),
+        like: like.map(Path::to_owned),
+    }
+}
+
+/// Whether a file is CT by its SOP class, or has none, whatever its modality.
+fn may_be_ct(file: &Path) -> bool {
+    let found = elements::read(file, &[tags::SOP_CLASS_UID]).ok().flatten();
+    let class = found.and_then(|found| values::text(&found.values, tags::SOP_CLASS_UID).ok()?);
+    class.is_none_or(|class| matches!(sop_class::of(&class), SopClass::Ct | SopClass::MultiFrameCt))
 }
 
 /// A slice, and its name.
@@ -237,7 +276,7 @@ mod tests {
     fn incomplete(files: &[PathBuf], unreadable: &Path) -> Vec<(String, String)> {
         let mut all = files.to_vec();
         all.push(unreadable.to_owned());
-        let lost = list_series(&all).incomplete;
+        let lost = list_series(&all, &[]).incomplete;
         lost.into_iter().map(|(uid, error)| (uid, error.to_string())).collect()
     }
 
@@ -340,5 +379,30 @@ mod tests {
             fs::write(&lost, "").unwrap();
             assert_eq!(incomplete(&files, &lost).len(), n_lost, "{name}");
         }
+    }
+
+    #[test]
+    fn a_file_that_says_that_it_is_of_a_series_is_a_slice_of_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let files = write(folder.path(), "1.2", &["1.dcm", "2.dcm", "3.dcm", "other"], 1);
+        let (slices, other) = (&files[..3], &files[3]);
+        let set = |tag, vr, text: &str| {
+            let value = PrimitiveValue::from(text);
+            samples::edit(other, |object| _ = object.put_element(DataElement::new(tag, vr, value)));
+        };
+        // Another modality, of the class of CT and of another one.
+        set(tags::MODALITY, VR::CS, "OT");
+        let lost = incomplete(slices, other);
+        assert!(lost.len() == 1 && lost[0].1.contains("by its SeriesInstanceUID"), "{lost:?}");
+        set(tags::SOP_CLASS_UID, VR::UI, "1.2.840.10008.5.1.4.1.1.7");
+        assert_eq!(incomplete(slices, other), []);
+        // Neither a modality nor a class.
+        samples::edit(other, |object| {
+            object.remove_element(tags::MODALITY);
+            object.remove_element(tags::SOP_CLASS_UID);
+        });
+        assert_eq!(incomplete(slices, other).len(), 1);
+        set(tags::SERIES_INSTANCE_UID, VR::UI, "1.3");
+        assert_eq!(incomplete(slices, other), []);
     }
 }

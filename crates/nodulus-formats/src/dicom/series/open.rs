@@ -38,7 +38,7 @@ impl OpenSeries {
     /// Fails as [`read_series`](crate::dicom::read_series) does, as far as headers show the problem.
     pub fn open(files: &[PathBuf], tolerances: &Tolerances) -> Result<Self, Error> {
         let (slices, aside) = read_headers(files)?;
-        let stack = ordered(&slices, tolerances)?;
+        let stack = stack::stack(&slices, tolerances).map_err(|error| refused(&slices, error))?;
         let info = SeriesInfo {
             grid_residual_mm: Some(stack.grid_residual_mm),
             tilt_deg: stack.tilted.as_ref().map(|tilted| tilted.degrees),
@@ -70,7 +70,7 @@ impl OpenSeries {
 
     /// Reads the voxels of every slice and keeps none: what is known of them, and the faults that were read past.
     pub(crate) fn read_facts(&self) -> Result<(ImageFacts, Irregularities), Error> {
-        let stack = ordered(&self.slices, &self.tolerances)?;
+        let stack = self.stack()?;
         let read = read_facts(&stack)?;
         let repeated = stack.duplicates.iter().map(|(_, k)| *k..*k + 1).collect();
         self.check_duplicates(&stack, &read_voxels(&stack, &repeated)?.0)?;
@@ -82,10 +82,16 @@ impl OpenSeries {
         &self,
         wanted: &SliceRanges,
     ) -> Result<(LoadedSlices<i16>, Irregularities), Error> {
-        let stack = ordered(&self.slices, &self.tolerances)?;
+        let stack = self.stack()?;
         let (loaded, irregularities) = read_voxels(&stack, wanted)?;
         self.check_duplicates(&stack, &loaded)?;
         Ok((loaded, irregularities))
+    }
+
+    /// The slices in order, as when the series was opened.
+    fn stack(&self) -> Result<SliceStack<'_>, Error> {
+        let stack = stack::stack_again(&self.slices, &self.tolerances);
+        stack.map_err(|error| refused(&self.slices, error))
     }
 
     /// Refuses the series if a loaded slice differs from another one at its position.
@@ -96,11 +102,4 @@ impl OpenSeries {
     ) -> Result<(), Error> {
         check_duplicates(stack, loaded).map_err(|error| refused(&self.slices, error))
     }
-}
-
-fn ordered<'a>(
-    slices: &'a [SliceHeader],
-    tolerances: &Tolerances,
-) -> Result<SliceStack<'a>, Error> {
-    stack::stack(slices, tolerances).map_err(|error| refused(slices, error))
 }

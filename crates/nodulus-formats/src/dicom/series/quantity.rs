@@ -1,5 +1,8 @@
 //! What the values of a slice are, by its `RescaleType` and `ImageType`.
 
+use super::quantity_words::{
+    ENDINGS, IN_HU, PLAIN, QUANTITIES, QUANTITIES_OF_DERIVED, WHOLE_VALUES, has_word, words,
+};
 use super::slice::SliceHeader;
 use super::sop_class::is_legacy;
 use crate::dicom::element::values::text;
@@ -41,12 +44,20 @@ pub(crate) fn of(
     let by_type = |quantity| Some(OtherQuantity { quantity, attribute: "RescaleType", found });
     match rescale_type.map(str::to_ascii_uppercase).as_deref() {
         None => {
+            if let Some(units) = other_units(values) {
+                let attribute = "RealWorldValueMappingSequence";
+                return Some(OtherQuantity {
+                    quantity: "another quantity",
+                    attribute,
+                    found: units,
+                });
+            }
             let is_multi_energy = text(values, tags::MULTIENERGY_CT_ACQUISITION);
             if is_multi_energy.is_ok_and(|found| found.as_deref() == Some("YES")) {
                 return by_type("an unnamed quantity of multi-energy CT");
             }
         }
-        Some("HU") => {}
+        Some(found) if found == "HU" || found.starts_with("HOUNSFIELD") => {}
         Some("US")
             if is_legacy(&class) && rescaling.map(f64::to_bits) == [1.0, 0.0].map(f64::to_bits) => {
         }
@@ -64,120 +75,88 @@ pub(crate) fn of(
     Some(OtherQuantity { quantity, attribute: "ImageType", found: format!("`{value}`") })
 }
 
-/// Words of an image type that name another quantity than HU.
-const QUANTITIES: [(&str, &str); 50] = [
-    ("ELECTRON DENSITY", "electron densities"),
-    ("ELECTRONDENSITY", "electron densities"),
-    ("RHO", "electron densities"),
-    ("REL ED", "electron densities"),
-    ("EFF ATOMIC NUM", "effective atomic numbers"),
-    ("EFFECTIVE ATOMIC", "effective atomic numbers"),
-    ("EFFECTIVE Z", "effective atomic numbers"),
-    ("EFFECTIVEZ", "effective atomic numbers"),
-    ("Z EFFECTIVE", "effective atomic numbers"),
-    ("ZEFFECTIVE", "effective atomic numbers"),
-    ("Z EFF", "effective atomic numbers"),
-    ("ZEFF", "effective atomic numbers"),
-    ("EFF Z", "effective atomic numbers"),
-    ("EFFZ", "effective atomic numbers"),
-    ("MAT SPECIFIC", "a property of one material"),
-    ("MATERIAL", "a property of one material"),
-    ("MAT FRACTIONAL", "fractions of a material"),
-    ("MAT VALUE BASED", "values of a material"),
-    ("MAT MODIFIED", "modified Hounsfield units"),
-    ("IODINE", "amounts of iodine"),
-    ("IODINEMAP", "amounts of iodine"),
-    ("IODINEDENSITY", "amounts of iodine"),
-    ("WATER", "amounts of water"),
-    ("HAP", "amounts of hydroxyapatite"),
-    ("URIC ACID", "amounts of uric acid"),
-    ("URICACID", "amounts of uric acid"),
-    ("GADOLINIUM", "amounts of gadolinium"),
-    ("FAT FRACTION", "fractions of fat"),
-    ("FATFRACTION", "fractions of fat"),
-    // General Electric's material density images; those at one energy are `GSI MONO`.
-    ("GSI MD", "a property of one material"),
-    // Maps that are computed from several images: PS3.3, C.8.16.1.4.
-    ("STD DEVIATION", "standard deviations"),
-    ("DIVISION", "ratios of images"),
-    ("MULTIPLICATION", "products of images"),
-    ("QUANTITY", "another quantity"),
-    ("MTT", "mean transit times"),
-    ("RCBF", "a blood flow"),
-    ("CBF", "a blood flow"),
-    ("BLOOD FLOW", "a blood flow"),
-    ("RCBV", "a blood volume"),
-    ("CBV", "a blood volume"),
-    ("PBV", "a blood volume"),
-    ("BLOOD VOLUME", "a blood volume"),
-    ("TTP", "times to a peak"),
-    ("TMAX", "times to a peak"),
-    ("PERMEABILITY", "a permeability"),
-    ("KTRANS", "a permeability"),
-    ("PERFUSION MAP", "a perfusion"),
-    ("CALCIUM MAP", "amounts of calcium"),
-    ("T TEST", "values of a test"),
-    ("Z SCORE", "values of a test"),
-];
+/// The texts of a mapping to real world values that are not in HU.
+fn other_units(values: &InMemDicomObject) -> Option<String> {
+    let found = text(values, tags::REAL_WORLD_VALUE_MAPPING_SEQUENCE).ok().flatten()?;
+    let upper = found.to_ascii_uppercase();
+    let is_hu =
+        upper.contains("HNSF") || upper.contains("HOUNSFIELD") || has_word(&words(&upper), "HU");
+    (!is_hu).then(|| format!("`{found}`"))
+}
 
-/// Words that name another quantity only in the fourth value of a derived image and after it.
+/// Whether an image is derived and its type has words of which it is not known whether they leave HU.
 ///
-/// METHOD: the third value of an Enhanced CT says what was imaged (PS3.3, C.8.16.1.3): `ORIGINAL\PRIMARY\PERFUSION\NONE`
-/// are the images in HU from which perfusion is computed. A scan for the score of calcium is an original image.
-const QUANTITIES_OF_DERIVED: [(&str, &str); 2] =
-    [("PERFUSION", "a perfusion"), ("CALCIUM", "amounts of calcium")];
-
-/// Words of images in HU, whatever material they name.
-///
-/// METHOD: PS3.3, C.8.2.1.1.1: an image without a material (`MAT_REMOVED`; of manufacturers `VNC(IODINE)`, `VUE`) and one at
-/// one energy (`VMI`) are in HU. One that is corrected for a material, as for the beam's hardening in water, is the usual CT.
-const IN_HU: [&str; 15] = [
-    "REMOVED",
-    "SUPPRESSED",
-    "SUBTRACTED",
-    "CORRECTED",
-    "CORRECTION",
-    "VNC",
-    "VNCA",
-    "VUE",
-    "NON CON",
-    "NON CONTRAST",
-    "NONCONTRAST",
-    "UNENHANCED",
-    "MONO",
-    "MONOENERGETIC",
-    "VMI",
-];
+/// METHOD: manufacturers invent words. Those that are known to name another quantity are refused and those of [`PLAIN`] and
+/// [`IN_HU`] are read; others are read, and counted as an irregularity. One letter, and words with digits, are no names of
+/// quantities.
+pub(crate) fn is_unknown(image_type: &str) -> bool {
+    let mut values = image_type.split('\\');
+    if !values.next().is_some_and(|first| first.trim().eq_ignore_ascii_case("DERIVED")) {
+        return false;
+    }
+    values.any(|value| {
+        let words = words(value);
+        let is_in_hu = IN_HU.into_iter().any(|word| has_word(&words, word));
+        let is_known = |word: &str| {
+            word.len() < 2 || word.contains(|c: char| c.is_ascii_digit()) || PLAIN.contains(&word)
+        };
+        !is_in_hu && !words.split(' ').filter(|word| !word.is_empty()).all(is_known)
+    })
+}
 
 /// The first value of an image type that names another quantity, with that quantity.
 fn of_image_type(image_type: &str) -> Option<(&str, &'static str)> {
-    let is_derived = image_type.trim_start().starts_with("DERIVED");
-    image_type.split('\\').enumerate().find_map(|(at, value)| {
-        let quantity = of_value(value, is_derived && at >= 3)?;
+    let values: Vec<&str> = image_type.split('\\').collect();
+    let from = contrast_of(&values);
+    values.iter().enumerate().find_map(|(at, value)| {
+        let quantity = of_value(value, from.is_some_and(|from| at >= from))?;
         Some((value.trim(), quantity))
     })
 }
 
+/// The first value by which a derived image says how it was made.
+///
+/// METHOD: the fourth one of an image of several values; without it, the third one, or the second one where it is not
+/// `PRIMARY` or `SECONDARY`.
+fn contrast_of(values: &[&str]) -> Option<usize> {
+    let [first, rest @ ..] = values else { return None };
+    if !first.trim().eq_ignore_ascii_case("DERIVED") {
+        return None;
+    }
+    let is_kind = |value: &str| matches!(value.trim(), "PRIMARY" | "SECONDARY");
+    match rest {
+        [second, ..] if !is_kind(second) => Some(1),
+        [_, _, _, ..] => Some(3),
+        _ => Some(2),
+    }
+}
+
 /// The quantity that one value of an image type names.
 fn of_value(value: &str, is_contrast_of_derived: bool) -> Option<&'static str> {
+    // The usual value, without a look at every word.
+    if PLAIN.contains(&value.trim()) {
+        return None;
+    }
     let words = words(value);
-    let has = |wanted: &str| words.contains(&format!(" {wanted} "));
+    let has = |wanted: &str| has_word(&words, wanted);
     if IN_HU.into_iter().any(has) || words.ends_with(" FREE ") {
         return None;
     }
-    let of_derived = QUANTITIES_OF_DERIVED.into_iter().filter(|_| is_contrast_of_derived);
-    let mut quantities = QUANTITIES.into_iter().chain(of_derived);
-    quantities.find(|(wanted, _)| has(wanted)).map(|(_, quantity)| quantity)
-}
-
-/// A value as words in capitals, with a space around each: ` EFF ATOMIC NUM ` for `EFF_ATOMIC_NUM`.
-fn words(value: &str) -> String {
-    let mut words = String::from(" ");
-    for word in value.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty()) {
-        words.push_str(&word.to_ascii_uppercase());
-        words.push(' ');
-    }
-    words
+    let named = QUANTITIES.into_iter().find(|(wanted, _)| has(wanted));
+    let of_derived = || {
+        let whole = words.trim();
+        let is_ending = |(ending, _): &(&str, &str)| {
+            words.match_indices(ending).any(|(at, _)| words[at + ending.len()..].starts_with(' '))
+        };
+        QUANTITIES_OF_DERIVED
+            .into_iter()
+            .find(|(wanted, _)| has(wanted))
+            .or_else(|| ENDINGS.into_iter().find(is_ending))
+            .or_else(|| WHOLE_VALUES.into_iter().find(|(wanted, _)| whole == *wanted))
+            .or_else(|| value.contains('%').then_some(("", "percentages")))
+    };
+    let found = named.or_else(|| is_contrast_of_derived.then(of_derived).flatten());
+    found.map(|(_, quantity)| quantity)
 }
 
 /// Refuses slices that hold another quantity than HU.
@@ -252,6 +231,30 @@ mod tests {
         ] {
             assert_eq!(of_value(hu, true), None, "{hu}");
         }
+        let derived = |words: &str, before: &str| {
+            for word in words.split_whitespace() {
+                let image_type = format!("{before}\\{word}");
+                assert!(of_image_type(&image_type).is_some(), "{image_type}");
+            }
+        };
+        let maps = "HYDROXYAPATITE FAT_MAP FAT% LIVER_FAT IRON GOUT MSU ATOMIC_NUMBER EDENSITY SPR STOPPING_POWER \
+            XENON_MAP VENTILATION K_EDGE MD BF BV TTD TTS STD VARIANCE JACOBIAN COLOR_MAP LABELMAP SEGMENTATION \
+            PROBABILITY IODINE_OVERLAY RED ZMAP COMPTON STDDEV UNCERTAINTY DIFFERENCE SPECTRAL_SLOPE DRAIN_TIME LPBV";
+        derived(maps, "DERIVED\\SECONDARY\\AXIAL");
+        derived(maps, "DERIVED\\SECONDARY");
+        derived("IRON FAT_MAP", "DERIVED");
+        for hu in "IRON_MAR WATER_BHC IMAR OMAR MONO_70KEV VMI_70KEV VNI RED_NOISE IDOSE4 SPP_120KV DE_MIXED M_0.5 \
+            CALCIUM_SCORING CASC PERFUSION_BASE RCT ED_PHASE T3D QC BLENDED LOW_ENERGY BONE_REMOVED METAL_REDUCED \
+            CT_SOM5_SPI NORM CONTRAST LUNG"
+            .split_whitespace()
+        {
+            let image_type = format!("DERIVED\\PRIMARY\\AXIAL\\{hu}");
+            assert_eq!(of_image_type(&image_type), None, "{image_type}");
+        }
+        // What was imaged, and not how.
+        for hu in ["ORIGINAL\\PRIMARY\\AXIAL\\IRON", "DERIVED\\PRIMARY\\VENTILATION\\NONE"] {
+            assert_eq!(of_image_type(hu), None, "{hu}");
+        }
         for (image_type, expected) in [
             ("DERIVED\\PRIMARY\\AXIAL\\PERFUSION", Some(("PERFUSION", "a perfusion"))),
             ("DERIVED\\PRIMARY\\AXIAL\\CALCIUM", Some(("CALCIUM", "amounts of calcium"))),
@@ -261,5 +264,37 @@ mod tests {
         ] {
             assert_eq!(of_image_type(image_type), expected, "{image_type}");
         }
+    }
+
+    #[test]
+    fn words_of_derived_images_that_are_not_known_are_told() {
+        for plain in [
+            "ORIGINAL\\PRIMARY\\AXIAL\\WONDER",
+            "DERIVED\\PRIMARY\\AXIAL",
+            "DERIVED\\PRIMARY\\AXIAL\\CT_SOM7 SPI DE",
+            "DERIVED\\SECONDARY\\AXIAL\\VMI_70KEV",
+            "DERIVED\\PRIMARY\\AXIAL\\IMAR",
+            "DERIVED\\PRIMARY\\VOLUME\\NONE",
+            "",
+        ] {
+            assert!(!is_unknown(plain), "{plain}");
+        }
+        for unknown in ["DERIVED\\PRIMARY\\AXIAL\\WONDER", "DERIVED\\SECONDARY\\PULMO_X"] {
+            assert!(is_unknown(unknown), "{unknown}");
+        }
+    }
+
+    #[test]
+    fn a_mapping_to_real_world_values_says_what_they_are_where_no_type_does() {
+        use dicom_core::{DataElement, PrimitiveValue, VR};
+        let mapped = |text: &str, rescale_type| {
+            let mut values = InMemDicomObject::new_empty();
+            let value = PrimitiveValue::from(text);
+            values.put(DataElement::new(tags::REAL_WORLD_VALUE_MAPPING_SEQUENCE, VR::LO, value));
+            of(&values, rescale_type, [None, None], [1.0, -1024.0]).is_some()
+        };
+        assert!(mapped("mg/ml UCUM mg/ml X", None));
+        assert!(!mapped("mg/ml UCUM mg/ml X", Some("HU")));
+        assert!(!mapped("[hnsf'U] UCUM Hounsfield unit", None));
     }
 }

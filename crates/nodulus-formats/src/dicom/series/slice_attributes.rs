@@ -79,6 +79,8 @@ pub(crate) fn slice(
     let spacing_between_slices_mm = measured(tags::SPACING_BETWEEN_SLICES, SIGNED_SPACING_MM);
     let kvp = measured(tags::KVP, TUBE_VOLTAGE_KV);
     let pixels = pixel_format(elements, own, &mut irregular)?;
+    let is_unknown = labels.image_type.as_deref().is_some_and(quantity::is_unknown);
+    irregular.extend(is_unknown.then_some(Irregularity::UnknownImageType));
     let quantity = quantity::of(
         values,
         labels.rescale_type.as_deref(),

@@ -2,7 +2,7 @@
 
 use super::multi_frame;
 use super::slice::{FrameLocation, SliceHeader};
-use super::slice_attributes::{check_compressed, plain_offset, slice};
+use super::slice_attributes::{check_compressed, plain_offset, size, slice};
 use super::sop_class::{self, SopClass, is_localizer};
 use super::telling::told_tags;
 use crate::dicom::element::elements::{self, Elements};
@@ -59,6 +59,7 @@ const NEEDED: [Tag; 44] = [
     tags::RESCALE_INTERCEPT,
     tags::RESCALE_SLOPE,
     tags::RESCALE_TYPE,
+    tags::REAL_WORLD_VALUE_MAPPING_SEQUENCE,
     tags::SHARED_FUNCTIONAL_GROUPS_SEQUENCE,
     tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE,
     tags::EXTENDED_OFFSET_TABLE,
@@ -70,6 +71,7 @@ const NEEDED: [Tag; 44] = [
 static WANTED: LazyLock<Vec<Tag>> = LazyLock::new(|| {
     let mut wanted: Vec<Tag> = NEEDED.into_iter().chain(told_tags()).collect();
     wanted.sort_unstable();
+    wanted.dedup();
     wanted
 });
 
@@ -78,7 +80,26 @@ enum FileSlices {
     /// A slice, or each frame of several; none for a localizer.
     Slices(Vec<SliceHeader>),
     /// An image that is no slice.
-    Aside(PassedOver),
+    Aside(SetAside),
+}
+
+/// An image that is set aside, and by what it could be a slice that lost its position.
+struct SetAside {
+    image: PassedOver,
+    image_type: Option<String>,
+    size: Option<[usize; 2]>,
+}
+
+impl SetAside {
+    /// Whether the image is of one kind with slices, and lacks a position alone.
+    ///
+    /// METHOD: a screen save in a series of derived images has a type or a size of its own.
+    fn is_like(&self, slices: &[SliceHeader]) -> bool {
+        let is_alike = |slice: &SliceHeader| {
+            self.image_type == slice.labels.image_type && self.size == Some(slice.size)
+        };
+        self.image_type.is_some() && slices.iter().any(is_alike)
+    }
 }
 
 fn read(file: &Path) -> Result<FileSlices, Error> {
@@ -112,7 +133,12 @@ fn slices(file: &Path, elements: &Elements) -> Result<FileSlices, Problem> {
     if let Some(what) = screen_save(values).filter(|_| elements.pixels.is_some()) {
         let aside = PassedOver::new(file, PassedOverRule::ScreenSave, what);
         let series_instance_uid = text(values, tags::SERIES_INSTANCE_UID)?;
-        return Ok(FileSlices::Aside(PassedOver { series_instance_uid, ..aside }));
+        return Ok(FileSlices::Aside(SetAside {
+            image: PassedOver { series_instance_uid, ..aside },
+            // Colours say that it is no slice.
+            image_type: text(values, tags::IMAGE_TYPE).ok().flatten().filter(|_| what != COLOURS),
+            size: size(values).ok(),
+        }));
     }
     let frames = text(values, tags::NUMBER_OF_FRAMES)?;
     if let Some(frames) = frames.filter(|frames| count(frames) != Some(1)) {
@@ -126,9 +152,15 @@ fn slices(file: &Path, elements: &Elements) -> Result<FileSlices, Problem> {
     Ok(FileSlices::Slices(vec![slice]))
 }
 
+/// What an image with colours is.
+const COLOURS: &str = "CT (an image with colours)";
+
 /// What slices have, and screen saves have not.
 const PLACES: [Tag; 3] =
     [tags::IMAGE_ORIENTATION_PATIENT, tags::PIXEL_SPACING, tags::RESCALE_SLOPE];
+
+/// How photometric interpretations of colours begin: PS3.3, C.7.6.3.1.2.
+const COLOUR_MODELS: [&str; 6] = ["PALETTE", "RGB", "YBR", "HSV", "ARGB", "CMYK"];
 
 /// What an image is that cannot be a slice of a scan.
 ///
@@ -137,8 +169,11 @@ const PLACES: [Tag; 3] =
 /// original, and has no orientation, spacing or rescaling either.
 fn screen_save(values: &InMemDicomObject) -> Option<&'static str> {
     let is_there = |tag: &Tag| text(values, *tag).is_ok_and(|found| found.is_some());
-    if integer(values, tags::SAMPLES_PER_PIXEL).is_ok_and(|samples| samples == 3) {
-        return Some("CT (an image with colours)");
+    let photometric = text(values, tags::PHOTOMETRIC_INTERPRETATION).ok().flatten();
+    let has_colours =
+        photometric.is_some_and(|found| COLOUR_MODELS.iter().any(|m| found.starts_with(m)));
+    if has_colours || integer(values, tags::SAMPLES_PER_PIXEL).is_ok_and(|samples| samples == 3) {
+        return Some(COLOURS);
     }
     if is_there(&tags::IMAGE_POSITION_PATIENT) {
         return None;
@@ -171,13 +206,18 @@ pub(crate) fn read_headers(
     files: &[PathBuf],
 ) -> Result<(Vec<SliceHeader>, Vec<PassedOver>), Error> {
     let headers: Vec<_> = files.par_iter().map(|file| read(file)).collect();
-    let (mut slices, mut aside) = (Vec::new(), Vec::new());
+    let (mut slices, mut set_aside) = (Vec::new(), Vec::new());
     for header in headers {
         match header? {
             FileSlices::Slices(of_file) => slices.extend(of_file),
-            FileSlices::Aside(image) => aside.push(image),
+            FileSlices::Aside(image) => set_aside.push(image),
         }
     }
+    if let Some(lost) = set_aside.iter().find(|image| image.is_like(&slices)) {
+        let problem = Problem::Missing(attribute_name(tags::IMAGE_POSITION_PATIENT));
+        return Err(Error::file(&lost.image.path, problem));
+    }
+    let aside: Vec<PassedOver> = set_aside.into_iter().map(|set_aside| set_aside.image).collect();
     if slices.is_empty() {
         let folder = files.first().and_then(|file| file.parent()).unwrap_or(Path::new(""));
         let folder = folder.to_owned();

@@ -39,10 +39,27 @@ pub(super) const SAME_POSITION_MM: f64 = 1e-3;
 /// How far a length that is computed from decimals may miss a limit: 1 - 0.999 is over 0.001 by the last digit.
 const EXACT: f64 = 1e-9;
 
-/// Orders slices along their normal, the cross product of i and j, and checks that they make up a regular grid.
+/// Orders slices along their normal, the cross product of i and j, and checks that they make up a regular grid, and one
+/// image alone.
 pub(crate) fn stack<'a>(
     slices: &'a [SliceHeader],
     tolerances: &Tolerances,
+) -> Result<SliceStack<'a>, Error> {
+    stack_by(slices, tolerances, check_single)
+}
+
+/// [`stack`] for slices that it stacked before, so that they are known to be of one image.
+pub(crate) fn stack_again<'a>(
+    slices: &'a [SliceHeader],
+    tolerances: &Tolerances,
+) -> Result<SliceStack<'a>, Error> {
+    stack_by(slices, tolerances, |_, _| Ok(()))
+}
+
+fn stack_by<'a>(
+    slices: &'a [SliceHeader],
+    tolerances: &Tolerances,
+    check_single: impl Fn(&[SliceHeader], &[f64]) -> Result<(), Error>,
 ) -> Result<SliceStack<'a>, Error> {
     let first = slices.first().ok_or(Error::NoSlices {
         n_files: 0,

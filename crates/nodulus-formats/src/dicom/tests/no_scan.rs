@@ -1,7 +1,7 @@
 //! Series that are no scan by their headers, whatever faults their slices have.
 
 use super::samples;
-use crate::dicom::{Error, Tolerances, outlines, read_facts, read_series};
+use crate::dicom::{Error, Tolerances, UnreadableSeries, read_facts, read_series};
 use dicom_core::{DataElement, PrimitiveValue, Tag, VR};
 use dicom_dictionary_std::tags;
 use dicom_object::DefaultDicomObject;
@@ -143,19 +143,116 @@ fn an_outline_tells_what_a_series_is_that_cannot_be_read() {
             fault(object);
         });
         assert_eq!(refused(&files[..1]).no_scan(), None);
-        let [outline] = &outlines(&files[..1])[..] else { panic!() };
+        let found = outlined(&files[..1]);
+        let [outline] = &found.outlines[..] else { panic!() };
         assert_eq!(outline.info.labels.image_type.as_deref(), Some(mip));
         assert_eq!(outline.info.series_instance_uid, samples::SERIES);
-        let not_hu = outline.not_hu.as_ref().and_then(Error::no_scan);
-        assert_eq!(not_hu, Some("not_hu"));
+        assert_eq!(found.no_scan.as_ref().and_then(Error::no_scan), Some("not_hu"));
         fs::write(&files[0], &original).unwrap();
     }
     samples::edit(&files[0], |object| {
         set(object, tags::SPECIFIC_CHARACTER_SET, VR::CS, "ISO_IR 100");
         set(object, tags::SERIES_DESCRIPTION, VR::LO, "H\u{f6}he");
     });
-    let outlines = outlines(&files);
-    let description = outlines[0].info.labels.series_description.as_deref();
+    let found = outlined(&files);
+    let description = found.outlines[0].info.labels.series_description.as_deref();
     assert_eq!(description, Some("H\u{f6}he"));
-    assert!(outlines.len() == 4 && outlines.iter().all(|outline| outline.not_hu.is_none()));
+    assert!(found.outlines.len() == 4 && found.no_scan.is_none());
+}
+
+fn outlined(files: &[PathBuf]) -> UnreadableSeries {
+    let error = read_facts(files, &Tolerances::default()).err().unwrap_or_else(no_error);
+    UnreadableSeries::new(error, files, |error| error)
+}
+
+/// An error of a series that can be read, whose outline is asked for all the same.
+fn no_error() -> Error {
+    Error::OnePosition { n_slices: 0 }
+}
+
+#[test]
+fn images_that_cannot_be_read_are_no_scan_by_where_they_lie() {
+    type Fault = fn(&mut DefaultDicomObject);
+    let faults: [Fault; 4] = [
+        |object| {
+            object.remove_element(tags::RESCALE_SLOPE);
+            object.remove_element(tags::RESCALE_INTERCEPT);
+        },
+        |object| _ = object.remove_element(tags::PIXEL_SPACING),
+        |object| {
+            let bits = PrimitiveValue::from(32u16);
+            object.put_element(DataElement::new(tags::BITS_ALLOCATED, VR::US, bits));
+        },
+        // As a file that is cut off within its pixels.
+        |object| {
+            let pixels = PrimitiveValue::U8(vec![0; 4].into());
+            object.put_element(DataElement::new(tags::PIXEL_DATA, VR::OW, pixels));
+        },
+    ];
+    let at = |heights: &[f64]| heights.iter().map(|z| [-10.0, 20.0, *z]).collect::<Vec<_>>();
+    let rows: Vec<f64> = (0..8).map(|n| 5.0 * f64::from(n)).collect();
+    let axes = ["1\\0\\0\\0\\0\\-1", "0\\1\\0\\0\\0\\-1"];
+    for fault in faults {
+        for (positions, expected) in [
+            (at(&[-100.0; 6]), Some("one_position")),
+            (at(&[-100.0]), Some("single_slice")),
+            (at(&[-100.0, -90.0].repeat(4)), Some("one_position")),
+            (at(&rows.repeat(3)), Some("one_position")),
+            (at(&rows), None),
+            (at(&rows.repeat(2)), None),
+        ] {
+            let folder = tempfile::tempdir().unwrap();
+            let files = write(folder.path(), &positions);
+            samples::edit(&files[0], |object| {
+                fault(object);
+                object.remove_element(tags::SPACING_BETWEEN_SLICES);
+            });
+            let found = outlined(&files);
+            let no_scan = found.no_scan.as_ref().and_then(Error::no_scan);
+            assert_eq!(no_scan, expected, "{positions:?}: {}", found.error);
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let views = write(folder.path(), &at(&[0.0, 5.0]));
+        for (file, axes) in views.iter().zip(axes) {
+            samples::edit(file, |object| {
+                set(object, tags::IMAGE_ORIENTATION_PATIENT, VR::DS, axes);
+                fault(object);
+            });
+        }
+        let no_scan = outlined(&views).no_scan;
+        assert_eq!(no_scan.as_ref().and_then(Error::no_scan), Some("localizer"));
+    }
+}
+
+#[test]
+fn images_with_colours_are_no_slices() {
+    for model in ["PALETTE COLOR", "RGB", "YBR_FULL_422"] {
+        let folder = tempfile::tempdir().unwrap();
+        let files = samples::write(folder.path(), &samples::volume());
+        for file in &files {
+            samples::edit(file, |object| {
+                set(object, tags::PHOTOMETRIC_INTERPRETATION, VR::CS, model);
+            });
+        }
+        assert_eq!(refused(&files).no_scan(), Some("screen_save"), "{model}");
+    }
+}
+
+#[test]
+fn a_derived_image_without_a_position_that_is_like_its_slices_is_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let files = samples::write(folder.path(), &samples::volume());
+    let image_type = |file: &Path, text: &str| {
+        samples::edit(file, |object| set(object, tags::IMAGE_TYPE, VR::CS, text));
+    };
+    for file in &files {
+        image_type(file, "DERIVED\\PRIMARY\\AXIAL");
+    }
+    samples::edit(&files[3], |object| _ = object.remove_element(tags::IMAGE_POSITION_PATIENT));
+    let error = refused(&files).to_string();
+    assert!(error.contains("ImagePositionPatient (0020,0032) is missing"), "{error}");
+    // A page of the dose is of another kind.
+    image_type(&files[3], "DERIVED\\SECONDARY\\SCREEN SAVE");
+    let read = read_series(&files, &Tolerances::default()).unwrap();
+    assert_eq!((read.volume.geometry().size()[2], read.aside.len()), (3, 1));
 }

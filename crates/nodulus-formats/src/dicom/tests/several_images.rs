@@ -109,8 +109,21 @@ fn times_are_apart_by_seconds_and_not_by_letters() {
         ("AcquisitionTime", "120000.000", "120000.250", false),
         ("AcquisitionDateTime", "20200101120000", "20200101120000.000000", false),
         ("AcquisitionDateTime", "20200101120000", "20200102120000", true),
-        ("ContentTime", "120000", "120030", true),
-        ("ContentTime", "120000.1", "120009.9", false),
+        ("AcquisitionDateTime", "20200101120000+0000", "20200101130000+0100", false),
+        ("AcquisitionTime", "120000", "120001.5", true),
+        ("ContentTime", "120000", "120200", true),
+        ("ContentTime", "120000.1", "120030", false),
+        ("StudyDate", "20200101", "2020.01.01", false),
+        ("StudyDate", "20200101", "20210101", true),
+        ("ScanOptions", "FS\\HELICAL", "HELICAL\\FS", false),
+        ("StationName", "REC0", "REC1", false),
+        ("SoftwareVersions", "a\\b", "b\\a", false),
+        ("WindowCenter", "40\\-600", "-600\\40", false),
+        ("DimensionIndexValues", "1\\1", "2\\1", true),
+        ("CTDIvol", "5", "5.8", false),
+        ("ExposureTime", "500", "560", false),
+        ("Exposure", "4", "5", false),
+        ("XRayTubeCurrent", "100", "300", true),
         ("StudyTime", "120000", "120000.00", false),
         ("TriggerTime", "0", "300", true),
         ("TriggerTime", "500", "503", false),
@@ -120,6 +133,7 @@ fn times_are_apart_by_seconds_and_not_by_letters() {
         ("TableHeight", "150", "170", true),
         ("XRayTubeCurrent", "199", "200", false),
         ("XRayTubeCurrent", "100", "200", true),
+        ("XRayTubeCurrent", "100", "140", false),
         ("ScanOptions", "HELICAL MODE", "HELICAL_MODE", false),
         ("ProtocolName", "Thorax", "THORAX ", false),
     ] {
@@ -167,18 +181,20 @@ fn values_on_a_few_slices_are_those_of_one_image() {
 
 #[test]
 fn attributes_that_are_written_slice_by_slice_count_where_they_make_stacks() {
-    let times = ["120000", "120030", "120100"];
-    for keyword in ["ImageComments", "StationName", "ContentTime", "SeriesTime", "WindowCenter"] {
+    let times = ["120000", "120200", "120400"];
+    for keyword in ["ImageComments", "FrameLabel", "ContentTime", "SeriesTime", "WindowCenter"] {
         let is_read =
             |of: &dyn Fn(usize) -> Option<String>| refusal(24, &told(keyword, of)).is_empty();
         let found = refused(24, &told(keyword, &|n| Some(times[n % 3].to_owned())));
-        assert!(found.contains("(120000: 8 slices, 120030: 8 slices, 120100: 8"), "{found}");
+        assert!(found.contains("(120000: 8 slices, 120200: 8 slices, 120400: 8"), "{found}");
         assert!(!is_read(&|n| n.is_multiple_of(2).then(|| times[0].to_owned())), "{keyword}");
         // One slice has another value.
         assert!(!is_read(&|n| Some(if n == 7 { "130000" } else { times[n % 2] }.to_owned())));
-        // In two halves, in pairs, in no order, one for each slice.
+        // In pairs, and two of three alike.
+        assert!(!is_read(&|n| Some(times[n / 2 % 2].to_owned())), "{keyword}");
+        assert!(!is_read(&|n| Some(times[n % 3 / 2].to_owned())), "{keyword}");
+        // In two halves, in no order, one for each slice.
         assert!(is_read(&|n| Some(times[n / 12].to_owned())), "{keyword}");
-        assert!(is_read(&|n| Some(times[n / 2 % 2].to_owned())), "{keyword}");
         assert!(is_read(&|n| Some(times[n * n / 5 % 2].to_owned())), "{keyword}");
         assert!(is_read(&|n| Some(format!("12{n:02}00"))), "{keyword}");
     }
@@ -191,7 +207,7 @@ fn attributes_that_are_written_slice_by_slice_count_where_they_make_stacks() {
         };
         stack(&(0..24).map(slice).collect::<Vec<_>>(), &Tolerances::default()).is_ok()
     };
-    for keyword in ["InstanceNumber", "ContentTime", "InstanceCreationTime", "StationName"] {
+    for keyword in ["InstanceNumber", "ContentTime", "InstanceCreationTime", "ImageComments"] {
         assert!(copies(keyword, &|n| (120_000 + 3000 * (n % 2) + n / 2).to_string()), "{keyword}");
         assert!(copies(keyword, &|n| (120_000 + 3000 * (n % 2)).to_string()), "{keyword}");
     }
@@ -232,4 +248,107 @@ fn two_parts_of_the_body_are_one_scan() {
         refused(20, &told("ProtocolName", &overlap)),
         "ProtocolName (A: 13 slices, B: 7 slices)"
     );
+}
+
+#[test]
+fn values_that_recur_in_one_order_are_those_of_several_images() {
+    let a_or_b = |is_a: bool| Some(if is_a { "20200101" } else { "20210101" }.to_owned());
+    for keyword in ["ProtocolName", "StackID", "AcquisitionTime", "StudyDate", "ImageComments"] {
+        // Two of three or three of four phases have one value; one slice is odd; pairs and threes.
+        let patterns: [(usize, &dyn Fn(usize) -> bool); 10] = [
+            (8, &|n| n % 3 == 0),
+            (10, &|n| n % 4 == 0),
+            (18, &|n| n % 3 == 0),
+            (24, &|n| n % 3 == 1),
+            (24, &|n| n % 4 == 0),
+            (40, &|n| n % 4 == 0),
+            (60, &|n| n % 3 == 0 && n != 30),
+            (20, &|n| n / 2 % 2 == 0),
+            (20, &|n| n.div_ceil(2) % 2 == 0),
+            (18, &|n| n / 3 % 2 == 0),
+        ];
+        for (at, (n_slices, is_a)) in patterns.into_iter().enumerate() {
+            let found = refusal(n_slices, &told(keyword, &|n| a_or_b(is_a(n))));
+            assert!(found.contains(keyword), "{keyword} {at}: {found}");
+        }
+        // On a few slices in no order, and a regular few of a part.
+        for few in [&[0, 39][..], &[3, 30], &[3, 7, 11, 30], &[5, 7], &[5, 8], &[2, 5, 8]] {
+            let found = refusal(40, &told(keyword, &|n| a_or_b(few.contains(&n))));
+            assert_eq!(found, "", "{keyword} {few:?}");
+        }
+    }
+    // Many phases of two slices each, and two phases in each step of a sequential scan.
+    for keyword in ["StackID", "NominalPercentageOfCardiacPhase", "TriggerTime"] {
+        for n_phases in [9, 10] {
+            let phase = |n: usize| Some((10 * (n % n_phases)).to_string());
+            let found = refusal(2 * n_phases, &told(keyword, &phase));
+            assert!(found.contains(keyword), "{keyword} {n_phases}: {found}");
+        }
+    }
+    let found = refused(20, &|slice, n| {
+        slice.labels.acquisition_number = Some((n % 2 + 2 * (n / 4)) as i64);
+    });
+    assert!(found.starts_with("AcquisitionNumber (0: 2 slices, 1: 2 slices"), "{found}");
+    // Two acquisitions that overlap in eight of 40 slices.
+    let found = refused(40, &|slice, n| {
+        slice.kernel = Some(if n < 8 && n % 2 == 0 { "B30f" } else { "B70f" }.to_owned());
+    });
+    assert_eq!(found, "ConvolutionKernel (B30f: 4 slices, B70f: 36 slices)");
+}
+
+#[test]
+fn a_modulated_dose_is_that_of_one_image() {
+    let currents: [(&str, &dyn Fn(usize) -> f64); 7] = [
+        ("XRayTubeCurrentInmA", &|n| [100.0, 130.0, 260.0, 260.0, 130.0][n % 5]),
+        ("XRayTubeCurrent", &|n| [100.0, 130.0][n % 2] + (n * 7 % 5) as f64),
+        ("XRayTubeCurrent", &|n| [100.0, 140.0, 180.0][n % 3] + (n * 7 % 5) as f64),
+        ("XRayTubeCurrentInmA", &|n| [90.0, 150.0][usize::from(n % 3 == 0)]),
+        ("Exposure", &|n| [1.0, 2.0][n % 2]),
+        ("ExposureInmAs", &|n| [20.0, 26.0][n / 2 % 2]),
+        ("CTDIvol", &|n| [5.0, 6.5][n % 2]),
+    ];
+    for (keyword, value) in currents {
+        let found = refusal(24, &told(keyword, &|n| Some(format!("{:.1}", value(n)))));
+        assert_eq!(found, "", "{keyword}");
+    }
+    let pairs = |n: usize| Some([100, 300][n / 2 % 2].to_string());
+    assert!(!refusal(24, &told("XRayTubeCurrent", &pairs)).is_empty());
+    // Of an attribute of the program that wrote a slice, one without it may be of any image.
+    for keyword in
+        ["StationName", "DeviceSerialNumber", "SoftwareVersions", "DerivationDescription"]
+    {
+        let text = |n: usize| n.is_multiple_of(2).then(|| "A".to_owned());
+        assert_eq!(refusal(24, &told(keyword, &text)), "", "{keyword}");
+        let two = |n: usize| Some(["A", "B"][n % 2].to_owned());
+        assert!(refusal(24, &told(keyword, &two)).contains(keyword), "{keyword}");
+    }
+    for (a, b, is_refused) in
+        [("CHEST", "THORAX", false), ("Chest", "LUNG", false), ("CHEST", "HEAD", true)]
+    {
+        let found =
+            refusal(24, &|slice, n| slice.labels.body_part = Some([a, b][n % 2].to_owned()));
+        assert_eq!(!found.is_empty(), is_refused, "{a} {b}");
+    }
+    for (a, b, is_refused) in [
+        ("GE MEDICAL SYSTEMS", "GE Medical Systems, Inc.", false),
+        ("SIEMENS", "Siemens Healthineers", false),
+        ("SIEMENS", "Philips", true),
+    ] {
+        let found = refusal(24, &|slice, n| slice.manufacturer = Some([a, b][n % 2].to_owned()));
+        assert_eq!(!found.is_empty(), is_refused, "{a} {b}");
+    }
+}
+
+#[test]
+fn frames_of_two_files_that_interleave_are_two_images() {
+    let file = |of: &'static dyn Fn(usize) -> usize| {
+        refusal(18, &|slice, n| {
+            slice.location.number = Some(n / 2 + 1);
+            slice.sop_instance_uid = format!("1.2.{}", of(n));
+        })
+    };
+    assert!(file(&|n| n % 2).contains("SOPInstanceUID (1.2.0: 9 slices, 1.2.1: 9 slices)"));
+    assert_eq!(file(&|n| n / 9), "");
+    // Single slices have a UID each.
+    assert_eq!(refusal(18, &|slice, n| slice.sop_instance_uid = format!("1.2.{}", n % 2)), "");
 }

@@ -20,7 +20,7 @@ fn tolerated(change: impl Fn(&Path)) -> CtSeries {
     for file in &files {
         change(file);
     }
-    let [found] = &list_series(&files).series[..] else { panic!("not listed") };
+    let [found] = &list_series(&files, &[]).series[..] else { panic!("not listed") };
     let series = read(&found.files);
     assert_eq!(series.volume, samples::volume());
     series
@@ -298,7 +298,7 @@ fn files_that_are_no_slices_are_told_apart_from_damaged_ones() {
         all.push(folder.path().join(name));
         fs::write(&all[all.len() - 1], bytes).unwrap();
     }
-    let listing = list_series(&all);
+    let listing = list_series(&all, &[]);
     assert_eq!(listing.series[0].files, files);
     let rules: Vec<_> = listing.passed_over.iter().map(|other| other.rule).collect();
     let (empty, not_dicom) = (PassedOverRule::Empty, PassedOverRule::NotDicom);
