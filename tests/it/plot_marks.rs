@@ -21,11 +21,11 @@ fn busiest(store: &Path, cohort: &str) -> (String, Vec<Nodule>) {
 #[test]
 fn each_nodule_is_drawn_over_its_slice_with_every_reader() {
     let store = fixture::finished().join("store");
-    let (series, nodules) = busiest(&store, "lidc");
+    let (series, nodules) = busiest(&store, "luna16");
     let folder = tempfile::tempdir().unwrap();
     let [store, out] = [&store, folder.path()].map(|path| path.to_str().unwrap());
     let plot =
-        ["plot-marks", "--store", store, "--series", &series, "--cohort", "lidc", "--out", out];
+        ["plot-marks", "--store", store, "--series", &series, "--cohort", "luna16", "--out", out];
     let text = fixture::run_well(&[&plot[..], &["--json"]].concat());
     let record: Value = serde_json::from_str(&text).unwrap();
     assert_eq!(record["n_nodules"], nodules.len());
@@ -48,7 +48,7 @@ fn each_nodule_is_drawn_over_its_slice_with_every_reader() {
 
     for (more, expected, status) in [
         (["--nodule", "n-0"], "has no nodule `n-0`", Some(1)),
-        (["--cohort", "lidcc"], "did you mean `lidc`?", Some(2)),
+        (["--cohort", "luna"], "did you mean `luna16`?", Some(2)),
     ] {
         let plot = ["plot-marks", "--store", store, "--series", &series, "--out", out];
         let (error, found) = fixture::run_badly(&[&plot[..], &more[..]].concat());

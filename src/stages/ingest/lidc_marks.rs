@@ -21,7 +21,7 @@ const ON_SLICE: f64 = 0.05;
 ///
 /// METHOD: all but 25 of the 77,262 heights in LIDC's reads of CT are within 0.001 mm of a slice. Those 25, from 0.06 slices off
 /// to 18, are all heights of sessions 4 to 7 of 188/011.xml (LIDC-IDRI-0566), which name other slices than sessions 0 to 3 of the
-/// same file. Their marks are kept, and only LUNA16's own rule merges them, because LUNA16 did.
+/// same file. Their marks, all of them points, are kept, and merged with nothing.
 fn is_of_other_scan(frame: &Frame, session: &Session) -> bool {
     let Some(slices) = frame.slices() else { return false };
     let lines = session.nodules.iter().flat_map(|nodule| &nodule.contours);
@@ -75,7 +75,7 @@ pub(super) fn marks(
 pub(super) fn exclusion(mark: &Mark) -> Option<Exclusion> {
     if mark.is_of_other_scan() {
         let reason = format!(
-            "session {} reads another scan: none of its heights is that of a slice; only the merging rule `luna16` uses its marks",
+            "session {} reads another scan: none of its heights is that of a slice",
             mark.reading_session
         );
         return Some(exclusion_of(mark, ExclusionRule::OtherScan, reason));

@@ -94,14 +94,12 @@ pub fn run(config: &Config, task: &Task<'_>, job: &Job) -> Result<(), Error> {
 /// The nodules of one scan, by first slice, then by id; none where no mark has a mask.
 ///
 /// `marks` are the scan's, in the order of the table. Outlines without a mask are skipped, and so are marks whose session reads
-/// another scan, unless LUNA16's rule merges; ingest lists them in `exclusions`.
+/// another scan; ingest lists both in `exclusions`.
 pub fn transform(config: &Config, scan: &Scan, marks: &[Mark]) -> (Vec<Nodule>, Vec<FailedCase>) {
     let fail = |case: String, error: &MergeError| {
         FailedCase::new("merge", case, error, scan.path.clone()).of_cohort(&scan.cohort)
     };
-    let takes_all = config.rule == MergeRule::Luna16;
-    let marks: Vec<&Mark> =
-        marks.iter().filter(|mark| takes_all || !mark.is_of_other_scan()).collect();
+    let marks: Vec<&Mark> = marks.iter().filter(|mark| !mark.is_of_other_scan()).collect();
     let located = located::locate(scan, &marks);
     let placed = located.and_then(|placed| Ok((placed, points::points(scan, &marks)?)));
     let (marks, points) = match placed {
