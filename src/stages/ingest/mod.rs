@@ -513,11 +513,29 @@ pub(in crate::stages) mod tests {
         let mut scan = scan();
         scan.series_instance_uid = "1.2".to_owned();
         let files = [("a.xml".to_owned(), Annotation::Lidc(reads()))];
-        let frame = Frame::of_geometry(&scan_geometry(&[20.0, 22.0]));
+        let frame = Frame::of_geometry(&scan_geometry(&[0.0, 2.0]));
         let rows = transform(scan, &frame, &files, HowMarked::of(&cohort()));
         assert_eq!(rows.marks.len(), 3);
         assert_eq!(rows.marks[0].irregularities, ["no_voxels", "off_slice", "unrated"]);
         assert_eq!(rows.exclusions[0].rule, "no_voxels");
+        assert_eq!(rows.exclusions[0].case_id, rows.marks[0].mark_id);
+    }
+
+    #[test]
+    fn a_session_without_a_height_of_the_scan_reads_another_one() {
+        let scan = Scan { series_instance_uid: "1.2".to_owned(), ..scan() };
+        let mut reads = reads();
+        reads.sessions.push(Session::default());
+        let files = [("a.xml".to_owned(), Annotation::Lidc(reads))];
+        // Half a millimetre off every height.
+        let frame = Frame::of_geometry(&scan_geometry(&[0.5, 2.5, 4.5, 10.5]));
+        let rows = transform(scan, &frame, &files, HowMarked::of(&cohort()));
+        // A session without marks reads this scan, as far as is known.
+        assert_eq!(rows.scans[0].n_reading_sessions, 1);
+        assert!(rows.marks.iter().all(Mark::is_of_other_scan));
+        assert_eq!(rows.marks[0].n_voxels, Some(2));
+        let rules: Vec<_> = rows.exclusions.iter().map(|row| row.rule.as_str()).collect();
+        assert_eq!(rules, ["other_scan"; 3]);
         assert_eq!(rows.exclusions[0].case_id, rows.marks[0].mark_id);
     }
 
