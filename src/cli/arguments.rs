@@ -10,6 +10,7 @@ use super::lineage::LineageArguments;
 use super::metrics::MetricsArguments;
 use super::montage::MontageArguments;
 use super::phantom::PhantomArguments;
+use super::plot_marks::PlotMarksArguments;
 use super::run::RunArguments;
 use super::schema::SchemaArguments;
 use super::score::ScoreArguments;
@@ -97,6 +98,11 @@ pub(super) enum Command {
         after_help = "Example:\n  nodulus montage --store store/demo --cohort clinical --out out/montage\n  nodulus montage --store store/demo --cohort luna16 --out out/slices --what slices --window=-1350,150"
     )]
     Montage(MontageArguments),
+    /// Draw what each reader marked of a series' nodules, as SVG and PNG
+    #[command(
+        after_help = "Example:\n  nodulus plot-marks --store store/lidc-annotations --series 1.3.6.1.4.1.14519.5.2.1.6279.6001.179049373636438705059720603192 --out out/marks\n\nThe slice is shown where the store has `rois`; without images, the marks are drawn on a grid of pixels."
+    )]
+    PlotMarks(PlotMarksArguments),
     /// Match two tables of nodules one to one, and print the differences
     #[command(
         after_help = "Example:\n  nodulus compare-nodules store/luna16 /data/luna16/annotations.csv --min-marks 3\n  nodulus compare-nodules store/demo store/demo --cohort lidc --cohort luna16\n\nA store stands for its current `nodules`. Exit status: 0 compared, equal or not, 1 stopped by an error, 2 wrong usage."

@@ -71,11 +71,16 @@ fn write_text(
     out: &mut dyn Write,
 ) -> Result<(), Error> {
     writeln!(out, "A  {}\nB  {}", comparison.a.display(), comparison.b.display())?;
-    if comparison.coordinates == Coordinates::Image {
-        writeln!(
+    match comparison.coordinates {
+        Coordinates::Patient => {}
+        Coordinates::Image => writeln!(
             out,
             "centres in mm along the image's axes: patient x and y are not known on both sides"
-        )?;
+        )?,
+        Coordinates::Height => writeln!(
+            out,
+            "matched by height and diameter alone: x and y are not known on both sides, so a match says less"
+        )?,
     }
     let counts = |what: &str, a: usize, b: usize, shared: Shared| {
         let numbers = [a, b, shared.both, shared.only_a, shared.only_b];
@@ -116,7 +121,7 @@ fn write_text(
         comparison.n_same, comparison.nodules.both
     )?;
     let axes = match comparison.coordinates {
-        Coordinates::Patient => ["x_mm", "y_mm", "z_mm"],
+        Coordinates::Patient | Coordinates::Height => ["x_mm", "y_mm", "z_mm"],
         Coordinates::Image => ["i_mm", "j_mm", "z_mm"],
     };
     write_alone(("A", "B"), &comparison.only_a, axes, list, out)?;
@@ -136,7 +141,7 @@ fn write_alone(
     writeln!(out, "\nonly in {side}: {}", alone.len())?;
     let shown = if list == 0 { alone.len() } else { list.min(alone.len()) };
     let rows = alone[..shown].iter().map(|nodule| {
-        let [x, y, z] = nodule.position_mm.map(|mm| format::number(Some(mm)));
+        let [x, y, z] = nodule.position_mm.map(format::number);
         let nearest = nodule.nearest.as_ref().map_or("none in the series".to_owned(), |nearest| {
             let taken = if nearest.matched { ", matched to another" } else { "" };
             format!(

@@ -22,7 +22,7 @@ pub(super) struct ExportArguments {
 enum ExportKind {
     /// Write a cohort's nodules, other findings, series and candidates in LUNA16's files
     #[command(
-        after_help = "Example:\n  nodulus export luna16 --store store/demo --cohort luna16 --out out/luna16\n  nodulus export luna16 --store store/luna16 --out out/luna16 --candidates /data/luna16/candidates_V2.csv"
+        after_help = "Example:\n  nodulus export luna16 --store store/demo --cohort luna16 --out out/luna16\n  nodulus export luna16 --store store/luna16 --out out/luna16 --candidates /data/luna16/candidates_V2.csv\n  nodulus export luna16 --store store/luna16 --out out/published --as-published"
     )]
     Luna16(Luna16Arguments),
     /// Write nodules' regions with their masks
@@ -46,6 +46,9 @@ struct Luna16Arguments {
     /// Least number of marks of a nodule in `annotations.csv`
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = numbers::whole::<i64>(1, 1000))]
     min_marks: i64,
+    /// Write both files of marks row by row as LUNA16 published them, from LIDC's XML and whatever the merging rule
+    #[arg(long)]
+    as_published: bool,
     /// Candidates in LUNA16's columns; they are written with new classes
     #[arg(long, value_name = "FILE")]
     candidates: Option<PathBuf>,
@@ -110,6 +113,7 @@ fn export_luna16(arguments: &Luna16Arguments, out: &mut dyn Write) -> Result<Out
     let options = luna16::Luna16Options {
         cohort: arguments.cohort.as_deref(),
         min_marks: arguments.min_marks,
+        as_published: arguments.as_published,
         candidates: arguments.candidates.as_deref(),
     };
     let record = luna16::export(&store, &arguments.out, options)?;

@@ -30,6 +30,7 @@ mod gc;
 mod schema;
 mod export;
 mod montage;
+mod plot_marks;
 mod compare_nodules;
 mod metrics;
 mod froc;
@@ -111,6 +112,7 @@ fn dispatch(cli: &Cli, out: &mut dyn Write) -> Result<Outcome, Error> {
         Command::Schema(arguments) => schema::schema(arguments, out),
         Command::Export(arguments) => export::export(arguments, out),
         Command::Montage(arguments) => montage::montage(arguments, out),
+        Command::PlotMarks(arguments) => plot_marks::plot_marks(arguments, out),
         Command::CompareNodules(arguments) => compare_nodules::compare_nodules(arguments, out),
         Command::Metrics(arguments) => metrics::metrics(arguments, out),
         Command::Froc(arguments) => froc::froc(arguments, out),

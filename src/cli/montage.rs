@@ -89,7 +89,7 @@ pub(super) fn montage(arguments: &MontageArguments, out: &mut dyn Write) -> Resu
 }
 
 /// Parses two numbers, the lower one first.
-fn window(text: &str) -> Result<[f64; 2], String> {
+pub(super) fn window(text: &str) -> Result<[f64; 2], String> {
     let numbers =
         text.split_once(',').map(|(low, high)| [low, high].map(|v| v.trim().parse::<f64>()));
     match numbers {

@@ -12,9 +12,11 @@ use std::path::PathBuf;
 /// Greatest difference of two centres, and of two diameters, that count as equal.
 pub const SAME_MM: f64 = 0.01;
 
-/// The tables' positions are in different coordinates.
+/// A table lacks the height of nodules.
 #[derive(Debug, thiserror::Error)]
-#[error("nodules of the two tables have no coordinates in common: {}", lacks.join("; "))]
+#[error(
+    "nodules of the two tables cannot be compared: {}; expected the height of every nodule at least", lacks.join("; ")
+)]
 pub struct NoCommonCoordinates {
     /// What each table lacks.
     lacks: Vec<String>,
@@ -28,6 +30,8 @@ pub enum Coordinates {
     Patient,
     /// Along the image's columns and rows from voxel 0, and patient z.
     Image,
+    /// Patient z alone, because x and y are not known on both sides.
+    Height,
 }
 
 /// Counts of what both tables have, and of what only one has.
@@ -74,8 +78,8 @@ pub struct UnmatchedNodule {
     pub series_instance_uid: String,
     /// Id, where it has one.
     pub nodule_id: Option<String>,
-    /// Centre, in the coordinates of the comparison.
-    pub position_mm: [f64; 3],
+    /// Centre, in the coordinates of the comparison; the first two are null where heights are compared.
+    pub position_mm: [Option<f64>; 3],
     /// Diameter.
     pub diameter_mm: f64,
     /// Number of marks that were joined, where known.
@@ -129,11 +133,12 @@ struct ComparedNodule<'a> {
 /// LUNA16's criterion for a hit (Setio et al. 2017) applied from either side. Of all matchings, the one with
 /// most pairs is taken, then the one with the least total distance; the diameters decide between equal totals.
 /// Distances are in patient coordinates where both tables have them, otherwise along the image's own axes,
-/// where distances within a slice are the patient's.
+/// where distances within a slice are the patient's; where even those are not known on both sides, heights alone are
+/// compared, and a match then says less.
 ///
 /// # Errors
 ///
-/// Fails if no system of coordinates is known for every nodule of both tables.
+/// Fails if the height of a nodule is unknown.
 pub fn compare(a: &NoduleTable, b: &NoduleTable) -> Result<NoduleComparison, NoCommonCoordinates> {
     let coordinates = common_coordinates(a, b)?;
     let mut by_series: BTreeMap<&str, [Vec<ComparedNodule<'_>>; 2]> = BTreeMap::new();
@@ -165,8 +170,8 @@ pub fn compare(a: &NoduleTable, b: &NoduleTable) -> Result<NoduleComparison, NoC
             distances.push(distance);
             differences.push(difference);
         }
-        only_a.extend(unmatched(a, &b_of_a, b, &a_of_b));
-        only_b.extend(unmatched(b, &a_of_b, a, &b_of_a));
+        only_a.extend(unmatched(a, &b_of_a, b, &a_of_b, coordinates));
+        only_b.extend(unmatched(b, &a_of_b, a, &b_of_a, coordinates));
     }
     let n = distances.len();
     let sum: f64 = differences.iter().sum();
@@ -196,27 +201,23 @@ fn common_coordinates(
             table.nodules.iter().filter(|nodule| position_mm(nodule, coordinates).is_none()).count()
         })
     };
-    let all = [Coordinates::Patient, Coordinates::Image];
+    let all = [Coordinates::Patient, Coordinates::Image, Coordinates::Height];
     if let Some(common) = all.into_iter().find(|coordinates| lacking(*coordinates) == [0, 0]) {
         return Ok(common);
     }
-    let mut lacks = Vec::new();
-    for (what, coordinates) in [
-        ("centroid_x_mm, centroid_y_mm and centroid_z_mm (its scans came without images)", all[0]),
-        ("centroid_i, centroid_j and centroid_z_mm with the spacing of a store's `scans`", all[1]),
-    ] {
-        for (table, n) in [a, b].into_iter().zip(lacking(coordinates)).filter(|(_, n)| *n > 0) {
-            let (path, total) = (table.path.display(), table.nodules.len());
-            lacks.push(format!("`{path}` lacks {what} for {n} of {total} nodules"));
-        }
-    }
-    Err(NoCommonCoordinates { lacks })
+    let without = [a, b].into_iter().zip(lacking(Coordinates::Height)).filter(|(_, n)| *n > 0);
+    let lacks = without.map(|(table, n)| {
+        let (path, total) = (table.path.display(), table.nodules.len());
+        format!("`{path}` lacks centroid_z_mm for {n} of {total} nodules")
+    });
+    Err(NoCommonCoordinates { lacks: lacks.collect() })
 }
 
-const fn position_mm(nodule: &LocatedNodule, coordinates: Coordinates) -> Option<[f64; 3]> {
+fn position_mm(nodule: &LocatedNodule, coordinates: Coordinates) -> Option<[f64; 3]> {
     match coordinates {
         Coordinates::Patient => nodule.patient_mm,
         Coordinates::Image => nodule.image_mm,
+        Coordinates::Height => nodule.z_mm.map(|z| [0.0, 0.0, z]),
     }
 }
 
@@ -236,6 +237,7 @@ fn unmatched(
     matches: &[Option<usize>],
     others: &[ComparedNodule<'_>],
     other_matches: &[Option<usize>],
+    coordinates: Coordinates,
 ) -> Vec<UnmatchedNodule> {
     let without = own.iter().zip(matches).filter(|(_, found)| found.is_none());
     without
@@ -250,7 +252,7 @@ fn unmatched(
             UnmatchedNodule {
                 series_instance_uid: one.nodule.series_instance_uid.clone(),
                 nodule_id: one.nodule.nodule_id.clone(),
-                position_mm: one.mm,
+                position_mm: known(one.mm, coordinates),
                 diameter_mm: one.nodule.diameter_mm,
                 n_marks: one.nodule.n_marks,
                 nearest: nearest.map(|(distance_mm, nodule, matched)| NearestNodule {
@@ -262,6 +264,12 @@ fn unmatched(
             }
         })
         .collect()
+}
+
+/// A position without the coordinates that are not compared.
+fn known([x, y, z]: [f64; 3], coordinates: Coordinates) -> [Option<f64>; 3] {
+    let in_plane = coordinates != Coordinates::Height;
+    [Some(x).filter(|_| in_plane), Some(y).filter(|_| in_plane), Some(z)]
 }
 
 fn spread(mut values: Vec<f64>) -> Option<Spread> {
@@ -287,6 +295,7 @@ mod tests {
             series_instance_uid: series.to_owned(),
             patient_mm: Some(mm),
             image_mm: None,
+            z_mm: Some(mm[2]),
             diameter_mm,
             n_marks: None,
         }
@@ -354,14 +363,24 @@ mod tests {
         let b = table("b", &[in_image(Some([9.0; 3]))]);
         let found = compare(&a, &b).unwrap();
         assert_eq!((found.coordinates, found.n_same), (Coordinates::Image, 1));
-        let csv = table("c.csv", &[nodule("1", [0.0; 3], 6.0)]);
-        let error = compare(&a, &csv).unwrap_err().to_string();
+    }
+
+    #[test]
+    fn heights_serve_where_nothing_else_is_known_on_both_sides() {
+        let blind = |z_mm| LocatedNodule { patient_mm: None, z_mm, ..nodule("1", [0.0; 3], 6.0) };
+        let csv = table(
+            "c.csv",
+            &[nodule("1", [9.0, 8.0, 2.0], 6.5), nodule("1", [0.0, 0.0, 30.0], 4.0)],
+        );
+        let found = compare(&table("a", &[blind(Some(1.5))]), &csv).unwrap();
+        assert_eq!((found.coordinates, found.nodules.both), (Coordinates::Height, 1));
+        assert_eq!(found.centre_distance_mm.unwrap().max, 0.5);
+        assert_eq!(found.only_b[0].position_mm, [None, None, Some(30.0)]);
+        let error = compare(&table("a", &[blind(None), blind(Some(1.0))]), &csv).unwrap_err();
         assert_eq!(
-            error,
-            "nodules of the two tables have no coordinates in common: `a` lacks centroid_x_mm, \
-             centroid_y_mm and centroid_z_mm (its scans came without images) for 1 of 1 nodules; \
-             `c.csv` lacks centroid_i, centroid_j and centroid_z_mm with the spacing of a store's \
-             `scans` for 1 of 1 nodules"
+            error.to_string(),
+            "nodules of the two tables cannot be compared: `a` lacks centroid_z_mm for 1 of 2 nodules; expected the height of \
+             every nodule at least"
         );
     }
 

@@ -42,7 +42,7 @@ impl<'a> ListedCase<'a> {
     /// In place of the hash of a case that is not read.
     pub(super) fn unread(&self) -> HashedCase {
         let content = format!("not read yet: {}", self.id());
-        let hash = CaseHash { stat: String::new(), content, fault: None };
+        let hash = CaseHash { stat: String::new(), files: content.clone(), content, fault: None };
         HashedCase { hash, stamp: String::new(), is_fresh: true }
     }
 }
@@ -58,7 +58,8 @@ pub(super) fn geometry_sha256(geometry: &ScanGeometry) -> String {
         known(&geometry.patient_id),
         format!("{:?} {}", geometry.slice_thickness_mm, geometry.n_duplicate_slices),
     ];
-    hash::sha256_parts(facts.iter().chain(&numbers).map(String::as_str))
+    let place = geometry.in_plane.map(|place| format!("{place:?} {:?}", geometry.slices.size()));
+    hash::sha256_parts(facts.iter().chain(&numbers).chain(&place).map(String::as_str))
 }
 
 /// A case that was listed.
@@ -75,7 +76,8 @@ pub(super) struct HashedCase {
 /// Where the machine is at fault that a file cannot be read, the hash has the fault.
 ///
 /// It covers the bytes of the files, which reader a mask is of, and what names tell: the patient, the name of an image
-/// file, LUNA16's subset. Where the files lie is no part of it.
+/// file, LUNA16's subset. Where the files lie is no part of it. The hash of the files alone covers no name, so that it proves
+/// renamed files the same, and copies equal.
 pub(super) fn content(listed: &ListedCase<'_>, known: Option<&CaseHash>) -> HashedCase {
     let ListedCase { cohort, case, geometry_sha256 } = listed;
     let stamps: Vec<String> =
@@ -91,8 +93,9 @@ pub(super) fn content(listed: &ListedCase<'_>, known: Option<&CaseHash>) -> Hash
     if let Some(known) = known.filter(|known| known.stat == stat && known.fault.is_none()) {
         return HashedCase { hash: known.clone(), stamp, is_fresh: false };
     }
-    let mut parts = facts;
+    let (mut parts, mut files) = (facts, Vec::new());
     parts.extend(geometry_sha256.clone());
+    files.extend(geometry_sha256.clone());
     let fault = Mutex::new(None);
     let digest = |path: &PathBuf| {
         hash::sha256_file(path).unwrap_or_else(|error| {
@@ -108,24 +111,31 @@ pub(super) fn content(listed: &ListedCase<'_>, known: Option<&CaseHash>) -> Hash
     };
     let mut images: Vec<String> = case.images.par_iter().map(digest).collect();
     images.sort();
-    parts.push(format!("{} image files", images.len()));
-    parts.extend(images);
+    let count = format!("{} image files", images.len());
+    parts.push(count.clone());
+    parts.extend(images.clone());
+    files.push(count);
+    files.extend(images);
+    let digests: Vec<String> = case.annotations.iter().map(digest).collect();
     let readers = case.readers.iter().map(usize::to_string).chain(repeat(String::new()));
-    let mut annotations: Vec<String> = case
-        .annotations
-        .iter()
-        .zip(readers)
-        .map(|(path, reader)| format!("{reader} {}", digest(path)))
-        .collect();
-    annotations.sort();
-    parts.push(format!("{} annotations", annotations.len()));
-    parts.extend(annotations);
-    let mut data: Vec<String> = case.annotation_data.iter().map(digest).collect();
-    data.sort();
-    parts.extend(data);
-    let content = hash::sha256_parts(parts.iter().map(String::as_str));
+    let of_readers =
+        digests.iter().zip(readers).map(|(digest, reader)| format!("{reader} {digest}"));
+    let data: Vec<String> = case.annotation_data.iter().map(digest).collect();
+    for (parts, annotations) in [(&mut parts, of_readers.collect()), (&mut files, digests.clone())]
+    {
+        parts.push(format!("{} annotations", digests.len()));
+        parts.extend(sorted(annotations));
+        parts.extend(sorted(data.clone()));
+    }
+    let [content, files] =
+        [parts, files].map(|parts| hash::sha256_parts(parts.iter().map(String::as_str)));
     let fault = fault.into_inner().unwrap_or_default();
-    HashedCase { hash: CaseHash { stat, content, fault }, stamp, is_fresh: true }
+    HashedCase { hash: CaseHash { stat, content, files, fault }, stamp, is_fresh: true }
+}
+
+fn sorted(mut digests: Vec<String>) -> Vec<String> {
+    digests.sort();
+    digests
 }
 
 /// What the names of a case's files tell of it.

@@ -19,5 +19,6 @@ pub mod outdated;
 pub mod lineage;
 pub mod export;
 pub mod montage;
+pub mod plot_marks;
 
 pub use config::Config;

@@ -18,8 +18,10 @@ columns! {
         id: String,
         /// hash of the files' names, sizes and times of change
         stat: String,
-        /// hash of the content of a case; null for a folder
+        /// hash of the content of a case, with what names tell of it; null for a folder
         content_sha256: Option<String>,
+        /// hash of the content of a case alone; null for a folder
+        files_sha256: Option<String>,
         /// series of a folder; empty for a case
         series: Vec<String>,
     }
@@ -51,6 +53,8 @@ pub(super) struct KnownSeries {
 pub(super) struct CaseHash {
     pub(super) stat: String,
     pub(super) content: String,
+    /// The same without what names tell.
+    pub(super) files: String,
     /// Why the content is not known, where the machine is at fault; such a hash is not kept.
     pub(super) fault: Option<FailedCase>,
 }
@@ -62,9 +66,9 @@ impl Known {
         let rows =
             PartReader::<SourceHash>::open(&store.root().join(HASHES), SourceHash::TABLE, None);
         for row in rows.into_iter().flatten().map_while(Result::ok).flatten() {
-            let SourceHash { id, stat, content_sha256, series } = row;
-            if let Some(content) = content_sha256 {
-                known.cases.insert(id, CaseHash { stat, content, fault: None });
+            let SourceHash { id, stat, content_sha256, files_sha256, series } = row;
+            if let Some((content, files)) = content_sha256.zip(files_sha256) {
+                known.cases.insert(id, CaseHash { stat, content, files, fault: None });
             } else {
                 let series = series.into_iter().collect();
                 known.series.insert(id, KnownSeries { stat, series });
@@ -86,12 +90,14 @@ impl Known {
             id: id.clone(),
             stat: known.stat.clone(),
             content_sha256: Some(known.content.clone()),
+            files_sha256: Some(known.files.clone()),
             series: Vec::new(),
         }))?;
         part.write(self.series.iter().map(|(id, known)| SourceHash {
             id: id.clone(),
             stat: known.stat.clone(),
             content_sha256: None,
+            files_sha256: None,
             series: known.series.iter().cloned().collect(),
         }))?;
         part.finish()?;

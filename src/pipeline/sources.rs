@@ -236,6 +236,7 @@ impl Lists<'_> {
                         cohort: listed.cohort.name.clone(),
                         case: listed.case.clone(),
                         content_sha256: hash.content.clone(),
+                        files_sha256: hash.files.clone(),
                         fault: hash.fault.clone(),
                         stamp,
                     });
@@ -423,6 +424,7 @@ mod tests {
             mask: None,
             readers: Vec::new(),
             masks: nodulus_formats::mask_file::MaskRules::default(),
+            lidc_mask: ingest::LidcMask::default(),
             scan_geometry: None,
         };
         ingest::Config {
@@ -458,6 +460,25 @@ mod tests {
         fs::write(folder.path().join("s").join(crate::pipeline::source_hashes::HASHES), "damaged")
             .unwrap();
         assert_eq!(contents(&b), first);
+    }
+
+    #[test]
+    fn copies_under_other_names_have_the_same_files() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::create(&folder.path().join("s")).unwrap();
+        let root = folder.path().join("a");
+        fs::create_dir_all(&root).unwrap();
+        for (name, content) in [("1.2.mhd", "x"), ("1.3.mhd", "x"), ("1.4.mhd", "y")] {
+            fs::write(root.join(name), content).unwrap();
+        }
+        let sources = |store| list(&config(&root), store, &|_, _| {}).unwrap().shards.concat();
+        let found = sources(&store);
+        let [a, copy, other] = &found[..] else { panic!("{found:?}") };
+        assert_ne!(a.content_sha256, copy.content_sha256);
+        assert_eq!(a.files_sha256, copy.files_sha256);
+        assert_ne!(a.files_sha256, other.files_sha256);
+        // The hashes that the store keeps are the same.
+        assert_eq!(sources(&store)[1].files_sha256, copy.files_sha256);
     }
 
     #[test]

@@ -20,6 +20,8 @@ pub enum ExclusionRule {
     SeriesNotFound,
     /// The outline of a nodule has no voxel in the scan and cannot be merged.
     NoVoxels,
+    /// The mark's session reads another scan, whose slices are at other heights.
+    OtherScan,
     /// A reader has no mask of a scan of which other readers have masks.
     NoMask,
     /// Another file of the same reader is refused, so that the reader's marks are incomplete.
@@ -41,6 +43,7 @@ impl ExclusionRule {
             Self::NoScan => "no_scan",
             Self::SeriesNotFound => "series_not_found",
             Self::NoVoxels => "no_voxels",
+            Self::OtherScan => "other_scan",
             Self::NoMask => "no_mask",
             Self::IncompleteReading => "incomplete_reading",
             Self::RoiLeftOut => "roi_left_out",
@@ -62,7 +65,7 @@ columns! {
         /// what was excluded: a file, a series or a mark
         pub case_id: String,
         /// chest_x_ray, repeated_reads, superseded_reads, scan_not_included, no_scan, series_not_found,
-        /// no_voxels, no_mask, incomplete_reading, roi_left_out or not_a_scan
+        /// no_voxels, other_scan, no_mask, incomplete_reading, roi_left_out or not_a_scan
         pub rule: String,
         /// why the rule excludes it, in words
         pub reason: String,

@@ -3,6 +3,7 @@
 use super::{PerRating, mask_box};
 use arrow::datatypes::DataType;
 use nodulus_formats::volume::PlacedMask;
+use nodulus_imaging::irregularity::Irregularity;
 use nodulus_store::{ColumnValue, Row, TableSpec, columns, struct_type};
 use serde::{Deserialize, Serialize};
 
@@ -82,6 +83,10 @@ columns! {
         pub centroid_z_mm: Option<f64>,
         /// voxels in the mask; null for points
         pub n_voxels: Option<i64>,
+        /// voxels of the mask that LUNA16 drew, all lines of a slice together; null where no reader drew lines
+        pub n_voxels_luna16: Option<i64>,
+        /// voxels that either this mask or LUNA16's holds, but not both; null where no reader drew lines
+        pub n_voxels_differ: Option<i64>,
         /// volume of the mask
         pub volume_mm3: Option<f64>,
         /// diameter of the sphere of equal volume
@@ -114,6 +119,11 @@ columns! {
 }
 
 impl Mark {
+    /// Whether the mark's session reads another scan.
+    pub fn is_of_other_scan(&self) -> bool {
+        self.irregularities.iter().any(|name| name == Irregularity::OtherScan.name())
+    }
+
     /// The mark's mask in its scan; `None` for a point and for an outline without voxels.
     ///
     /// # Errors
@@ -132,7 +142,7 @@ impl Mark {
 
 impl Row for Mark {
     const TABLE: &'static TableSpec = &TableSpec {
-        schema_version: 3,
+        schema_version: 4,
         pixel_columns: &["mask_bits"],
         id_columns: &["mark_id", "series_instance_uid", "patient_id"],
         row_group_rows: 4096,

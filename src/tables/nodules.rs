@@ -24,6 +24,10 @@ columns! {
         pub n_marks: i64,
         /// reading sessions that the marks come from
         pub n_readers: i64,
+        /// readers who marked a nodule under 3 mm there, and outlined none
+        pub n_small: i64,
+        /// readers who marked a non-nodule there, and no nodule
+        pub n_non_nodule: i64,
         /// whether a reader marked it more than once, so that two nodules may have been merged
         pub more_marks_than_readers: bool,
         /// mean of the marks' centroids, voxel index; weighted as LUNA16 did under the rule luna16, along i
@@ -84,6 +88,10 @@ columns! {
         pub union_mask_bits: Vec<u8>,
         /// ids of the marks, sorted
         pub mark_ids: Vec<String>,
+        /// ids of the marks of nodules under 3 mm that are near it, sorted; a reader may have outlined it too
+        pub small_mark_ids: Vec<String>,
+        /// ids of the marks of non-nodules that are near it, sorted; a reader may have outlined it too
+        pub non_nodule_mark_ids: Vec<String>,
         /// the marks in groups in which no reader has two, sorted; null where no reader marked twice
         pub alternative_mark_ids: Option<Vec<Vec<String>>>,
         /// statistics of the marks' ratings
@@ -120,7 +128,7 @@ impl Nodule {
 
 impl Row for Nodule {
     const TABLE: &'static TableSpec = &TableSpec {
-        schema_version: 3,
+        schema_version: 4,
         pixel_columns: &["mask_bits", "union_mask_bits"],
         id_columns: &["nodule_id", "series_instance_uid", "patient_id"],
         row_group_rows: 4096,

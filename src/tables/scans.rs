@@ -86,7 +86,8 @@ columns! {
         /// SHA-256 of the size and of three planes across the body, whatever the names of files, patient and series, and
         /// the order of the voxels; null for a scan without its image
         pub image_sha256: Option<String>,
-        /// SHA-256 over the case's content, image and annotations, wherever the files lie
+        /// SHA-256 over the bytes of the case's files, image and annotations, whatever their names and wherever they lie: the
+        /// same for moved and renamed files, and for copies
         pub content_sha256: String,
         /// path of the image file or folder when it was read, relative to the cohort's root; null for a scan without
         /// its image
@@ -97,7 +98,7 @@ columns! {
         pub included: bool,
         /// why the scan is excluded; empty where included
         pub exclusion_reasons: Vec<String>,
-        /// readers' sessions, with or without marks
+        /// readers' sessions, with or without marks; without those that read another scan
         pub n_reading_sessions: i64,
     }
 }
@@ -111,7 +112,7 @@ impl Scan {
 
 impl Row for Scan {
     const TABLE: &'static TableSpec = &TableSpec {
-        schema_version: 4,
+        schema_version: 5,
         id_columns: &["series_instance_uid", "patient_id"],
         volatile_columns: &["path", "annotation_paths"],
         ..TableSpec::new::<Self>("scans", "a CT series")

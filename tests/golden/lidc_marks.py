@@ -107,13 +107,18 @@ for path in sorted(glob.glob(f"{folder}/**/*.xml", recursive=True)):
     heights, pixel_mm = scans[series]
     found = collections.Counter()
     for session, reads in enumerate(children(root, "readingSession")):
-        found["sessions"] += 1
         nodules = children(reads, "unblindedReadNodule")
+        # None of the heights is that of a slice: the session reads another scan.
+        read_at = [float(element.text) for element in reads.iter() if element.tag.endswith("}imageZposition")]
+        away = [float(abs(heights - z).min()) for z in read_at]
+        is_other = bool(away) and min(away) > 0.05 * float(step_of(heights))
+        found["sessions"] += int(not is_other)
         ids = collections.Counter(text(nodule, "noduleID") for nodule in nodules)
         for nodule in nodules:
             rois, ratings = children(nodule, "roi"), children(nodule, "characteristics")
             rated = bool(ratings) and any(int(value.text or 0) for value in ratings[0])
             unusual = {"duplicate_id"} if ids[text(nodule, "noduleID")] > 1 else set()
+            unusual |= {"other_scan"} if is_other else set()
             scales = {"internalStructure": 4, "calcification": 6}
             given = [(v.tag.split("}")[-1], int(v.text or 0)) for v in ratings[0]] if ratings else []
             if any(not 0 <= value <= scales.get(name, 5) for name, value in given):
@@ -136,6 +141,7 @@ for path in sorted(glob.glob(f"{folder}/**/*.xml", recursive=True)):
             found.update(unusual)
         for finding in children(reads, "nonNodule"):
             found["non_nodule"] += 1
+            found["other_scan"] += int(is_other)
             if abs(heights - float(text(finding, "imageZposition"))).min() >= 0.5 * step_of(heights):
                 found["off_slice"] += 1
     counts["all"] += found

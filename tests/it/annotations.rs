@@ -133,7 +133,9 @@ fn expected(trap: &str) -> Expected {
         "several-inclusions" => (&[("nodule", Some(18), &["several_inclusions"])], &[]),
         "no-ratings" => (&[POINT; 3], &[]),
         "nothing" => (&[], &[]),
-        "no-voxels" => (&[("nodule", None, &["no_voxels", "off_slice"])], &["no_voxels"]),
+        "no-voxels" => {
+            (&[("nodule", None, &["no_voxels", "off_slice", "other_scan"])], &["other_scan"])
+        }
         other => panic!("trap {other} has no expectation"),
     }
 }

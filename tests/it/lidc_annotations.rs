@@ -55,8 +55,12 @@ fn all_of_lidc_is_read_without_loss() {
             ("LIDC-IDRI-0672", 3)
         ]
     );
-    assert_eq!(at_least(&store), [2656, 1881, 1392, 912]);
+    let nodules: Value = serde_json::from_str(include_str!("../golden/lidc_nodules.json")).unwrap();
+    assert_eq!(serde_json::json!(at_least(&store)), nodules["split"]);
+    let other = exclusions.iter().filter(|exclusion| exclusion.rule == "other_scan").count();
+    assert_eq!(golden["all"]["other_scan"], other);
     check_ratings(&store);
+    check_points(&store);
 
     let listed = fs_err::read_to_string(data.join("luna16-seriesuids.csv")).unwrap();
     let listed: BTreeSet<&str> = listed.lines().collect();
@@ -76,7 +80,9 @@ fn all_of_lidc_is_read_without_loss() {
     let sum: f64 = marks.iter().filter_map(|mark| mark.diameter_mm).sum();
     let golden_sum = golden["luna16_sum_of_diameters_mm"].as_f64().unwrap();
     assert!((sum - golden_sum).abs() < 1e-6, "{sum}, {golden_sum}");
-    assert_eq!(at_least(&store), [2284, 1600, 1186, 777]);
+    assert_eq!(serde_json::json!(at_least(&store)), nodules["split_of_luna16"]);
+    run_well(&store, &xml, &table, &[&list, "merge.chains=flag"]);
+    assert_eq!(serde_json::json!(at_least(&store)), nodules["linkage_of_luna16"]);
 
     // The counts that LUNA16 published (Setio et al. 2017), and rows of its annotations.csv.
     run_well(&store, &xml, &table, &[&list, "merge.rule=luna16"]);
@@ -92,19 +98,91 @@ fn all_of_lidc_is_read_without_loss() {
         });
         assert!(found, "{series} at {z_mm} mm");
     }
-    run_well(&store, &xml, &table, &[&list, "merge.rule=overlap"]);
+    check_published(folder.path(), &xml, &table, &list);
+    run_well(&store, &xml, &table, &[&list, "merge.rule=overlap", "merge.chains=flag"]);
     assert_eq!(at_least(&store), [2283, 1598, 1185, 777]);
+}
+
+/// LUNA16's two files of marks, whose rows `tests/golden/luna16_published.py` counts and hashes, and rows of its annotations.csv.
+/// The table has no x and y, so that the origin is set to 0.
+fn check_published(folder: &Path, xml: &Path, table: &Path, list: &str) {
+    let golden: Value =
+        serde_json::from_str(include_str!("../golden/luna16_published.json")).unwrap();
+    let placed = folder.join("placed.csv");
+    let mut text = "series_instance_uid,study_instance_uid,patient_id,slice_thickness_mm,pixel_spacing_mm,z_positions_mm,\
+                    origin_x_mm,origin_y_mm,direction\n"
+        .to_owned();
+    for (series, scan) in scan_geometry::read(table).unwrap() {
+        let heights: Vec<_> = scan.slices.z_mm().iter().map(f64::to_string).collect();
+        let (pixel_mm, heights) = (scan.slices.spacing().ijk()[0], heights.join(" "));
+        text.push_str(&format!("{series},,,,{pixel_mm},{heights},0,0,1 0 0 0 1 0 0 0 1\n"));
+    }
+    fs_err::write(&placed, text).unwrap();
+    let (store, to) = (folder.join("placed"), folder.join("published"));
+    run_well(&store, xml, &placed, &[list]);
+    let [store, out] = [&store, &to].map(|path| path.to_str().unwrap());
+    fixture::run_well(&["export", "luna16", "--store", store, "--out", out, "--as-published"]);
+    let read = |file: &str| fs_err::read_to_string(to.join(file)).unwrap();
+    let files = [read("annotations.csv"), read("annotations_excluded.csv")];
+    let rows = files.each_ref().map(|file| file.lines().skip(1).map(of_line).collect::<Vec<_>>());
+    assert_eq!(rows.each_ref().map(Vec::len), [1186, 35_192]);
+    assert_eq!(golden["rows"], serde_json::json!(rows.each_ref().map(Vec::len)));
+    for (series, z_mm, diameter_mm) in LUNA16_PRINTED {
+        let series = format!("1.3.6.1.4.1.14519.5.2.1.6279.6001.{series}");
+        assert!(rows[0].contains(&[&series, z_mm, diameter_mm]), "{series} at {z_mm} mm");
+    }
+    for (file, golden) in rows.iter().zip(golden["sha256"].as_array().unwrap()) {
+        let lines: Vec<_> = file.iter().map(|row| row.join(",")).collect();
+        assert_eq!(sha256(&lines.join("\n")), golden.as_str().unwrap());
+    }
+    // Split chains hold each of LUNA16's nodules, and one that is two nodules there.
+    let published = to.join("annotations.csv");
+    let compare =
+        ["compare-nodules", store, published.to_str().unwrap(), "--min-marks", "3", "--json"];
+    let found: Value = serde_json::from_str(&fixture::run_well(&compare)).unwrap();
+    assert_eq!(found["nodules"], serde_json::json!({"both": 1186, "only_a": 1, "only_b": 0}));
+    let listed = fs_err::read_to_string(to.join("seriesuids.csv")).unwrap();
+    let counts = listed.lines().map(|series| {
+        let n = rows.each_ref().map(|file| file.iter().filter(|row| row[0] == series).count());
+        format!("{series} {} {}", n[0], n[1])
+    });
+    let counts = sha256(&counts.collect::<Vec<_>>().join("\n"));
+    assert_eq!(counts, golden["rows_of_scans_sha256"].as_str().unwrap());
+}
+
+/// Series, z and diameter of a line of LUNA16's files.
+fn of_line(line: &str) -> [&str; 3] {
+    let values: Vec<&str> = line.split(',').collect();
+    [values[0], values[3], values[4]]
+}
+
+/// z and diameter of rows of LUNA16's annotations.csv (CC BY 4.0), as it prints them.
+const LUNA16_PRINTED: [(&str, &str, &str); 7] = [
+    ("100225287222365663678666836860", "-298.3875064", "5.651470635"),
+    ("100225287222365663678666836860", "-227.12125", "4.224708481"),
+    ("100398138793540579077826395208", "876.3744957", "5.786347814"),
+    ("100621383016233746780170740405", "-391.0812764", "8.143261683"),
+    ("100621383016233746780170740405", "-405.4937318", "18.54514997"),
+    ("100621383016233746780170740405", "-426.5447146", "18.20857028"),
+    ("100621383016233746780170740405", "-515.0733216", "16.38127631"),
+];
+
+/// The points near nodules, linked again by `tests/python/check_points.py`.
+fn check_points(store: &Path) {
+    let Some(text) = python::script("check_points.py", &[store.to_str().unwrap()]) else { return };
+    let found: BTreeMap<String, i64> = serde_json::from_str(&text).unwrap();
+    assert!(found["n_small"] > 0 && found["n_non_nodule"] > 0, "{text}");
 }
 
 /// The ratings of all nodules and their agreement, counted again by `tests/python/check_ratings.py`.
 fn check_ratings(store: &Path) {
     let Some(text) = python::script("check_ratings.py", &[store.to_str().unwrap()]) else { return };
     let found: BTreeMap<String, i64> = serde_json::from_str(&text).unwrap();
-    assert_eq!((found["nodules"], found["off scale"]), (2656, 1));
+    assert_eq!((found["nodules"], found["off scale"]), (2673, 1));
     let types = ["texture solid", "texture part_solid", "texture ground_glass", "texture None"];
-    assert_eq!(types.map(|name| found.get(name).copied().unwrap_or(0)).iter().sum::<i64>(), 2656);
+    assert_eq!(types.map(|name| found.get(name).copied().unwrap_or(0)).iter().sum::<i64>(), 2673);
     let malignancy = ["benign", "malignant", "uncertain"].map(|name| found[name]);
-    assert_eq!(malignancy.iter().sum::<i64>(), 2656);
+    assert_eq!(malignancy.iter().sum::<i64>(), 2673);
 }
 
 /// z and diameter of the first nodules of LUNA16's annotations.csv (CC BY 4.0), except one: in the scan that ends in 740405,

@@ -50,6 +50,7 @@ mod odd_files;
 mod opened_files;
 mod peak_memory;
 mod planted;
+mod plot_marks;
 mod privacy;
 mod quoted_parts;
 mod python;

@@ -57,7 +57,8 @@ impl DrawnContour {
                 drawn.cells[(j - low.1 + 1) * box_size[0] + (i - low.0 + 1)] = PixelClass::Line;
             }
         }
-        drawn.flood();
+        // The border is outside.
+        flood(&mut drawn.cells, box_size, 0);
         if !drawn.cells.contains(&PixelClass::Inside) && contour.inclusion {
             drawn.irregularities.push(Irregularity::NoInterior);
         }
@@ -80,27 +81,28 @@ impl DrawnContour {
             .filter(move |(_, cell)| wanted(**cell))
             .map(move |(n, _)| [si + n % width - 1, sj + n / width - 1])
     }
+}
 
-    /// Floods from the border, which is outside.
-    fn flood(&mut self) {
-        let [width, height] = self.size;
-        let mut reached = vec![0];
-        if let Some(corner) = self.cells.first_mut() {
-            *corner = PixelClass::Outside;
-        }
-        while let Some(n) = reached.pop() {
-            let (i, j) = (n % width, n / width);
-            let neighbours = [
-                (i > 0).then(|| n - 1),
-                (i + 1 < width).then_some(n + 1),
-                (j > 0).then(|| n - width),
-                (j + 1 < height).then_some(n + width),
-            ];
-            for next in neighbours.into_iter().flatten() {
-                if self.cells[next] == PixelClass::Inside {
-                    self.cells[next] = PixelClass::Outside;
-                    reached.push(next);
-                }
+/// Floods a picture of `size` cells along i and j from a cell, which becomes outside with all that is inside and connects to
+/// it over sides; a cell that is not inside floods nothing.
+pub(super) fn flood(cells: &mut [PixelClass], [width, height]: [usize; 2], start: usize) {
+    match cells.get_mut(start) {
+        Some(class @ PixelClass::Inside) => *class = PixelClass::Outside,
+        _ => return,
+    }
+    let mut reached = vec![start];
+    while let Some(n) = reached.pop() {
+        let (i, j) = (n % width, n / width);
+        let neighbours = [
+            (i > 0).then(|| n - 1),
+            (i + 1 < width).then_some(n + 1),
+            (j > 0).then(|| n - width),
+            (j + 1 < height).then_some(n + width),
+        ];
+        for next in neighbours.into_iter().flatten() {
+            if cells[next] == PixelClass::Inside {
+                cells[next] = PixelClass::Outside;
+                reached.push(next);
             }
         }
     }

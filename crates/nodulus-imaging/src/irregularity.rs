@@ -18,6 +18,8 @@ pub enum Irregularity {
     OffSlice,
     /// A contour or point leaves the image: a contour is excluded from the mask.
     OffImage,
+    /// No height of the mark's session is that of a slice: the reader read another scan.
+    OtherScan,
     /// The slices are not perpendicular to the patient's z, so heights identify no slice.
     NotAxial,
     /// The contours enclose no voxel of the scan: the mark has no mask and is not merged.
@@ -55,6 +57,7 @@ impl Irregularity {
             Self::SeveralInclusions => "several_inclusions",
             Self::OffSlice => "off_slice",
             Self::OffImage => "off_image",
+            Self::OtherScan => "other_scan",
             Self::NotAxial => "not_axial",
             Self::NoVoxels => "no_voxels",
             Self::Unrated => "unrated",

@@ -18,6 +18,7 @@
 pub mod drawing;
 pub mod irregularity;
 pub mod rasterise;
+pub mod luna16_mask;
 mod drawn_contour;
 pub mod pixel_edges;
 pub mod planar_contours;

@@ -37,6 +37,59 @@ pub fn luna16_merge(
     diameters: &[f64],
     sessions: &[i64],
 ) -> Vec<MergedNodule> {
+    let mut nodules = Vec::new();
+    merge(centres, diameters, sessions, |popped| {
+        if let Popped::Nodule(nodule) = popped {
+            nodules.push(nodule);
+        }
+    });
+    nodules.reverse();
+    nodules
+}
+
+/// What LUNA16's files say of a mark.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct MarkRow {
+    /// Centre, with the marks that were merged into it so far.
+    pub centre_mm: [f64; 3],
+    /// Diameter, with the marks that were merged into it so far.
+    pub diameter_mm: f64,
+    /// Number of its marks; 0 for a mark that was merged into another one.
+    pub n_marks: usize,
+}
+
+/// A row for each mark, in their order; the marks are as in [`luna16_merge`].
+///
+/// METHOD: LUNA16 printed each mark when the merging was done with it: as it was when it was merged into another one, or at
+/// the end. The marks that were never merged and hold three or more are `annotations.csv`, and all other rows are
+/// `annotations_excluded.csv`, among them the halves of its nodules.
+pub fn luna16_rows(centres: &[[f64; 3]], diameters: &[f64], sessions: &[i64]) -> Vec<MarkRow> {
+    let mut rows = Vec::new();
+    merge(centres, diameters, sessions, |popped| {
+        let (nodule, n_marks) = match &popped {
+            Popped::Nodule(nodule) => (nodule, nodule.marks.len()),
+            Popped::Merged(nodule) => (nodule, 0),
+        };
+        rows.push(MarkRow {
+            centre_mm: nodule.centre_mm,
+            diameter_mm: nodule.diameter_mm,
+            n_marks,
+        });
+    });
+    rows.reverse();
+    rows
+}
+
+/// A mark that the merging is done with.
+enum Popped {
+    /// It is a nodule.
+    Nodule(MergedNodule),
+    /// It was merged into one before it.
+    Merged(MergedNodule),
+}
+
+/// Merges marks, and shows each one, from the last to the first, when it is done with.
+fn merge(centres: &[[f64; 3]], diameters: &[f64], sessions: &[i64], mut done: impl FnMut(Popped)) {
     let marks = centres.iter().zip(diameters).zip(sessions).enumerate();
     let mut left: Vec<(i64, MergedNodule)> = marks
         .map(|(mark, ((centre, diameter), session))| {
@@ -44,29 +97,30 @@ pub fn luna16_merge(
             (*session, MergedNodule { marks, weights, centre_mm: *centre, diameter_mm: *diameter })
         })
         .collect();
-    let mut nodules = Vec::new();
     while let Some((session, last)) = left.pop() {
         let into = left.iter_mut().rev().find(|(other, before)| {
             let reach = f64::midpoint(before.diameter_mm, last.diameter_mm);
             *other != session && distance_mm(before.centre_mm, last.centre_mm) < reach
         });
         match into {
-            Some((_, before)) => before.take(last),
-            None => nodules.push(last),
+            Some((_, before)) => {
+                before.take(&last);
+                done(Popped::Merged(last));
+            }
+            None => done(Popped::Nodule(last)),
         }
     }
-    nodules.reverse();
-    nodules
 }
 
 impl MergedNodule {
     /// Merges the marks of `later`, whose first mark comes after this one's.
-    fn take(&mut self, later: Self) {
+    fn take(&mut self, later: &Self) {
         self.centre_mm =
             std::array::from_fn(|a| f64::midpoint(self.centre_mm[a], later.centre_mm[a]));
         self.diameter_mm = f64::midpoint(self.diameter_mm, later.diameter_mm);
-        let marks = self.marks.drain(..).chain(later.marks);
-        let weights = self.weights.drain(..).chain(later.weights).map(|weight| weight / 2.0);
+        let marks = self.marks.drain(..).chain(later.marks.iter().copied());
+        let weights = self.weights.drain(..).chain(later.weights.iter().copied());
+        let weights = weights.map(|weight| weight / 2.0);
         let mut members: Vec<(usize, f64)> = marks.zip(weights).collect();
         members.sort_by_key(|(mark, _)| *mark);
         (self.marks, self.weights) = members.into_iter().unzip();
@@ -101,6 +155,20 @@ mod tests {
         assert_eq!(nodule.weights, [0.5, 0.25, 0.125, 0.125]);
         assert!(distance_mm(nodule.centre_mm, [2.0, 0.0, 0.0]) < 1e-12);
         assert!((nodule.diameter_mm - 10.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn each_mark_prints_what_it_was_when_the_merging_was_done_with_it() {
+        // The marks of the test above, and one far away: 3 as it is, 2 with 3, 1 with those, 0 with all.
+        let marks = [(0.0, 10.0), (2.0, 12.0), (4.0, 10.0), (8.0, 6.0), (90.0, 7.0)];
+        let centres = marks.map(|(x, _)| [x, 0.0, 0.0]);
+        let rows = luna16_rows(&centres, &marks.map(|(_, d)| d), &[0, 1, 2, 3, 3]);
+        let found: Vec<_> =
+            rows.iter().map(|r| (r.centre_mm[0], r.diameter_mm, r.n_marks)).collect();
+        let expected =
+            [(2.0, 10.0, 4), (4.0, 10.0, 0), (6.0, 8.0, 0), (8.0, 6.0, 0), (90.0, 7.0, 1)];
+        assert_eq!(found, expected);
+        assert_eq!(luna16_rows(&[], &[], &[]), []);
     }
 
     #[test]

@@ -21,7 +21,7 @@ pub fn iou(a: &PlacedMask, b: &PlacedMask) -> f64 {
 }
 
 /// Voxels in both masks.
-fn n_shared(a: &PlacedMask, b: &PlacedMask) -> usize {
+pub fn n_shared(a: &PlacedMask, b: &PlacedMask) -> usize {
     let (a_end, b_end) = (a.end(), b.end());
     let from: [usize; 3] = std::array::from_fn(|axis| a.start[axis].max(b.start[axis]));
     let to: [usize; 3] = std::array::from_fn(|axis| a_end[axis].min(b_end[axis]));

@@ -86,7 +86,7 @@ pub fn panels(
     // A picture that is not square keeps its shape, in the middle of a square.
     let edge = size_mm[0].max(size_mm[1]);
     let start = size_mm.map(|length| (length - edge) / 2.0);
-    let data = format!("data:image/png;base64,{}", STANDARD.encode(png));
+    let data = png_uri(png);
     let [width, height] = size_mm.map(decimals);
     let image = html! {
         image id=(id) style="image-rendering:pixelated" width=(width) height=(height)
@@ -208,6 +208,11 @@ fn field(picture: &Picture<'_>, common: &[bool], leading: Option<&View>) -> [f64
         }
     };
     [start(0), start(1), side]
+}
+
+/// A PNG as the address of an image, for a page or an SVG that needs no other file.
+pub fn png_uri(png: &[u8]) -> String {
+    format!("data:image/png;base64,{}", STANDARD.encode(png))
 }
 
 #[cfg(test)]

@@ -23,6 +23,8 @@ pub struct LocatedNodule {
     /// Centre, mm along the image's columns and rows from voxel 0, and patient z; `None` where
     /// voxel indices or the scan's spacing are unknown.
     pub image_mm: Option<[f64; 3]>,
+    /// Height of the centre, patient z; `None` where it is unknown.
+    pub z_mm: Option<f64>,
     /// Diameter, mm.
     pub diameter_mm: f64,
     /// Number of marks that were joined; `None` in a CSV file.
@@ -93,6 +95,7 @@ mod tests {
             series_instance_uid: series.to_owned(),
             patient_mm: None,
             image_mm: None,
+            z_mm: None,
             diameter_mm: 5.0,
             n_marks,
         }

@@ -143,6 +143,7 @@ fn located(row: Columns, spacings: &PixelSpacings) -> LocatedNodule {
     LocatedNodule {
         patient_mm: all([row.centroid_x_mm, row.centroid_y_mm, row.centroid_z_mm]),
         image_mm: all([scaled(row.centroid_i, 0), scaled(row.centroid_j, 1), row.centroid_z_mm]),
+        z_mm: row.centroid_z_mm,
         cohort: row.cohort,
         nodule_id: row.nodule_id,
         series_instance_uid: row.series_instance_uid,
@@ -158,6 +159,7 @@ fn of_annotation(row: luna_csv::Annotation) -> LocatedNodule {
         series_instance_uid: row.series_instance_uid,
         patient_mm: Some([row.x_mm, row.y_mm, row.z_mm]),
         image_mm: None,
+        z_mm: Some(row.z_mm),
         diameter_mm: row.diameter_mm,
         n_marks: None,
     }
@@ -186,7 +188,10 @@ fn check(path: &Path, nodule: &LocatedNodule) -> Result<(), Error> {
             }
         }
     }
-    Ok(())
+    match nodule.z_mm {
+        Some(z) if !POSITION_MM.holds(z) => Err(wrong("centroid_z_mm", z, POSITION_MM.text)),
+        _ => Ok(()),
+    }
 }
 
 #[cfg(test)]
@@ -200,6 +205,7 @@ mod tests {
             series_instance_uid: "1.2".to_owned(),
             patient_mm: None,
             image_mm: None,
+            z_mm: None,
             diameter_mm: 5.0,
             n_marks: None,
         }

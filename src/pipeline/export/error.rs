@@ -52,7 +52,8 @@ pub enum Error {
     /// Patient coordinates are unknown.
     #[error(
         "{n} of the {total} scans of cohort `{cohort}` have no images, so the patient x and y of their marks are unknown \
-         (first {series}): ingest the cohort with its images, merge, and export again"
+         (first {series}): ingest the cohort with its images, or give `ingest.scan_geometry` a table with the columns \
+         origin_x_mm, origin_y_mm and direction, or a folder of .mhd headers; then merge, and export again"
     )]
     NoImages {
         /// Number of included scans without an image.
@@ -62,6 +63,57 @@ pub enum Error {
         /// The cohort.
         cohort: String,
         /// The first of these scans.
+        series: String,
+    },
+    /// The store has no scan of the series.
+    #[error("store has no scan of series {series}: `nodulus show scans` lists them")]
+    NoSeries {
+        /// The series.
+        series: String,
+    },
+    /// The series has no such nodule.
+    #[error("series {series} has no nodule `{nodule}`{}", near(nodule, found))]
+    NoNodule {
+        /// The nodule.
+        nodule: String,
+        /// The series.
+        series: String,
+        /// Nodules of the series.
+        found: Vec<String>,
+    },
+    /// Nothing can be drawn.
+    #[error(
+        "series {series} has no nodule with lines: readers drew none there, or its marks are masks"
+    )]
+    NothingDrawn {
+        /// The series.
+        series: String,
+    },
+    /// A scan is no even grid of axial slices.
+    #[error(
+        "scan {series} has no origin, direction and spacing of axial slices, by which LUNA16's files place marks: export \
+         without `--as-published`"
+    )]
+    NoGrid {
+        /// The scan.
+        series: String,
+    },
+    /// A series is twice in the cohort.
+    #[error(
+        "series {series} is in the cohort more than once: keep one of its scans, ingest, and export again"
+    )]
+    SeriesTwice {
+        /// The series.
+        series: String,
+    },
+    /// A mark is a mask that no line surrounds.
+    #[error(
+        "mark `{mark_id}` of series {series} has no lines, expected those of LIDC's XML: export without `--as-published`"
+    )]
+    NoLines {
+        /// The mark.
+        mark_id: String,
+        /// Its series.
         series: String,
     },
     /// A nodule has no position though its scan has an image.

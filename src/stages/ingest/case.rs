@@ -16,7 +16,6 @@ use crate::tables::exclusions::{Exclusion, ExclusionRule};
 use nodulus_formats::cohort::{self, CaseFiles, CaseScans, Layout, ScanFacts};
 use nodulus_formats::dicom::{self, PassedOver};
 use nodulus_formats::lidc_xml;
-use nodulus_formats::mask_file::MaskRules;
 use nodulus_formats::scan_geometry::ScanGeometries;
 use nodulus_store::FailedCase;
 use rayon::prelude::*;
@@ -33,8 +32,8 @@ pub(super) struct CaseContent<'a> {
     pub(super) before: CaseRows,
     /// The scans, in the order of their files.
     pub(super) scans: Vec<ScanContent>,
-    /// How masks are read.
-    pub(super) rules: Option<&'a MaskRules>,
+    /// The cohort, by whose settings annotations become marks; `None` where none are read.
+    pub(super) cohort: Option<&'a Cohort>,
     /// Rows of annotations that belong to none of the scans.
     pub(super) after: CaseRows,
 }
@@ -169,7 +168,7 @@ impl Reader<'_> {
         if cohort.source == Layout::Volumes && source.case.has_scan {
             missing_masks(cohort, source, &mut after);
         }
-        Ok(CaseContent { before, scans, rules: Some(&cohort.masks), after })
+        Ok(CaseContent { before, scans, cohort: Some(cohort), after })
     }
 
     /// The row of a series that cannot be read, if it is none that would be a scan.
@@ -254,7 +253,7 @@ impl Reader<'_> {
         let geometry = table.and_then(|table| table.get(series));
         let geometry = geometry.ok_or_else(|| CaseError::NoGeometry(series.clone()))?;
         let scan = scan_row::of_geometry(self.config, self.series_list, cohort, source, geometry);
-        Ok(Ok((scan, Frame::of_slices(&geometry.slices))))
+        Ok(Ok((scan, Frame::of_geometry(geometry))))
     }
 }
 

@@ -44,6 +44,20 @@ pub struct Cohort {
     /// How masks are read, for `volumes`.
     #[serde(default)]
     pub masks: MaskRules,
+    /// How a reader's lines become a mask, for the layouts with LIDC's XML.
+    #[serde(default)]
+    pub lidc_mask: LidcMask,
+}
+
+/// How a reader's lines on a slice become a mask.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum LidcMask {
+    /// What each line surrounds alone, united; exclusions are removed with their lines.
+    #[default]
+    EachLine,
+    /// As LUNA16: what all lines of the slice surround together.
+    Luna16,
 }
 
 /// A reader with masks of their own.

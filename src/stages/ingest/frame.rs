@@ -3,6 +3,7 @@
 use crate::tables::Mark;
 use nodulus_formats::cohort::ScanFacts;
 use nodulus_formats::dicom::SeriesInfo;
+use nodulus_formats::scan_geometry::{InPlane, ScanGeometry};
 use nodulus_formats::volume::{Geometry, PlacedMask, Slices, SpacingMm};
 
 /// The voxels that marks are placed on.
@@ -12,6 +13,8 @@ pub struct Frame {
     geometry: Option<Geometry>,
     /// The slices by height; `None` where they are not across the patient's z, or a tilted gantry's that were moved.
     slices: Option<Slices>,
+    /// Where the slices lie in x and y, where there is no image and a table of scan geometry has it.
+    in_plane: Option<InPlane>,
     /// The UIDs by which masks refer to a DICOM image.
     names: Option<Names>,
 }
@@ -25,7 +28,12 @@ struct Names {
 impl Frame {
     /// The frame of an image.
     pub(super) fn of_image(geometry: &Geometry) -> Self {
-        Self { geometry: Some(*geometry), slices: Slices::of(geometry).ok(), names: None }
+        Self {
+            geometry: Some(*geometry),
+            slices: Slices::of(geometry).ok(),
+            in_plane: None,
+            names: None,
+        }
     }
 
     /// The same frame with the UIDs of a DICOM series.
@@ -49,13 +57,14 @@ impl Frame {
     }
 
     /// The frame of slices without an image.
-    pub(super) fn of_slices(slices: &Slices) -> Self {
-        Self { geometry: None, slices: Some(slices.clone()), names: None }
+    pub(super) fn of_geometry(scan: &ScanGeometry) -> Self {
+        let slices = Some(scan.slices.clone());
+        Self { geometry: None, slices, in_plane: scan.in_plane, names: None }
     }
 
     /// A frame without voxels, for a series that is refused.
     pub(super) const fn nowhere() -> Self {
-        Self { geometry: None, slices: None, names: None }
+        Self { geometry: None, slices: None, in_plane: None, names: None }
     }
 
     /// The image's geometry, where there is an image.
@@ -108,12 +117,20 @@ impl Frame {
         spacing.map(SpacingMm::voxel_volume_mm3)
     }
 
-    /// Sets the centre; without an image, x and y stay unknown.
+    /// Sets the centre; x and y stay unknown without an image whose place in the patient is known.
     fn place_centroid(&self, mark: &mut Mark, ijk: [f64; 3], z_mm: Option<f64>) {
         [mark.centroid_i, mark.centroid_j, mark.centroid_k] = ijk.map(Some);
         let xyz = self.geometry.map(|geometry| geometry.voxel_to_patient(ijk).map(Some));
+        let without_image = || match (self.in_plane, &self.slices) {
+            (Some(in_plane), Some(slices)) => {
+                let ([i, j, _], [si, sj, _]) = (ijk, slices.spacing().ijk());
+                let [x, y] = in_plane.xy_mm([i, j], [si, sj]);
+                [Some(x), Some(y), z_mm]
+            }
+            _ => [None, None, z_mm],
+        };
         [mark.centroid_x_mm, mark.centroid_y_mm, mark.centroid_z_mm] =
-            xyz.unwrap_or([None, None, z_mm]);
+            xyz.unwrap_or_else(without_image);
     }
 
     /// Mean height of a mask's voxels.

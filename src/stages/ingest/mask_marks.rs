@@ -117,6 +117,8 @@ pub(super) fn blank(scan: &Scan, mark_id: String, session: usize, id: &str, path
         centroid_y_mm: None,
         centroid_z_mm: None,
         n_voxels: None,
+        n_voxels_luna16: None,
+        n_voxels_differ: None,
         volume_mm3: None,
         diameter_mm: None,
         ratings: PerRating::default(),

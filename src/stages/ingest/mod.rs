@@ -28,7 +28,7 @@ use crate::tables::{Mark, Output, PassedOverFile, Scan, Table};
 use annotation::Annotation;
 use case::CaseContent;
 pub use case_rows::CaseRows;
-pub use cohort_settings::{Cohort, MaskReader};
+pub use cohort_settings::{Cohort, LidcMask, MaskReader};
 pub use config::Config;
 use frame::Frame;
 pub use header_check::check_case;
@@ -132,12 +132,12 @@ pub fn run(config: &Config, task: &Task<'_>, job: &Job) -> Result<(), Error> {
 
 /// The rows of one case.
 fn case_rows(content: CaseContent<'_>) -> CaseRows {
-    let CaseContent { before: mut rows, scans, rules, after } = content;
-    let none = MaskRules::default();
+    let CaseContent { before: mut rows, scans, cohort, after } = content;
+    let how = cohort.map_or_else(HowMarked::default, HowMarked::of);
     for scan in scans {
         match scan {
             Ok((scan, frame, annotations)) => {
-                rows.extend(transform(scan, &frame, &annotations, rules.unwrap_or(&none)));
+                rows.extend(transform(scan, &frame, &annotations, how));
             }
             Err(failure) => rows.failures.push(failure),
         }
@@ -166,12 +166,28 @@ fn not_found(config: &Config, sources: &Sources) -> Vec<Exclusion> {
     series_not_found(config, sources).into_iter().map(row).collect()
 }
 
+/// How annotations become marks.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct HowMarked<'a> {
+    /// How masks are read; `None` for the default.
+    masks: Option<&'a MaskRules>,
+    /// How lines become masks.
+    lidc_mask: LidcMask,
+}
+
+impl<'a> HowMarked<'a> {
+    /// By the settings of a cohort.
+    fn of(cohort: &'a Cohort) -> Self {
+        Self { masks: Some(&cohort.masks), lidc_mask: cohort.lidc_mask }
+    }
+}
+
 /// The rows of one scan and its annotations; only included scans get marks.
 pub fn transform(
     mut scan: Scan,
     frame: &Frame,
     annotations: &[(String, Annotation)],
-    rules: &MaskRules,
+    how: HowMarked<'_>,
 ) -> CaseRows {
     let mut rows = CaseRows::default();
     let chosen = reads::choose(&scan, annotations);
@@ -185,9 +201,9 @@ pub fn transform(
     for (path, annotation) in chosen.used {
         match annotation {
             Annotation::Lidc(reads) => {
-                n_sessions += reads.sessions.len();
+                n_sessions += lidc_marks::n_sessions(frame, reads);
                 if scan.included {
-                    let marks = lidc_marks::marks(&scan, frame, reads, path);
+                    let marks = lidc_marks::marks(&scan, frame, how.lidc_mask, reads, path);
                     rows.exclusions.extend(marks.iter().filter_map(lidc_marks::exclusion));
                     rows.marks.extend(marks);
                 }
@@ -195,6 +211,8 @@ pub fn transform(
             Annotation::Mask(reading) => masks.push((path.as_str(), reading)),
         }
     }
+    let default = MaskRules::default();
+    let rules = how.masks.unwrap_or(&default);
     let (of_masks, n_readers) = mask_readings::rows(&scan, frame, rules, &masks);
     rows.extend(of_masks);
     scan.n_reading_sessions = (n_sessions + n_readers) as i64;
@@ -285,6 +303,7 @@ pub(in crate::stages) mod tests {
             mask: None,
             readers: Vec::new(),
             masks: MaskRules::default(),
+            lidc_mask: LidcMask::default(),
         }
     }
 
@@ -299,6 +318,7 @@ pub(in crate::stages) mod tests {
             cohort: "c".to_owned(),
             case,
             content_sha256: "0".to_owned(),
+            files_sha256: "1".to_owned(),
             fault: None,
             stamp: String::new(),
         }
@@ -317,7 +337,12 @@ pub(in crate::stages) mod tests {
     fn small_image_rows(annotations: &[(String, Annotation)]) -> CaseRows {
         let image = image([4, 4, 3]);
         let scan = scan_row::of_image(&config(), None, &cohort(), &source(), &image);
-        transform(scan, &Frame::of_image(&image.image.geometry), annotations, &cohort().masks)
+        transform(
+            scan,
+            &Frame::of_image(&image.image.geometry),
+            annotations,
+            HowMarked::of(&cohort()),
+        )
     }
 
     #[test]
@@ -401,20 +426,49 @@ pub(in crate::stages) mod tests {
         }
     }
 
-    fn annotation_rows(list: Option<&BTreeSet<String>>) -> CaseRows {
-        let slices = Slices::at_heights(None, [0.5, 0.5], vec![0.0, 2.0, 4.0, 10.0]).unwrap();
-        let geometry = ScanGeometry {
+    fn scan_geometry(z_mm: &[f64]) -> ScanGeometry {
+        ScanGeometry {
             study_instance_uid: None,
             patient_id: None,
             slice_thickness_mm: Some(2.0),
-            slices,
+            slices: Slices::at_heights(None, [0.5, 0.5], z_mm.to_vec()).unwrap(),
+            in_plane: None,
             n_duplicate_slices: 1,
-        };
+        }
+    }
+
+    fn annotation_rows(list: Option<&BTreeSet<String>>) -> CaseRows {
+        let geometry = scan_geometry(&[0.0, 2.0, 4.0, 10.0]);
         let mut source = source();
         source.case.case_id = "1.2".to_owned();
         let scan = scan_row::of_geometry(&config(), list, &cohort(), &source, &geometry);
-        let frame = Frame::of_slices(&geometry.slices);
-        transform(scan, &frame, &[("a.xml".to_owned(), Annotation::Lidc(reads()))], &cohort().masks)
+        let frame = Frame::of_geometry(&geometry);
+        let files = [("a.xml".to_owned(), Annotation::Lidc(reads()))];
+        transform(scan, &frame, &files, HowMarked::of(&cohort()))
+    }
+
+    #[test]
+    fn where_lines_cross_the_two_rules_for_masks_differ_and_the_mark_says_by_how_much() {
+        let mut reads = reads();
+        let across = [[6, 5], [7, 5], [8, 5], [8, 6], [8, 7], [7, 7], [6, 7], [6, 6]];
+        let nodule = &mut reads.sessions[0].nodules[0];
+        nodule.contours[1] = Contour { points: across.to_vec(), ..nodule.contours[0].clone() };
+        let frame = Frame::of_geometry(&scan_geometry(&[2.0, 4.0]));
+        // Pixels (6, 6) and (7, 6) each lie on the other's line.
+        for (lidc_mask, n_voxels) in [(LidcMask::EachLine, Some(2)), (LidcMask::Luna16, None)] {
+            let scan = Scan { series_instance_uid: "1.2".to_owned(), ..scan() };
+            let files = [("a.xml".to_owned(), Annotation::Lidc(reads.clone()))];
+            let rows = transform(scan, &frame, &files, HowMarked { masks: None, lidc_mask });
+            let mark = &rows.marks[0];
+            assert_eq!(mark.n_voxels, n_voxels);
+            assert_eq!((mark.n_voxels_luna16, mark.n_voxels_differ), (Some(0), Some(2)));
+            let is_lost = mark.irregularities.contains(&"no_voxels".to_owned());
+            assert_eq!(is_lost, n_voxels.is_none());
+            assert_eq!(
+                (rows.marks[1].n_voxels_luna16, rows.marks[1].n_voxels_differ),
+                (None, None)
+            );
+        }
     }
 
     #[test]
@@ -456,14 +510,32 @@ pub(in crate::stages) mod tests {
 
     #[test]
     fn an_outline_without_a_voxel_stays_and_is_told_of() {
-        let slices = Slices::at_heights(None, [0.5, 0.5], vec![20.0, 22.0]).unwrap();
         let mut scan = scan();
         scan.series_instance_uid = "1.2".to_owned();
         let files = [("a.xml".to_owned(), Annotation::Lidc(reads()))];
-        let rows = transform(scan, &Frame::of_slices(&slices), &files, &cohort().masks);
+        let frame = Frame::of_geometry(&scan_geometry(&[0.0, 2.0]));
+        let rows = transform(scan, &frame, &files, HowMarked::of(&cohort()));
         assert_eq!(rows.marks.len(), 3);
         assert_eq!(rows.marks[0].irregularities, ["no_voxels", "off_slice", "unrated"]);
         assert_eq!(rows.exclusions[0].rule, "no_voxels");
+        assert_eq!(rows.exclusions[0].case_id, rows.marks[0].mark_id);
+    }
+
+    #[test]
+    fn a_session_without_a_height_of_the_scan_reads_another_one() {
+        let scan = Scan { series_instance_uid: "1.2".to_owned(), ..scan() };
+        let mut reads = reads();
+        reads.sessions.push(Session::default());
+        let files = [("a.xml".to_owned(), Annotation::Lidc(reads))];
+        // Half a millimetre off every height.
+        let frame = Frame::of_geometry(&scan_geometry(&[0.5, 2.5, 4.5, 10.5]));
+        let rows = transform(scan, &frame, &files, HowMarked::of(&cohort()));
+        // A session without marks reads this scan, as far as is known.
+        assert_eq!(rows.scans[0].n_reading_sessions, 1);
+        assert!(rows.marks.iter().all(Mark::is_of_other_scan));
+        assert_eq!(rows.marks[0].n_voxels, Some(2));
+        let rules: Vec<_> = rows.exclusions.iter().map(|row| row.rule.as_str()).collect();
+        assert_eq!(rules, ["other_scan"; 3]);
         assert_eq!(rows.exclusions[0].case_id, rows.marks[0].mark_id);
     }
 

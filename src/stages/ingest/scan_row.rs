@@ -79,7 +79,7 @@ pub(super) fn of_image(
         hu_min: facts.image.hu_range.map(|[least, _]| least.into()),
         hu_max: facts.image.hu_range.map(|[_, most]| most.into()),
         image_sha256: facts.image.sha256.clone(),
-        content_sha256: source.content_sha256.clone(),
+        content_sha256: source.files_sha256.clone(),
         path: Some(source.case.case_id.clone()),
         annotation_paths: Vec::new(),
         included: true,
@@ -143,7 +143,7 @@ pub(super) fn of_refused(
         hu_min: None,
         hu_max: None,
         image_sha256: None,
-        content_sha256: source.content_sha256.clone(),
+        content_sha256: source.files_sha256.clone(),
         path: Some(source.case.case_id.clone()),
         annotation_paths: Vec::new(),
         included: true,
@@ -156,7 +156,7 @@ pub(super) fn of_refused(
     scan
 }
 
-/// The row of a scan without an image: columns that need pixels or the orientation are null.
+/// The row of a scan without an image: columns that need its pixels are null, and those of its place unless the table has it.
 pub(super) fn of_geometry(
     config: &Config,
     series_list: Option<&BTreeSet<String>>,
@@ -167,6 +167,7 @@ pub(super) fn of_geometry(
     let series = &source.case.case_id;
     let [spacing_i_mm, spacing_j_mm, spacing_k_mm] = geometry.slices.spacing().ijk();
     let z_mm = geometry.slices.z_mm();
+    let (size, place) = (geometry.slices.size(), geometry.in_plane.as_ref());
     let steps = || z_mm.windows(2).map(|pair| pair[1] - pair[0]);
     // METHOD: a step holds as many missing slices as fit in it at the scan's spacing.
     let missing = steps().map(|step| (step / spacing_k_mm).round().max(1.0) as i64 - 1);
@@ -176,16 +177,16 @@ pub(super) fn of_geometry(
         study_instance_uid: geometry.study_instance_uid.clone(),
         patient_id: geometry.patient_id.clone().unwrap_or_else(|| series.clone()),
         source: cohort.source.source().to_owned(),
-        n_columns: None,
-        n_rows: None,
+        n_columns: size.map(|[n, _]| n as i64),
+        n_rows: size.map(|[_, n]| n as i64),
         n_slices: z_mm.len() as i64,
         spacing_i_mm,
         spacing_j_mm,
         spacing_k_mm: Some(spacing_k_mm),
-        origin_x_mm: None,
-        origin_y_mm: None,
+        origin_x_mm: place.map(|place| place.origin_mm()[0]),
+        origin_y_mm: place.map(|place| place.origin_mm()[1]),
         origin_z_mm: z_mm.first().copied(),
-        direction: None,
+        direction: place.map(|place| place.direction().to_vec()),
         slice_thickness_mm: geometry.slice_thickness_mm,
         slice_gap_max_deviation_mm: Some(
             steps().map(|step| (step - spacing_k_mm).abs()).fold(0.0, f64::max),
@@ -211,7 +212,7 @@ pub(super) fn of_geometry(
         hu_min: None,
         hu_max: None,
         image_sha256: None,
-        content_sha256: source.content_sha256.clone(),
+        content_sha256: source.files_sha256.clone(),
         path: None,
         annotation_paths: Vec::new(),
         included: true,

@@ -14,8 +14,9 @@ pub struct Config {
     /// voxel in common.
     #[schemars(range(min = 0), extend("exclusiveMaximum" = 1))]
     pub iou_threshold: f64,
-    /// Treatment of a nodule that one reader marked more than once.
-    pub chains: Chains,
+    /// Treatment of a nodule that one reader marked more than once. Without it, `split`, and `flag` under the rule `luna16`, which
+    /// keeps LUNA16's own nodules.
+    pub chains: Option<Chains>,
     /// Share of the readers whose masks must hold a voxel of the consensus mask.
     #[schemars(extend("exclusiveMinimum" = 0), range(max = 1))]
     pub consensus_level: f64,
@@ -59,6 +60,19 @@ pub enum Denominator {
     All,
 }
 
+impl Config {
+    /// What happens to a nodule that one reader marked more than once.
+    ///
+    /// METHOD: a reader who marks twice sees two nodules. Where two readers drew two and a third joined them, single linkage makes
+    /// one nodule of them, whose centre lies in neither.
+    pub fn chains(&self) -> Chains {
+        self.chains.unwrap_or(match self.rule {
+            MergeRule::Luna16 => Chains::Flag,
+            MergeRule::Linkage | MergeRule::Overlap => Chains::Split,
+        })
+    }
+}
+
 impl MergeRule {
     /// Name in pipeline files and in the table.
     pub const fn name(self) -> &'static str {
@@ -85,7 +99,7 @@ impl Default for Config {
         Self {
             rule: MergeRule::Linkage,
             iou_threshold: 0.0,
-            chains: Chains::Flag,
+            chains: None,
             consensus_level: 0.5,
             denominator: Denominator::Marking,
             min_marks: 1,

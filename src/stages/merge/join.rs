@@ -66,7 +66,7 @@ fn unchained(config: &Config, marks: &[LocatedMark<'_>], nodule: MarkGroup) -> V
     let groups = chains::split(&sessions, |a, b| gap(config, members[a], members[b]));
     let of_scan = |group: Vec<usize>| group.into_iter().map(|n| nodule.marks[n]).collect();
     let groups: Vec<Vec<usize>> = groups.into_iter().map(of_scan).collect();
-    match config.chains {
+    match config.chains() {
         Chains::Flag => vec![MarkGroup { alternative: Some(groups), ..nodule }],
         // METHOD: plain means, because the weights of LUNA16's rule belong to the whole chain.
         Chains::Split => groups.into_iter().map(MarkGroup::plain).collect(),
@@ -123,7 +123,7 @@ mod tests {
 
     fn joined(config: &Config, marks: &[Mark]) -> Vec<MarkGroup> {
         let scan = Scan { spacing_i_mm: 1.0, ..scan() };
-        join(config, &locate(&scan, marks).unwrap())
+        join(config, &locate(&scan, &marks.iter().collect::<Vec<_>>()).unwrap())
     }
 
     fn groups(config: &Config, marks: &[Mark]) -> Vec<Vec<usize>> {
@@ -166,10 +166,11 @@ mod tests {
     fn a_chain_is_flagged_with_its_alternative_or_split() {
         // Two nodules of two readers, about columns 1 and 9.5; 2 and 3 are within 8 of each other.
         let marks = line(&[(0, 0, 8.0), (0, 11, 8.0), (1, 2, 8.0), (1, 8, 8.0)]);
-        let flagged = joined(&by(MergeRule::Linkage), &marks);
+        let flag = Config { chains: Some(Chains::Flag), ..by(MergeRule::Linkage) };
+        let flagged = joined(&flag, &marks);
         let alternative = Some(vec![vec![0, 2], vec![1, 3]]);
         assert_eq!(flagged, [MarkGroup { alternative, ..MarkGroup::plain(vec![0, 1, 2, 3]) }]);
-        let split = joined(&Config { chains: Chains::Split, ..by(MergeRule::Linkage) }, &marks);
+        let split = joined(&by(MergeRule::Linkage), &marks);
         assert_eq!(split, [vec![0, 2], vec![1, 3]].map(MarkGroup::plain));
 
         // LUNA16's rule joins 3 to 1, at column 9.5, and 2 to both; 0 is of the same session as 1.
@@ -178,7 +179,8 @@ mod tests {
         let alternative = Some(vec![vec![1, 3], vec![2]]);
         let chain = MarkGroup { marks: vec![1, 2, 3], weights, alternative };
         assert_eq!(flagged, [MarkGroup::plain(vec![0]), chain]);
-        let split = joined(&Config { chains: Chains::Split, ..by(MergeRule::Luna16) }, &marks);
+        let split =
+            joined(&Config { chains: Some(Chains::Split), ..by(MergeRule::Luna16) }, &marks);
         assert_eq!(split, [vec![0], vec![1, 3], vec![2]].map(MarkGroup::plain));
     }
 
@@ -186,7 +188,7 @@ mod tests {
     fn closeness_is_by_the_measure_of_the_rule() {
         // 2 is 3 of 4 from mark 0 and 7 of 10 from mark 1, which is closer for its size.
         let marks = line(&[(0, 0, 4.0), (0, 10, 16.0), (1, 3, 4.0)]);
-        let split = Config { chains: Chains::Split, ..by(MergeRule::Linkage) };
+        let split = Config { chains: Some(Chains::Split), ..by(MergeRule::Linkage) };
         assert_eq!(groups(&split, &marks), [vec![0], vec![1, 2]]);
         // 2 shares 2 of 9 voxels with mark 0 and 3 of 8 with mark 1.
         let marks = [
@@ -194,7 +196,7 @@ mod tests {
             mark("b", 0, [6, 4, 1], [4, 1, 1]),
             mark("c", 1, [2, 4, 1], [7, 1, 1]),
         ];
-        let config = by(MergeRule::Overlap);
+        let config = Config { chains: Some(Chains::Flag), ..by(MergeRule::Overlap) };
         let nodules = joined(&config, &marks);
         assert_eq!(nodules[0].marks, [0, 1, 2]);
         assert_eq!(nodules[0].alternative, Some(vec![vec![0], vec![1, 2]]));

@@ -2,6 +2,7 @@
 
 pub(super) mod config;
 mod located;
+mod points;
 mod join;
 mod ratings;
 mod nodule;
@@ -9,7 +10,6 @@ mod repeated;
 
 use crate::stages::spec::StageSpec;
 use crate::stages::task::Task;
-use crate::tables::marks::MarkKind;
 use crate::tables::{Error, Mark, Nodule, Output, Scan, Table, mask_box};
 pub use config::{Chains, Config, Denominator, MergeRule};
 use nodulus_store::{FailedCase, Job};
@@ -24,7 +24,7 @@ pub const SPEC: StageSpec = StageSpec {
     example: "--set merge.consensus_level=0.75",
     reads: &[Output::Table(Table::Scans), Output::Table(Table::Marks)],
     writes: &[Output::Table(Table::Nodules)],
-    version: 3,
+    version: 4,
     needs_images: false,
     is_sharded: true,
     is_on: |_| true,
@@ -70,7 +70,7 @@ pub fn run(config: &Config, task: &Task<'_>, job: &Job) -> Result<(), Error> {
             }
         }
         for batch in marks.shard_rows::<Mark>(shard) {
-            for mark in batch?.into_iter().filter(|mark| mark.kind == MarkKind::Nodule.name()) {
+            for mark in batch? {
                 let key = series_key(&mark.cohort, &mark.series_instance_uid);
                 if let Some((_, marks)) = by_series.get_mut(&key) {
                     marks.push(mark);
@@ -93,23 +93,33 @@ pub fn run(config: &Config, task: &Task<'_>, job: &Job) -> Result<(), Error> {
 
 /// The nodules of one scan, by first slice, then by id; none where no mark has a mask.
 ///
-/// `marks` are the scan's, in the order of the table. Marks without a mask are skipped; ingest lists them in
-/// `exclusions`.
+/// `marks` are the scan's, in the order of the table. Outlines without a mask are skipped, and so are marks whose session reads
+/// another scan; ingest lists both in `exclusions`.
 pub fn transform(config: &Config, scan: &Scan, marks: &[Mark]) -> (Vec<Nodule>, Vec<FailedCase>) {
     let fail = |case: String, error: &MergeError| {
         FailedCase::new("merge", case, error, scan.path.clone()).of_cohort(&scan.cohort)
     };
-    let marks = match located::locate(scan, marks) {
-        Ok(marks) => marks,
+    let marks: Vec<&Mark> = marks.iter().filter(|mark| !mark.is_of_other_scan()).collect();
+    let located = located::locate(scan, &marks);
+    let placed = located.and_then(|placed| Ok((placed, points::points(scan, &marks)?)));
+    let (marks, points) = match placed {
+        Ok(placed) => placed,
         Err(error) => {
             return (Vec::new(), vec![fail(scan.series_instance_uid.clone(), &error)]);
         }
     };
     let mut nodules = Vec::new();
     let mut failures = Vec::new();
-    let joined = join::join(config, &marks).into_iter();
-    for joined in joined.filter(|joined| joined.marks.len() >= config.min_marks) {
-        match nodule::row(config, scan, &marks, &joined) {
+    let joined = join::join(config, &marks);
+    let members: Vec<Vec<usize>> = joined.iter().map(|joined| joined.marks.clone()).collect();
+    let nodule_of = points::nodule_of_points(&points, &marks, &members);
+    let near = |nodule| points.iter().zip(&nodule_of).filter(move |(_, of)| **of == Some(nodule));
+    for (n, joined) in joined.into_iter().enumerate() {
+        if joined.marks.len() < config.min_marks {
+            continue;
+        }
+        let points: Vec<&Mark> = near(n).map(|(point, _)| point.mark).collect();
+        match nodule::row(config, scan, &marks, &joined, &points) {
             Ok(nodule) => nodules.push(nodule),
             Err(error) => {
                 let ids: Vec<_> =
@@ -187,11 +197,12 @@ mod tests {
         for mark in &mut marks {
             mark.diameter_mm = Some(3.0);
         }
-        let (nodules, _) = transform(&Config::default(), &scan(), &marks);
+        let flag = Config { chains: Some(Chains::Flag), ..Config::default() };
+        let (nodules, _) = transform(&flag, &scan(), &marks);
         assert_eq!(nodules.len(), 1);
         let alternative = nodules[0].alternative_mark_ids.clone().unwrap();
         assert_eq!(alternative, [["a", "c"], ["b", "d"]]);
-        let config = Config { chains: Chains::Split, min_marks: 2, ..Config::default() };
+        let config = Config { min_marks: 2, ..Config::default() };
         let (nodules, _) = transform(&config, &scan(), &marks);
         let mut found: Vec<_> = nodules.iter().map(|nodule| nodule.mark_ids.clone()).collect();
         found.sort();
@@ -246,7 +257,7 @@ mod tests {
                 .enumerate()
                 .map(|(n, (session, start, size))| mark(&format!("m{n:02}"), session, start, size))
                 .collect();
-            let config = Config { rule, chains, ..Config::default() };
+            let config = Config { rule, chains: Some(chains), ..Config::default() };
             let (nodules, failures) = transform(&config, &scan(), &marks);
             prop_assert_eq!(failures, []);
             let mut ids: Vec<String> = nodules.iter().flat_map(|n| n.mark_ids.clone()).collect();

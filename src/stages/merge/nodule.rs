@@ -4,6 +4,7 @@ use super::MergeError;
 use super::config::{Config, Denominator};
 use super::join::MarkGroup;
 use super::located::LocatedMark;
+use super::points::NearPoints;
 use super::ratings::{ratings, texture_type};
 use crate::tables::{Mark, Nodule, Scan};
 use nodulus_formats::volume::PlacedMask;
@@ -11,12 +12,13 @@ use nodulus_imaging::consensus::{ReaderCounts, n_needed};
 use nodulus_store::hash;
 use std::collections::BTreeMap;
 
-/// The row of a group of marks.
+/// The row of a group of marks; `points` are those near it.
 pub(super) fn row(
     config: &Config,
     scan: &Scan,
     all: &[LocatedMark<'_>],
     joined: &MarkGroup,
+    points: &[&Mark],
 ) -> Result<Nodule, MergeError> {
     let members: Vec<&LocatedMark<'_>> = joined.marks.iter().map(|mark| &all[*mark]).collect();
     let marks: Vec<&Mark> = members.iter().map(|placed| placed.mark).collect();
@@ -47,6 +49,8 @@ pub(super) fn row(
         ids.sort_unstable();
         ids
     });
+    let sessions = marks.iter().map(|mark| mark.reading_session).collect();
+    let near = NearPoints::of(points.iter().copied(), &sessions);
     let ratings = ratings(&marks);
     let texture_type = texture_type(&ratings.texture);
     Ok(Nodule {
@@ -57,6 +61,8 @@ pub(super) fn row(
         merge_rule: config.rule.name().to_owned(),
         n_marks: marks.len() as i64,
         n_readers: n_readers as i64,
+        n_small: near.n_small,
+        n_non_nodule: near.n_non_nodule,
         more_marks_than_readers: marks.len() > n_readers,
         centroid_i: mean(&|placed| placed.centroid[0]),
         centroid_j: mean(&|placed| placed.centroid[1]),
@@ -86,6 +92,8 @@ pub(super) fn row(
         union_bbox_size_k,
         union_mask_bits: union.mask.into_bits(),
         mark_ids,
+        small_mark_ids: near.small_mark_ids,
+        non_nodule_mark_ids: near.non_nodule_mark_ids,
         alternative_mark_ids: alternative,
         ratings,
         texture_type: texture_type.map(str::to_owned),
@@ -140,7 +148,7 @@ fn sorted_ids(all: &[LocatedMark<'_>], marks: &[usize]) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{MergeRule, transform};
+    use super::super::{Chains, MergeRule, transform};
     use super::*;
     use crate::stages::ingest::tests::{mark, scan};
 
@@ -205,7 +213,8 @@ mod tests {
     fn two_marks_of_one_reader_are_two_marks_and_one_reader() {
         // One reader holds columns 10 to 13, the other 13 to 15.
         let marks = bars(&[(0, 10, 2), (0, 12, 2), (1, 13, 3)]);
-        let config = Config { consensus_level: 1.0, ..Config::default() };
+        let chains = Some(Chains::Flag);
+        let config = Config { consensus_level: 1.0, chains, ..Config::default() };
         let nodule = only(&config, &scan(), &marks);
         assert_eq!((nodule.n_marks, nodule.n_readers), (3, 2));
         assert_eq!((nodule.consensus_n_readers, nodule.consensus_n_needed), (2, 2));

@@ -1,7 +1,8 @@
 //! `annotations_excluded.csv`: marks of readers that the reference standard excludes.
 
+use super::annotations::{self, Annotation};
 use super::error::Error;
-use super::{annotations, rows};
+use super::rows;
 use serde::{Serialize, Serializer};
 use std::path::Path;
 
@@ -19,6 +20,18 @@ pub struct Finding {
     /// Diameter; `None`, stored as -1, for points: nodules under 3 mm and non-nodules.
     #[serde(serialize_with = "or_minus_one")]
     pub diameter_mm: Option<f64>,
+}
+
+impl From<&Annotation> for Finding {
+    fn from(nodule: &Annotation) -> Self {
+        Self {
+            series_instance_uid: nodule.series_instance_uid.clone(),
+            x_mm: nodule.x_mm,
+            y_mm: nodule.y_mm,
+            z_mm: nodule.z_mm,
+            diameter_mm: Some(nodule.diameter_mm),
+        }
+    }
 }
 
 /// Reads `annotations_excluded.csv`; a file with a header line alone has no rows.

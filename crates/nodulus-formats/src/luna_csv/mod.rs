@@ -7,6 +7,7 @@ mod error;
 mod rows;
 mod annotations;
 mod findings;
+mod published;
 mod candidates;
 mod detections;
 mod positions;
@@ -20,6 +21,7 @@ pub use error::Error;
 pub use findings::{Finding, read_findings, write_findings};
 pub use patients::luna16_patient;
 pub use positions::{Position, PositionRow, read_positions};
+pub use published::write_published;
 pub use series_uids::{read_ended_series_uids, read_series_uids, write_series_uids};
 
 #[cfg(test)]

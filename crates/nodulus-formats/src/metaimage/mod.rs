@@ -15,7 +15,7 @@ pub use write::write;
 use crate::image_rules::ReadRules;
 use crate::loaded_image::LoadedImage;
 use crate::repair::Repairs;
-use crate::volume::{LoadedSlices, SliceRanges, Volume};
+use crate::volume::{Geometry, LoadedSlices, SliceRanges, Volume};
 use crate::voxel_encoding::Voxel;
 use crate::voxel_stream::room;
 use data::DataLocation;
@@ -84,6 +84,15 @@ pub(crate) fn load<T: Voxel>(
     LoadedImage::of_voxels(geometry, true, wanted, voxels, repairs, too_large)
 }
 
+/// Reads where the voxels of a header lie; the voxels need not be there.
+///
+/// # Errors
+///
+/// Fails if the header cannot be read or does not place its voxels.
+pub fn read_geometry(path: &Path) -> Result<Geometry, Error> {
+    Ok(read_header(path, &ReadRules::default())?.0.geometry)
+}
+
 /// Estimates the bytes that a volume needs in memory, from its header and the lengths of its files.
 ///
 /// # Errors
@@ -120,7 +129,6 @@ fn read_header(path: &Path, rules: &ReadRules) -> Result<(MetaImageHeader, u64),
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::volume::Geometry;
     use flate2::write::ZlibEncoder;
     use fs_err as fs;
     use ndarray::Array3;

@@ -1,5 +1,6 @@
 //! Why a table of scan geometry could not be read or written.
 
+use super::InPlaneError;
 use crate::volume::SlicesError;
 use ::parquet::errors::ParquetError;
 use arrow::error::ArrowError;
@@ -87,6 +88,51 @@ pub enum Error {
         row: usize,
         /// The cause.
         source: SlicesError,
+    },
+    /// A row has some of the columns of the place, and not all.
+    #[error(
+        "`{path}`, row {row}: {column} is missing, expected origin_x_mm, origin_y_mm and direction together, or none of them"
+    )]
+    PartOfPlace {
+        /// The file.
+        path: PathBuf,
+        /// The row, from 1, without the header line.
+        row: usize,
+        /// Name of the column that is missing.
+        column: &'static str,
+    },
+    /// The place of the slices is none.
+    #[error("`{path}`, row {row}: origin_x_mm, origin_y_mm and direction place no slices")]
+    Place {
+        /// The file.
+        path: PathBuf,
+        /// The row, from 1, without the header line.
+        row: usize,
+        /// The cause.
+        source: InPlaneError,
+    },
+    /// A folder has no header.
+    #[error(
+        "`{0}` is a folder without .mhd headers, expected those of the scans, or a table of scan geometry"
+    )]
+    NoHeaders(PathBuf),
+    /// A header places no axial slices.
+    #[error("`{path}` does not place axial slices")]
+    Header {
+        /// The header.
+        path: PathBuf,
+        /// The cause.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// Two headers have the name of one series.
+    #[error(
+        "`{path}`: another header is named {series} too, expected one header for each series; remove one of them"
+    )]
+    TwoHeaders {
+        /// The second header.
+        path: PathBuf,
+        /// The series.
+        series: String,
     },
     /// A series is listed twice.
     #[error("`{path}`, row {row}: series {series} is listed twice")]

@@ -1,6 +1,6 @@
 //! Reads tables of scan geometry from CSV and Parquet.
 
-use super::{COLUMNS, Error, ScanGeometries, ScanGeometry};
+use super::{COLUMNS, Error, InPlane, PLACE_COLUMNS, ScanGeometries, ScanGeometry, headers};
 use crate::archive::{MAX_RATIO, XZ_MEMORY_KIB};
 use crate::bounded_reader::BoundedReader;
 use crate::limits::{MOST_VOXELS_ALONG, POSITION_MM, SPACING_MM};
@@ -32,9 +32,15 @@ struct GeometryRow {
     slice_thickness_mm: Option<f64>,
     pixel_spacing_mm: f64,
     z_positions_mm: Vec<f64>,
+    #[serde(default)]
+    origin_x_mm: Option<f64>,
+    #[serde(default)]
+    origin_y_mm: Option<f64>,
+    #[serde(default)]
+    direction: Option<Vec<f64>>,
 }
 
-/// Reads a table of scan geometry; a table without rows has no series.
+/// Reads a table of scan geometry, or a folder of MetaImage headers; a table without rows has no series.
 ///
 /// # Errors
 ///
@@ -42,6 +48,9 @@ struct GeometryRow {
 /// [limit](crate::limits), fewer than two heights, a value that is not a number, a series that is listed twice; or if the
 /// file unpacks to too much: `SECURITY.md` has the limits.
 pub fn read(path: &Path) -> Result<ScanGeometries, Error> {
+    if path.is_dir() {
+        return headers::read(path);
+    }
     let name = path.file_name().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
     let mut extensions = name.rsplit('.');
     let (last, before) = (extensions.next(), extensions.next());
@@ -83,23 +92,33 @@ fn read_csv(path: &Path, reader: impl Read) -> Result<ScanGeometries, Error> {
             Error::Missing { path: path.to_owned(), column, near: near.unwrap_or_default() }
         })?;
     }
+    let place = PLACE_COLUMNS.map(|column| names.iter().position(|name| name == column));
     for (n, row) in rows.into_records().enumerate() {
         let row = row.map_err(wrong)?;
         let values = columns.map(|index| row.get(index).unwrap_or_default());
-        add(path, n, csv_row(path, n, values)?, &mut geometries)?;
+        let place = place.map(|index| index.and_then(|index| row.get(index)).unwrap_or_default());
+        add(path, n, csv_row(path, n, values, place)?, &mut geometries)?;
     }
     Ok(geometries)
 }
 
-/// A row from the values of [`COLUMNS`].
+/// A row from the values of [`COLUMNS`] and [`PLACE_COLUMNS`].
 fn csv_row(
     path: &Path,
     n: usize,
     [series, study, patient, thickness, spacing, heights]: [&str; COLUMNS.len()],
+    [x, y, direction]: [&str; PLACE_COLUMNS.len()],
 ) -> Result<GeometryRow, Error> {
-    let number = |column: usize, text: &str, expected| {
-        text.parse().map_err(|_| value(path, n, COLUMNS[column], format!("{text:?}"), expected))
+    let parsed = |column, text: &str, expected| {
+        text.parse().map_err(|_| value(path, n, column, format!("{text:?}"), expected))
     };
+    let number = |column: usize, text: &str, expected| parsed(COLUMNS[column], text, expected);
+    let maybe = |column, text: &str| match text {
+        "" => Ok(None),
+        text => parsed(column, text, "a number, or nothing").map(Some),
+    };
+    let axes = direction.split_ascii_whitespace().take(10);
+    let axes = axes.map(|text| parsed(PLACE_COLUMNS[2], text, "nine numbers separated by spaces"));
     let heights = heights.split_ascii_whitespace().take(MOST_VOXELS_ALONG + 1);
     let slice_thickness_mm = match thickness {
         "" => None,
@@ -114,6 +133,9 @@ fn csv_row(
         z_positions_mm: heights
             .map(|text| number(5, text, "numbers separated by spaces"))
             .collect::<Result<_, _>>()?,
+        origin_x_mm: maybe(PLACE_COLUMNS[0], x)?,
+        origin_y_mm: maybe(PLACE_COLUMNS[1], y)?,
+        direction: Some(axes.collect::<Result<Vec<f64>, _>>()?).filter(|axes| !axes.is_empty()),
     })
 }
 
@@ -132,7 +154,8 @@ fn read_parquet(path: &Path) -> Result<ScanGeometries, Error> {
         let text = format!("it has {n_values} values, expected at most {most_values}");
         return Err(wrong(ParquetError::General(text)));
     }
-    let mask = ProjectionMask::columns(builder.parquet_schema(), COLUMNS);
+    let columns = COLUMNS.into_iter().chain(PLACE_COLUMNS);
+    let mask = ProjectionMask::columns(builder.parquet_schema(), columns);
     let mut geometries = ScanGeometries::new();
     let mut n = 0;
     for batch in builder.with_projection(mask).build().map_err(wrong)? {
@@ -176,11 +199,34 @@ fn add(
     let n_duplicate_slices = n_heights - z_mm.len();
     let slices = Slices::at_heights(None, [row.pixel_spacing_mm; 2], z_mm)
         .map_err(|source| Error::Slices { path: path.to_owned(), row: n + 1, source })?;
+    let place = [row.origin_x_mm.is_none(), row.origin_y_mm.is_none(), row.direction.is_none()];
+    let in_plane = match (row.origin_x_mm, row.origin_y_mm, row.direction) {
+        (Some(x), Some(y), Some(axes)) => {
+            let n_axes = axes.len();
+            let axes = axes.try_into().map_err(|_| {
+                let expected = "nine numbers: the axes of i, j and k, as columns, row by row";
+                value(path, n, PLACE_COLUMNS[2], format!("{n_axes} numbers"), expected)
+            })?;
+            let placed = InPlane::new([x, y], axes);
+            Some(placed.map_err(|source| Error::Place {
+                path: path.to_owned(),
+                row: n + 1,
+                source,
+            })?)
+        }
+        (None, None, None) => None,
+        _ => {
+            let missing = place.iter().position(|is_missing| *is_missing).unwrap_or_default();
+            let column = PLACE_COLUMNS[missing];
+            return Err(Error::PartOfPlace { path: path.to_owned(), row: n + 1, column });
+        }
+    };
     let geometry = ScanGeometry {
         study_instance_uid: known(row.study_instance_uid),
         patient_id: known(row.patient_id),
         slice_thickness_mm: row.slice_thickness_mm,
         slices,
+        in_plane,
         n_duplicate_slices,
     };
     match geometries.insert(series.clone(), geometry) {

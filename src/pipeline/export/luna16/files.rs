@@ -2,7 +2,7 @@
 
 use super::rows::Luna16Rows;
 use crate::pipeline::export::Error;
-use nodulus_formats::luna_csv::{self, Candidate};
+use nodulus_formats::luna_csv::{self, Candidate, Finding};
 use serde::Serialize;
 use std::path::Path;
 
@@ -28,15 +28,23 @@ pub struct Counts {
     pub candidates: Option<usize>,
 }
 
-/// Writes the files into a folder.
+/// Writes the files into a folder; `as_published` with numbers as LUNA16 printed them.
 pub(super) fn write(
     folder: &Path,
     rows: &Luna16Rows,
     candidates: Option<&[Candidate]>,
+    as_published: bool,
 ) -> Result<Counts, Error> {
     let series: Vec<&str> = rows.series.iter().map(String::as_str).collect();
-    luna_csv::write_annotations(&folder.join(ANNOTATIONS), &rows.annotations)?;
-    luna_csv::write_findings(&folder.join(FINDINGS), &rows.findings)?;
+    let (annotations, findings) = (folder.join(ANNOTATIONS), folder.join(FINDINGS));
+    if as_published {
+        let nodules: Vec<Finding> = rows.annotations.iter().map(Finding::from).collect();
+        luna_csv::write_published(&annotations, &nodules)?;
+        luna_csv::write_published(&findings, &rows.findings)?;
+    } else {
+        luna_csv::write_annotations(&annotations, &rows.annotations)?;
+        luna_csv::write_findings(&findings, &rows.findings)?;
+    }
     luna_csv::write_series_uids(&folder.join(SERIES), &series)?;
     if let Some(candidates) = candidates {
         luna_csv::write_candidates(&folder.join(CANDIDATES), candidates)?;

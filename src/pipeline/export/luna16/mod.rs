@@ -1,6 +1,7 @@
 //! Exports a cohort as LUNA16's files.
 
 mod rows;
+mod published;
 mod files;
 
 pub use files::Counts;
@@ -10,6 +11,7 @@ use super::{Error, check_made_of, one_cohort};
 use crate::tables::{Output, Table};
 use nodulus_formats::luna_csv;
 use nodulus_store::{Store, hash};
+use published::{DRAWN_COLUMNS, DrawnColumns, PublishedMarks};
 use rows::{Luna16Rows, MarkColumns, NoduleColumns, ScanColumns};
 use serde::Serialize;
 use std::path::Path;
@@ -21,6 +23,8 @@ pub struct Luna16Options<'a> {
     pub cohort: Option<&'a str>,
     /// Least number of marks of a nodule of the reference standard.
     pub min_marks: i64,
+    /// Whether both files of marks are those that LUNA16 published, row by row, rather than the store's nodules.
+    pub as_published: bool,
     /// File of candidates whose classes are computed again.
     pub candidates: Option<&'a Path>,
 }
@@ -32,6 +36,8 @@ pub struct Luna16Description {
     pub cohort: String,
     /// Least number of marks of a nodule of the reference standard.
     pub min_marks: i64,
+    /// Whether the files are those that LUNA16 published, row by row.
+    pub as_published: bool,
     /// SHA-256 of the candidates' file, if any.
     pub candidates_sha256: Option<String>,
     /// Rows of the files, by their names.
@@ -47,6 +53,10 @@ pub struct Luna16Description {
 /// - `annotations.csv`: nodules with at least `min_marks` marks; mean centre and diameter.
 /// - `annotations_excluded.csv`: every mark that is in none of these nodules, at its own centre; points have the
 ///   diameter -1.
+///
+/// With `as_published`, these two files are made from the marks by LUNA16's own rule, whatever `nodules` has: each mark is a row
+/// of one of the two, with numbers of ten digits.
+///
 /// - `seriesuids.csv`: the included scans; nodules and marks of other scans are in no file.
 /// - `candidates.csv`, where candidates are given: those of the included scans, with new classes.
 /// - `export.json`: cohort, settings, keys of the tables, SHA-256 of the files ([`Record`]).
@@ -56,42 +66,55 @@ pub struct Luna16Description {
 ///
 /// # Errors
 ///
-/// Fails if the store lacks a table or the cohort, the nodules were not made from the current marks, a scan has no image,
-/// or the folder has a file that no export wrote.
+/// Fails if the store lacks a table or the cohort, the nodules were not made from the current marks, the place of a scan in the
+/// patient is not known, marks are no lines and `as_published` asks for them, or the folder has a file that no export wrote.
 pub fn export(
     store: &Store,
     to: &Path,
     options: Luna16Options<'_>,
 ) -> Result<Record<Luna16Description>, Error> {
     let folder = Folder::open(to)?;
-    let [scans, nodules, marks] = [Table::Scans, Table::Nodules, Table::Marks]
-        .map(|table| store.require(Output::Table(table)));
-    let (scans, nodules, marks) = (scans?, nodules?, marks?);
-    for version in [&scans, &marks] {
-        check_made_of(&nodules, version)?;
-    }
-    let merged_with = nodules.manifest.config.get("min_marks").and_then(serde_json::Value::as_i64);
-    if let Some(found) = merged_with.filter(|found| *found > options.min_marks) {
-        return Err(Error::MinMarks { found, asked: options.min_marks });
-    }
-
+    let require = |table| store.require(Output::Table(table));
+    let (scans, marks) = (require(Table::Scans)?, require(Table::Marks)?);
+    let mut inputs = vec![scans.manifest.as_input()];
     let mut all = Vec::new();
     for batch in scans.columns::<ScanColumns>(&rows::SCAN_COLUMNS) {
         all.extend(batch?);
     }
     let cohort = one_cohort(&rows::cohorts(&all), options.cohort)?;
     let mut rows = Luna16Rows::new(cohort.clone(), options.min_marks, &all)?;
-    for batch in nodules.columns::<NoduleColumns>(&rows::NODULE_COLUMNS) {
-        for nodule in batch? {
-            rows.add_nodule(nodule)?;
+    if options.as_published {
+        let included = all.iter().filter(|scan| scan.included && scan.cohort == cohort);
+        let mut published = PublishedMarks::new(included)?;
+        for batch in marks.columns::<DrawnColumns>(&DRAWN_COLUMNS) {
+            for mark in batch?.iter().filter(|mark| mark.cohort == cohort) {
+                published.add(mark)?;
+            }
         }
-    }
-    for batch in marks.columns::<MarkColumns>(&rows::MARK_COLUMNS) {
-        for mark in batch? {
-            rows.add_mark(mark);
+        rows.set_published(published);
+    } else {
+        let nodules = require(Table::Nodules)?;
+        for version in [&scans, &marks] {
+            check_made_of(&nodules, version)?;
         }
+        let least = nodules.manifest.config.get("min_marks").and_then(serde_json::Value::as_i64);
+        if let Some(found) = least.filter(|found| *found > options.min_marks) {
+            return Err(Error::MinMarks { found, asked: options.min_marks });
+        }
+        for batch in nodules.columns::<NoduleColumns>(&rows::NODULE_COLUMNS) {
+            for nodule in batch? {
+                rows.add_nodule(nodule)?;
+            }
+        }
+        for batch in marks.columns::<MarkColumns>(&rows::MARK_COLUMNS) {
+            for mark in batch? {
+                rows.add_mark(mark);
+            }
+        }
+        rows.sort();
+        inputs.push(nodules.manifest.as_input());
     }
-    rows.sort();
+    inputs.push(marks.manifest.as_input());
     let mut candidates = None;
     let mut n_candidates_left_out = 0;
     if let Some(path) = options.candidates {
@@ -101,15 +124,15 @@ pub fn export(
         n_candidates_left_out = n_read - classed.len();
         candidates = Some(classed);
     }
-    let counts = files::write(folder.aside(), &rows, candidates.as_deref())?;
+    let counts = files::write(folder.aside(), &rows, candidates.as_deref(), options.as_published)?;
     let about = Luna16Description {
         cohort,
         min_marks: options.min_marks,
+        as_published: options.as_published,
         candidates_sha256: options.candidates.map(hash::sha256_file).transpose()?,
         rows: counts,
         n_unplaced: rows.n_unplaced,
         n_candidates_left_out,
     };
-    let inputs = [&scans, &nodules, &marks].map(|version| version.manifest.as_input());
-    folder.publish("luna16", about, inputs.into())
+    folder.publish("luna16", about, inputs)
 }

@@ -1,5 +1,6 @@
 //! Turns a store's rows into those of LUNA16's files.
 
+use super::published::{PublishedMarks, PublishedRows};
 use crate::pipeline::export::Error;
 use crate::tables::MarkKind;
 use nodulus_formats::luna_csv::{Annotation, Candidate, Finding};
@@ -9,10 +10,18 @@ use std::collections::{BTreeMap, BTreeSet};
 /// The columns of `scans` that are read.
 #[derive(Clone, Debug, Deserialize)]
 pub(super) struct ScanColumns {
-    cohort: String,
-    series_instance_uid: String,
-    origin_x_mm: Option<f64>,
-    included: bool,
+    pub(super) cohort: String,
+    pub(super) series_instance_uid: String,
+    pub(super) n_columns: Option<i64>,
+    pub(super) n_rows: Option<i64>,
+    pub(super) spacing_i_mm: f64,
+    pub(super) spacing_j_mm: f64,
+    pub(super) spacing_k_mm: Option<f64>,
+    pub(super) origin_x_mm: Option<f64>,
+    pub(super) origin_y_mm: Option<f64>,
+    pub(super) origin_z_mm: Option<f64>,
+    pub(super) direction: Option<Vec<f64>>,
+    pub(super) included: bool,
 }
 
 /// The columns of `nodules` that are read.
@@ -42,8 +51,20 @@ pub(super) struct MarkColumns {
     diameter_mm: Option<f64>,
 }
 
-pub(super) const SCAN_COLUMNS: [&str; 4] =
-    ["cohort", "series_instance_uid", "origin_x_mm", "included"];
+pub(super) const SCAN_COLUMNS: [&str; 12] = [
+    "cohort",
+    "series_instance_uid",
+    "n_columns",
+    "n_rows",
+    "spacing_i_mm",
+    "spacing_j_mm",
+    "spacing_k_mm",
+    "origin_x_mm",
+    "origin_y_mm",
+    "origin_z_mm",
+    "direction",
+    "included",
+];
 pub(super) const NODULE_COLUMNS: [&str; 9] = [
     "nodule_id",
     "cohort",
@@ -149,6 +170,14 @@ impl Luna16Rows {
         self.findings.sort_by(|a, b| a.series_instance_uid.cmp(&b.series_instance_uid));
     }
 
+    /// Takes the rows of both files as LUNA16 made them.
+    pub(super) fn set_published(&mut self, published: PublishedMarks) {
+        self.n_unplaced = published.n_unplaced;
+        let PublishedRows { annotations, findings } = published.rows(self.min_marks);
+        self.annotations = annotations.into_iter().filter_map(as_annotation).collect();
+        self.findings = findings;
+    }
+
     /// The candidates of these scans, with the classes that follow from the annotations.
     ///
     /// METHOD: a candidate hits a nodule when its distance from the centre is less than the radius (Setio et al. 2017).
@@ -168,6 +197,11 @@ impl Luna16Rows {
     }
 }
 
+fn as_annotation(row: Finding) -> Option<Annotation> {
+    let Finding { series_instance_uid, x_mm, y_mm, z_mm, diameter_mm } = row;
+    Some(Annotation { series_instance_uid, x_mm, y_mm, z_mm, diameter_mm: diameter_mm? })
+}
+
 fn hits(candidate: &Candidate, nodule: &Annotation) -> bool {
     let square = (candidate.x_mm - nodule.x_mm).powi(2)
         + (candidate.y_mm - nodule.y_mm).powi(2)
@@ -183,7 +217,15 @@ mod tests {
         ScanColumns {
             cohort: cohort.to_owned(),
             series_instance_uid: series.to_owned(),
+            n_columns: None,
+            n_rows: None,
+            spacing_i_mm: 0.5,
+            spacing_j_mm: 0.5,
+            spacing_k_mm: Some(2.0),
             origin_x_mm: Some(-1.0),
+            origin_y_mm: Some(-2.0),
+            origin_z_mm: Some(-3.0),
+            direction: None,
             included: true,
         }
     }

@@ -1,0 +1,183 @@
+"""Writes LUNA16's annotations.csv and annotations_excluded.csv from LIDC-IDRI's XML without nodulus.
+
+Usage: python luna16_published.py XML_FOLDER SCAN_GEOMETRY.csv[.xz] SERIESUIDS.csv OUT_FOLDER > luna16_published.json
+
+Needs numpy and scipy, and the columns origin_x_mm, origin_y_mm and direction in the table for x and y; without them the
+origin is 0, 0 and the axes are the patient's. The printed JSON has the number of rows of both files, a SHA-256 of the
+number of rows of each scan, and one of series, z and diameter of each file's rows in their order.
+
+The rule: a scan's marks are in the order of the file, session by session, nodules before non-nodules. From the last mark
+to the first, an outlined mark is merged into the nearest one before it that comes from another session and whose centre is
+nearer than the sum of the radii; the earlier mark becomes the mean of both. Each mark is one row: the values that it had
+when it was merged, or has at the end. Those that were never merged and hold three or more marks are rows of annotations.csv,
+all others of annotations_excluded.csv, in the order of the marks.
+"""
+
+import collections
+import csv
+import glob
+import hashlib
+import json
+import lzma
+import math
+import sys
+import xml.etree.ElementTree as ElementTree
+
+import numpy
+from scipy.ndimage import label
+
+csv.field_size_limit(10**9)
+
+
+def children(element, name):
+    return [child for child in element if child.tag.split("}")[-1] == name]
+
+
+def text(element, name):
+    found = children(element, name)
+    return (found[0].text or "").strip() if found else ""
+
+
+def points(element, name):
+    return numpy.array([[int(text(p, "xCoord")), int(text(p, "yCoord"))] for p in children(element, name)])
+
+
+def line_pixels(line):
+    """The pixels of a closed line; gaps and the two ends are joined by straight lines, rounded half up."""
+    found = set()
+    for a, b in zip(line, numpy.vstack([line[1:], line[:1]])):
+        steps = max(1, abs(b - a).max())
+        for t in range(steps + 1):
+            found.add(tuple(int(v) for v in (2 * (a * (steps - t) + b * t) + steps) // (2 * steps)))
+    return found
+
+
+def enclosed(lines, low, shape):
+    """What a 4-connected flood from outside all lines does not reach, without the lines."""
+    grid = numpy.zeros(shape, bool)
+    for line in lines:
+        for i, j in line:
+            grid[i - low[0], j - low[1]] = True
+    regions, _ = label(~grid)
+    return ~grid & (regions != regions[0, 0])
+
+
+def outlined(rois, first_z, step):
+    """Sums over the voxels of an outlined mark: number, i, j, and k on the even grid.
+
+    All lines of a slice are drawn together. What a flood from outside does not reach is the mask, without the lines; an
+    exclusion then removes the region that a flood from the mean of its points fills, if that is not on a line or outside.
+    """
+    slices = collections.defaultdict(list)
+    for roi in rois:
+        k = math.floor((float(text(roi, "imageZposition")) - first_z) / step + 0.5)
+        line = points(roi, "edgeMap")
+        # The mean of the points as the file lists them, rounded half up.
+        seed = (2 * line.sum(0) + len(line)) // (2 * len(line))
+        slices[k].append((text(roi, "inclusion") == "TRUE", line_pixels(line), seed))
+    sums = numpy.zeros(4)
+    for k, drawn in slices.items():
+        pixels = numpy.array([pixel for _, line, _ in drawn for pixel in line])
+        low = pixels.min(0) - 1
+        shape = pixels.max(0) - low + 2
+        mask = enclosed([line for _, line, _ in drawn], low, shape)
+        regions, _ = label(mask)
+        for inclusion, _, seed in drawn:
+            inside = not inclusion and (seed >= low).all() and (seed - low < shape).all()
+            if inside and regions[tuple(seed - low)]:
+                mask[regions == regions[tuple(seed - low)]] = False
+        i, j = numpy.nonzero(mask)
+        sums += [len(i), (i + low[0]).sum(), (j + low[1]).sum(), k * len(i)]
+    return sums
+
+
+def marks_of(root, geometry):
+    """(session, centre, diameter) of each mark, in the order of the file; -1 as the diameter of points."""
+    pixel, step, origin, direction = geometry
+    size = numpy.array([pixel, pixel, step])
+    marks = []
+
+    def place(index):
+        return origin + direction @ (numpy.array(index) * size)
+
+    for session, reads in enumerate(children(root, "readingSession")):
+        for nodule in children(reads, "unblindedReadNodule"):
+            rois, ratings = children(nodule, "roi"), children(nodule, "characteristics")
+            rated = bool(ratings) and any(int(value.text or 0) for value in ratings[0])
+            if not rated and [len(children(roi, "edgeMap")) for roi in rois] == [1]:
+                k = math.floor((float(text(rois[0], "imageZposition")) - origin[2]) / step + 0.5)
+                marks.append([session, place([*points(rois[0], "edgeMap")[0], k]), -1.0])
+                continue
+            n, i, j, k = outlined(rois, origin[2], step)
+            diameter = (6 / numpy.pi * n * pixel * pixel * step) ** (1 / 3)
+            marks.append([session, place([i / n, j / n, k / n]), diameter])
+        for finding in children(reads, "nonNodule"):
+            k = math.floor((float(text(finding, "imageZposition")) - origin[2]) / step + 0.5)
+            marks.append([session, place([*points(finding, "locus")[0], k]), -1.0])
+    return marks
+
+
+def merged(marks):
+    """The number of marks that each mark holds at the end; 0 for one that was merged into another."""
+    held = [1] * len(marks)
+    alive = [n for n, mark in enumerate(marks) if mark[2] >= 0]
+    while alive:
+        last = alive.pop()
+        for before in reversed(alive):
+            apart = numpy.linalg.norm(marks[before][1] - marks[last][1])
+            if marks[before][0] != marks[last][0] and apart < (marks[before][2] + marks[last][2]) / 2:
+                marks[before][1] = (marks[before][1] + marks[last][1]) / 2
+                marks[before][2] = (marks[before][2] + marks[last][2]) / 2
+                held[before] += held[last]
+                held[last] = 0
+                break
+    return held
+
+
+def ten_digits(number):
+    return f"{number:.10g}"
+
+
+def main():
+    folder, table, listed, out = sys.argv[1:]
+    scans = {}
+    with (lzma.open if table.endswith(".xz") else open)(table, "rt") as file:
+        for row in csv.DictReader(file):
+            heights = sorted({float(z) for z in row["z_positions_mm"].split()})
+            steps = sorted(numpy.diff(heights))
+            corner = [float(row.get(name) or 0) for name in ("origin_x_mm", "origin_y_mm")]
+            direction = row.get("direction") or "1 0 0 0 1 0 0 0 1"
+            direction = numpy.array([float(value) for value in direction.split()]).reshape(3, 3)
+            origin = numpy.array([*corner, heights[0]])
+            pixel = float(f"{float(row['pixel_spacing_mm']):.6g}")
+            scans[row["series_instance_uid"]] = pixel, float(steps[len(steps) // 2]), origin, direction
+    wanted = set(open(listed).read().split())
+    roots = {}
+    for path in sorted(glob.glob(f"{folder}/**/*.xml", recursive=True)):
+        root = ElementTree.parse(path).getroot()
+        if root.tag.split("}")[-1] == "LidcReadMessage":
+            series = text(children(root, "ResponseHeader")[0], "SeriesInstanceUid")
+            if series in wanted:
+                roots.setdefault(series, root)
+    names, counts, lines = ["annotations.csv", "annotations_excluded.csv"], {}, ([], [])
+    files = [["seriesuid,coordX,coordY,coordZ,diameter_mm\n"] for _ in names]
+    for series in sorted(wanted):
+        marks = marks_of(roots[series], scans[series]) if series in roots else []
+        held = merged(marks)
+        counts[series] = [sum(n >= 3 for n in held), sum(n < 3 for n in held)]
+        for n, (_, centre, diameter) in zip(held, marks):
+            values = [ten_digits(value) for value in (*centre, diameter)]
+            files[n < 3].append(",".join([series, *values]) + "\n")
+            lines[n < 3].append(f"{series},{values[2]},{values[3]}")
+    for name, rows in zip(names, files):
+        with open(f"{out}/{name}", "w", newline="") as file:
+            file.writelines(rows)
+    totals = [sum(count[n] for count in counts.values()) for n in (0, 1)]
+    digests = [hashlib.sha256("\n".join(file).encode()).hexdigest() for file in lines]
+    text_of_counts = "\n".join(f"{series} {a} {b}" for series, (a, b) in sorted(counts.items()))
+    counted = hashlib.sha256(text_of_counts.encode()).hexdigest()
+    json.dump({"rows": totals, "rows_of_scans_sha256": counted, "sha256": digests}, sys.stdout, indent=1)
+    print()
+
+
+main()
