@@ -1,4 +1,3 @@
-//! Fuzz targets for the parsers of nodulus, and the seeds that the phantom makes for them: `fuzz/run` runs them.
+//! Fuzz targets for the parsers of nodulus: `fuzz/run` runs them on the seeds of `tests/it/seeds.rs`.
 
-pub mod seeds;
 pub mod targets;

@@ -154,7 +154,8 @@ fn image(name: &str, bytes: &[u8]) {
     let folder = path.parent().unwrap();
     assert!(image_file::files(path).iter().all(|file| file.starts_with(folder)));
     image_file::estimate_bytes(path);
-    let lenient = ImageRules { round_hu: true, nan_hu: Some(-1024), clamp_hu: true, unplaced: true };
+    let lenient =
+        ImageRules { round_hu: true, nan_hu: Some(-1024), clamp_hu: true, unplaced: true };
     for rules in [ImageRules::default(), lenient] {
         if let Some((volume, _)) = read(image_file::read_with_repairs(path, &rules)) {
             assert_eq!(volume.voxels().len(), volume.geometry().n_voxels());

@@ -30,8 +30,7 @@ fn night(job: &Job, store: &Path) -> Command {
 /// What a store delivered. Files of a study without a result (`superseded`) would be among it.
 fn delivered(store: &Path) -> Delivered {
     let path = store.to_str().unwrap();
-    let text =
-        fixture::run_well(&["show", "scores", "--store", path, "--json", "--rows", "1000"]);
+    let text = fixture::run_well(&["show", "scores", "--store", path, "--json", "--rows", "1000"]);
     let rows = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let all = files(store);
     let (mut documents, mut segmentations) = (BTreeMap::new(), BTreeMap::new());

@@ -67,6 +67,7 @@ mod score;
 mod score_exclusions;
 mod score_outputs;
 mod scored_files;
+mod seeds;
 mod series;
 mod tolerated;
 mod unsafe_blocks;

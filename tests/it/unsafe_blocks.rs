@@ -6,7 +6,8 @@ use std::path::Path;
 /// The `unsafe` blocks of each file by its path; functions, impls and traits that are unsafe count as well.
 fn found() -> BTreeMap<String, usize> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let folders = ["src", "crates", "tests", "benches", "examples", "fuzz/src", "fuzz/fuzz_targets"];
+    let folders =
+        ["src", "crates", "tests", "benches", "examples", "fuzz/src", "fuzz/fuzz_targets"];
     let patterns = folders.map(|folder| root.join(folder).join("**/*.rs"));
     let files = patterns.iter().flat_map(|pattern| glob::glob(pattern.to_str().unwrap()).unwrap());
     let files = files.map(Result::unwrap).chain([root.join("build.rs")]);

@@ -13,13 +13,13 @@ use std::io::{Cursor, Write as _};
 use std::path::{Path, PathBuf};
 
 /// An input of a target.
-pub struct Seed {
+pub(crate) struct Seed {
     /// The target.
-    pub target: &'static str,
+    pub(crate) target: &'static str,
     /// Its name among the seeds of the target.
-    pub name: String,
+    pub(crate) name: String,
     /// The file.
-    pub bytes: Vec<u8>,
+    pub(crate) bytes: Vec<u8>,
 }
 
 /// The codecs in the order of the target `pixels`, by the names of the files in `tests/golden/compressed`.
@@ -49,11 +49,7 @@ struct Seeds {
 }
 
 /// The seeds of all targets.
-///
-/// # Panics
-///
-/// Panics where the disk fails.
-pub fn seeds(repository: &Path) -> Vec<Seed> {
+pub(crate) fn seeds(repository: &Path) -> Vec<Seed> {
     let mut made = Seeds {
         repository: repository.to_owned(),
         folder: tempfile::tempdir().unwrap(),
@@ -134,21 +130,28 @@ impl Seeds {
             view: [3.0, -2.0, 2.0],
         };
         phantom::write_follow_up(&self.folder.path().join("visits"), &plan).unwrap();
-        let files: Vec<PathBuf> =
-            self.files("visits").into_iter().filter(|file| file.extension().is_some_and(|e| e == "dcm")).collect();
+        let files: Vec<PathBuf> = self
+            .files("visits")
+            .into_iter()
+            .filter(|file| file.extension().is_some_and(|e| e == "dcm"))
+            .collect();
         let found = dicom::find_series(&files).unwrap();
         let files = &found[0].files;
         let series = dicom::read_series(files, &Tolerances::default()).unwrap();
         let geometry = series.volume.geometry();
         let source = SourceSeries::read(files, &series.sop_instance_uids, geometry).unwrap();
-        let mask = PlacedMask { start: [3, 4, 5], mask: Mask::from_fn([4, 3, 2], |i, j, k| i + j + k < 6) };
+        let mask = PlacedMask {
+            start: [3, 4, 5],
+            mask: Mask::from_fn([4, 3, 2], |i, j, k| i + j + k < 6),
+        };
         let segment =
             dicom::NewSegment { label: "Nodule 1".to_owned(), tracking_id: "nod_ä", mask: &mask };
         let segmentation = dicom::segmentation(&source, &CREATION, &[segment]).unwrap().unwrap();
         self.add("dicom_marks", "segmentation.dcm", segmentation.bytes);
         let points_ij = vec![[1.0, 1.0], [4.5, 1.0], [4.0, 5.0], [1.0, 4.0]];
         let contours = (2..4).map(|k| dicom::NewContour { k, points_ij: points_ij.clone() });
-        let roi = dicom::NewRoi { number: 1, name: "Nodule 1".to_owned(), contours: contours.collect() };
+        let roi =
+            dicom::NewRoi { number: 1, name: "Nodule 1".to_owned(), contours: contours.collect() };
         let structures = dicom::structure_set(&source, &CREATION, &[roi]).unwrap().unwrap();
         self.add("dicom_marks", "structures.dcm", structures.bytes.clone());
         self.add("dicom_points", "structures.dcm", structures.bytes);
@@ -196,7 +199,8 @@ impl Seeds {
     /// Image files of 4 x 3 x 2 voxels.
     fn images(&mut self) {
         let geometry =
-            Geometry::new([4, 3, 2], [0.7, 0.8, 2.5], [-10.0, 20.0, 30.0], Geometry::AXIAL).unwrap();
+            Geometry::new([4, 3, 2], [0.7, 0.8, 2.5], [-10.0, 20.0, 30.0], Geometry::AXIAL)
+                .unwrap();
         let voxels = Array3::from_shape_fn((2, 3, 4), |(k, j, i)| (k + j + i) as i16);
         let volume = Volume::new(geometry, voxels).unwrap();
         let path = |name: &str| self.folder.path().join(name);
@@ -250,7 +254,8 @@ impl Seeds {
     fn texts(&mut self) {
         for folder in ["pipelines", "data-manifests"] {
             let target = if folder == "pipelines" { "settings" } else { "data_manifest" };
-            for path in nodulus_formats::cohort::files_below(&self.repository.join(folder)).unwrap() {
+            for path in nodulus_formats::cohort::files_below(&self.repository.join(folder)).unwrap()
+            {
                 if path.extension().is_some_and(|end| end == "toml") {
                     self.add_file(target, &path);
                 }
