@@ -1,4 +1,6 @@
 //! Runs that are killed, alone or beside others on the same store, end with the bytes of a run that is never killed.
+//!
+//! `NODULUS_KILLS` makes more kills (`tests/faults/all`).
 
 use crate::fixture;
 use rand::{Rng as _, SeedableRng as _};
@@ -67,8 +69,13 @@ fn spawn(arguments: &[&str]) -> Child {
     command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap()
 }
 
+/// The kills of a test: as many as `NODULUS_KILLS` says, or these.
+pub(crate) fn n_kills(few: u32) -> u32 {
+    std::env::var("NODULUS_KILLS").map_or(few, |n| n.parse().unwrap())
+}
+
 /// Waits until a process ends, but not longer than `wait`.
-fn ends_within(child: &mut Child, wait: Duration) -> bool {
+pub(crate) fn ends_within(child: &mut Child, wait: Duration) -> bool {
     let deadline = Instant::now() + wait;
     while Instant::now() < deadline {
         if child.try_wait().unwrap().is_some() {
@@ -90,7 +97,7 @@ fn kill(mut child: Child) -> (Option<ExitStatus>, String) {
 }
 
 /// Checks how a process ended, and returns whether it was killed.
-fn was_killed(child: Child) -> bool {
+pub(crate) fn was_killed(child: Child) -> bool {
     let (status, error) = kill(child);
     assert!(status.is_none_or(|status| status.success()), "a run ended with {status:?}: {error}");
     status.is_none()
@@ -98,14 +105,14 @@ fn was_killed(child: Child) -> bool {
 
 #[test]
 fn sigkill_at_any_moment_changes_no_byte() {
-    const KILLS: u32 = 24;
+    let kills = n_kills(24);
     let took = peace().took;
     let disturbed = tempfile::tempdir().unwrap();
     let path = fixture::pipeline(disturbed.path());
     let arguments = arguments(path.to_str().unwrap());
     let mut random = ChaCha8Rng::seed_from_u64(7);
     let mut killed = 0;
-    while killed < KILLS {
+    while killed < kills {
         let mut run = spawn(&arguments);
         if !ends_within(&mut run, took.mul_f64(random.random_range(0.02..0.35))) {
             killed += u32::from(was_killed(run));
@@ -124,7 +131,7 @@ fn sigkill_at_any_moment_changes_no_byte() {
 
 #[test]
 fn several_processes_on_one_store_share_the_work_though_some_are_killed() {
-    const KILLS: u32 = 12;
+    let kills = n_kills(12);
     let took = peace().took;
     let disturbed = tempfile::tempdir().unwrap();
     let path = fixture::pipeline(disturbed.path());
@@ -133,9 +140,9 @@ fn several_processes_on_one_store_share_the_work_though_some_are_killed() {
     let mut random = ChaCha8Rng::seed_from_u64(11);
     let mut running: Vec<Child> = Vec::new();
     let (mut killed, mut whole) = (0, 0);
-    while killed < KILLS {
+    while killed < kills {
         // Two processes at first, then three; once one has finished everything, some make shards again.
-        let n = if killed < KILLS / 2 { 2 } else { 3 };
+        let n = if killed < kills / 2 { 2 } else { 3 };
         while running.len() < n {
             let is_forced = whole > 0 && random.random_bool(0.5);
             running.push(spawn(&if is_forced { forced.concat() } else { arguments.clone() }));
