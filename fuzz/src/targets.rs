@@ -9,7 +9,7 @@ use nodulus::nightly::input::candidates::CandidateIndex;
 use nodulus::nightly::settings::ScoreSettings;
 use nodulus::pipeline::experiment::Experiment;
 use nodulus::tables::Scan;
-use nodulus_formats::dicom::{self, Tolerances};
+use nodulus_formats::dicom::{self, Tolerances, UnreadableSeries};
 use nodulus_formats::image_file::{self, ImageRules};
 use nodulus_formats::volume::SliceRanges;
 use nodulus_formats::{archive, cohort, data_manifest, lidc_xml, luna_csv, mask_file};
@@ -93,13 +93,14 @@ fn packed_name(bytes: &[u8], names: [&'static str; 5]) -> &'static str {
 pub fn dicom_slices(bytes: &[u8]) {
     let file = File::new("a.dcm", bytes);
     let files = std::slice::from_ref(&file.path);
-    dicom::outlines(files);
-    dicom::list_series(files);
+    dicom::list_series(files, &[]);
     read(dicom::announced_instances(&file.path));
     read(dicom::undecoded_attributes(&file.path));
     dicom::estimate_bytes(files);
     let tolerances = Tolerances::default();
-    read(dicom::read_facts(files, &tolerances));
+    if let Err(error) = dicom::read_facts(files, &tolerances) {
+        read(Err::<(), _>(UnreadableSeries::new(error, files, |error| error)));
+    }
     if let Some(series) = read(dicom::read_series(files, &tolerances)) {
         assert_eq!(series.volume.voxels().len(), series.volume.geometry().n_voxels());
         let uids = &series.sop_instance_uids;
@@ -220,7 +221,7 @@ pub fn candidates(bytes: &[u8]) {
     let name = if bytes.starts_with(b"PAR1") { "a.parquet" } else { "a.csv" };
     let file = File::new(name, bytes);
     let now = SystemTime::now();
-    if let Some(index) = read(CandidateIndex::read(std::slice::from_ref(&file.path), now)) {
+    if let Some(index) = read(CandidateIndex::read(std::slice::from_ref(&file.path), now, None)) {
         index.of(["a"]);
     }
 }

@@ -39,6 +39,7 @@ const CREATION: Creation<'_> = Creation {
     time: "125227",
     algorithm: "unet-0123456789ab",
     version: "0.1.0",
+    number: 1,
     replaces: None,
 };
 

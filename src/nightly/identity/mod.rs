@@ -225,7 +225,7 @@ impl Identity {
 
 /// The key of the redacted names of files: made from the key of pseudonyms, which does not follow from it.
 #[derive(Clone, PartialEq, Eq)]
-pub(super) struct FileKey([u8; 32]);
+pub struct FileKey([u8; 32]);
 
 impl FileKey {
     /// 64 bits of the keyed hash of a path.

@@ -65,7 +65,7 @@ impl CandidateIndex {
     /// # Errors
     ///
     /// Fails if a path does not exist, or a file that is named itself cannot be read.
-    pub(in crate::nightly) fn read(
+    pub fn read(
         paths: &[PathBuf],
         settled: SystemTime,
         key: Option<&FileKey>,

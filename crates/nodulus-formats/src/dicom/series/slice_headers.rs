@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
 /// What a slice needs, beside the attributes that tell images apart.
-const NEEDED: [Tag; 44] = [
+const NEEDED: [Tag; 45] = [
     tags::SPECIFIC_CHARACTER_SET,
     tags::IMAGE_TYPE,
     tags::SOP_CLASS_UID,
