@@ -18,8 +18,6 @@ const FILES: [&str; 2] =
 
 /// Fields of text that hold this program's own words: variants with their fields.
 const OWN_WORDS: [(&str, &str); 30] = [
-    ("Truncated", "element"),
-    ("Malformed", "found"),
     ("Missing", "0"),
     ("Value", "attribute"),
     ("Value", "expected"),
@@ -37,6 +35,8 @@ const OWN_WORDS: [(&str, &str); 30] = [
     ("MissingColumns", "missing"),
     ("ColumnTypes", "wanted"),
     // Made of the settings and the model alone, or redacted before.
+    ("Other", "was"),
+    ("Other", "now"),
     ("DiskFull", "cause"),
     ("WhichWindow", "windows"),
     ("WhichWindow", "example"),
