@@ -7,7 +7,7 @@ use super::scanner::Scanner;
 use super::syntax::Encoding;
 use super::text::CharacterSets;
 use crate::dicom::error::{FoundTag, Problem};
-use crate::dicom::series::telling::is_told;
+use crate::dicom::series::telling::{is_read_as_text, is_told};
 use dicom_core::Tag;
 use dicom_dictionary_std::tags;
 use dicom_object::InMemDicomObject;
@@ -70,7 +70,7 @@ impl GroupMacro {
 
 /// Whether a converted slice has an attribute outside the other groups.
 fn is_converted(tag: Tag) -> bool {
-    is_told(tag)
+    is_told(tag) && !is_read_as_text(tag)
         || matches!(
             tag,
             tags::KVP

@@ -18,6 +18,9 @@ const MOST_VALUE_BYTES: u64 = 1 << 20;
 /// Most bytes of a text in a sequence of codes.
 const MOST_CODE_BYTES: u64 = 1 << 10;
 
+/// Most bytes of all of them, but for the last one.
+const MOST_TEXTS_BYTES: usize = 1 << 14;
+
 /// Whether a value in a sequence of codes is text, which tells more than UIDs and times.
 fn is_told_text(vr: VR) -> bool {
     is_text(vr) || matches!(vr, VR::AE | VR::CS | VR::DS | VR::IS)
@@ -174,14 +177,20 @@ impl<R: Read + Seek> Scanner<R> {
         encoding: Encoding,
     ) -> Result<Vec<u8>, Problem> {
         let end = element.length.map(|length| self.end_of(length, element.tag)).transpose()?;
-        match (self.texts_to(element.inside(encoding), end), end) {
-            (Err(_), Some(end)) if self.at <= end => {
+        let texts = self.texts_to(element.inside(encoding), end);
+        let Some(end) = end else { return texts };
+        let texts = match texts {
+            Ok(texts) if self.at == end => texts,
+            Err(Problem::Io(error)) => return Err(Problem::Io(error)),
+            Ok(_) | Err(_) => {
                 self.note(Irregularity::Attribute(element.tag));
-                self.skip(end - self.at, element.tag)?;
-                Ok(Vec::new())
+                Vec::new()
             }
-            (texts, _) => texts,
-        }
+        };
+        // Whatever its items are, the sequence ends here.
+        self.reader.seek_relative(end as i64 - self.at as i64)?;
+        self.at = end;
+        Ok(texts)
     }
 
     /// The texts of the items up to an offset, or to the delimiter of their sequence.
@@ -206,7 +215,9 @@ impl<R: Read + Seek> Scanner<R> {
                     open.push((element.inside(encoding), Some(end)));
                 }
                 Some(length)
-                    if length <= MOST_CODE_BYTES && representation.is_some_and(is_told_text) =>
+                    if length <= MOST_CODE_BYTES
+                        && texts.len() <= MOST_TEXTS_BYTES
+                        && representation.is_some_and(is_told_text) =>
                 {
                     self.append(length, element.tag, &mut texts)?;
                     texts.push(b' ');
