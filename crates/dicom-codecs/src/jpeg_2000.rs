@@ -2,7 +2,6 @@
 
 use crate::fault::Fault;
 use crate::pixel_layout::{CodestreamHeader, PixelLayout};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Start of a JP2 file. PS3.5, A.4.4 does not allow one, but some writers make it.
 const JP2: &[u8] = b"\0\0\0\x0CjP  ";
@@ -180,37 +179,8 @@ fn main_header(bytes: &[u8]) -> Result<MainHeader, Fault> {
 /// Runs a decoder and turns a panic into an error; nothing is written to standard error.
 fn caught<T>(decode: impl FnOnce() -> Result<T, String>) -> Result<T, Fault> {
     let expected = "a codestream that the decoder can read";
-    match quiet::run(|| catch_unwind(AssertUnwindSafe(decode))) {
+    match nodulus_faults::caught(decode) {
         Ok(done) => done.map_err(|error| Fault::new(error, expected)),
         Err(_) => Err(Fault::new("a codestream on which the decoder panics", expected)),
-    }
-}
-
-mod quiet {
-    //! Keeps caught panics off standard error.
-
-    use std::cell::Cell;
-    use std::panic;
-    use std::sync::Once;
-
-    thread_local! {
-        static QUIET: Cell<bool> = const { Cell::new(false) };
-    }
-    static HOOK: Once = Once::new();
-
-    /// Runs code whose panics are caught. Panics of other threads are written as before.
-    pub(crate) fn run<T>(run: impl FnOnce() -> T) -> T {
-        HOOK.call_once(|| {
-            let before = panic::take_hook();
-            panic::set_hook(Box::new(move |info| {
-                if !QUIET.get() {
-                    before(info);
-                }
-            }));
-        });
-        QUIET.set(true);
-        let result = run();
-        QUIET.set(false);
-        result
     }
 }

@@ -18,11 +18,13 @@ pub mod quoted;
 mod file_error;
 mod class;
 mod panicked;
+mod caught;
 mod words;
 mod watch;
 pub mod fs;
 pub mod retry;
 
+pub use caught::caught;
 pub use class::{FaultClass, is_disk_full, os_error};
 pub use file_error::FileError;
 pub use panicked::Panicked;

@@ -3,7 +3,7 @@
 use crate::part_file::TABLE_KEY;
 use crate::{Error, TableSpec};
 use fs_err::File;
-use nodulus_faults::FileError;
+use nodulus_faults::{FileError, caught};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::errors::ParquetError;
@@ -29,19 +29,27 @@ pub fn read<T: DeserializeOwned>(
     wanted: &[&str],
 ) -> Result<Vec<T>, Error> {
     let table = table.into().name;
-    let wrong = |source| Error::ReadParquet { path: path.to_owned(), source };
-    let file = File::open(path).map_err(FileError::at(path))?.into_parts().0;
-    let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(wrong)?;
-    let metadata = builder.metadata().file_metadata().key_value_metadata();
-    let own_name = metadata
-        .and_then(|entries| entries.iter().find(|entry| entry.key == TABLE_KEY))
-        .and_then(|entry| entry.value.clone());
+    let own_name = without_panic(path, || {
+        let wrong = |source| Error::ReadParquet { path: path.to_owned(), source };
+        let file = File::open(path).map_err(FileError::at(path))?.into_parts().0;
+        let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(wrong)?;
+        let metadata = builder.metadata().file_metadata().key_value_metadata();
+        let entry = metadata.and_then(|all| all.iter().find(|entry| entry.key == TABLE_KEY));
+        Ok(entry.and_then(|entry| entry.value.clone()))
+    })?;
     if let Some(found) = own_name.filter(|name| name != table) {
         let path = path.to_owned();
         return Err(Error::OtherTable { path, found, expected: table });
     }
-    drop(builder);
     read_columns(path, needed, wanted)
+}
+
+/// Runs what reads a file. The library that reads Parquet panics on some damaged files; that is a fault of the file.
+fn without_panic<T>(path: &Path, read: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
+    caught(read).unwrap_or_else(|panic| {
+        let text = format!("it is damaged: {}", panic.message);
+        Err(Error::ReadParquet { path: path.to_owned(), source: ParquetError::General(text) })
+    })
 }
 
 /// Reads some columns of all rows of a file; the fields of `T` are the columns.
@@ -53,6 +61,15 @@ pub fn read<T: DeserializeOwned>(
 /// Fails if the file is not Parquet, its columns are missing or of other types, or they take more than 1,032 times the file's
 /// bytes.
 pub fn read_columns<T: DeserializeOwned>(
+    path: &Path,
+    needed: &[&str],
+    wanted: &[&str],
+) -> Result<Vec<T>, Error> {
+    without_panic(path, || read_undamaged(path, needed, wanted))
+}
+
+/// [`read_columns`], with panics on damaged files.
+fn read_undamaged<T: DeserializeOwned>(
     path: &Path,
     needed: &[&str],
     wanted: &[&str],
@@ -154,6 +171,31 @@ mod tests {
             read::<Columns>(&path, Slice::TABLE, &["nodule_id", "z", "y"], &[]).unwrap_err();
         let error = error.to_string();
         assert!(error.ends_with("has no column z, y; found n_marks, other, nodule_id"), "{error}");
+    }
+
+    #[test]
+    fn a_file_with_any_byte_changed_is_read_or_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.parquet");
+        let batch = RecordBatch::try_from_iter([
+            ("n_marks", Arc::new(Int32Array::from(vec![Some(3), None, Some(3)])) as _),
+            ("nodule_id", Arc::new(LargeStringArray::from(vec!["a", "b", "a"])) as _),
+        ])
+        .unwrap();
+        let mut writer = ArrowWriter::try_new(Vec::new(), batch.schema(), None).unwrap();
+        writer.write(&batch).unwrap();
+        let whole = writer.into_inner().unwrap();
+        let mut n_panics = 0;
+        for at in 0..whole.len() {
+            for value in [0, 1, 0x7F, 0xFF, whole[at] ^ 2, whole[at] ^ 0x10] {
+                let mut bytes = whole.clone();
+                bytes[at] = value;
+                fs_err::write(&path, bytes).unwrap();
+                let error = read_some(&path).err().map(|error| error.to_string());
+                n_panics += usize::from(error.is_some_and(|text| text.contains("it is damaged: ")));
+            }
+        }
+        assert!(n_panics > 0, "the library no longer panics: `caught` is not needed");
     }
 
     #[test]

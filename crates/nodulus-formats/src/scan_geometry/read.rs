@@ -11,6 +11,7 @@ use ::parquet::errors::ParquetError;
 use flate2::read::MultiGzDecoder;
 use fs_err::File;
 use lzma_rust2::XzReader;
+use nodulus_faults::caught;
 use nodulus_settings::near_names;
 use parquet::file::metadata::RowGroupMetaData;
 use serde::Deserialize;
@@ -139,7 +140,15 @@ fn csv_row(
     })
 }
 
+/// Reads Parquet. The library for it panics on some damaged files; that is a fault of the file.
 fn read_parquet(path: &Path) -> Result<ScanGeometries, Error> {
+    caught(|| read_undamaged_parquet(path)).unwrap_or_else(|panic| {
+        let text = format!("it is damaged: {}", panic.message);
+        Err(Error::Parquet { path: path.to_owned(), source: ParquetError::General(text) })
+    })
+}
+
+fn read_undamaged_parquet(path: &Path) -> Result<ScanGeometries, Error> {
     let wrong = |source| Error::Parquet { path: path.to_owned(), source };
     let io = |source| Error::Io { path: path.to_owned(), source };
     let file = File::open(path).map_err(io)?;
