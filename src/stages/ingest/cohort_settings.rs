@@ -26,7 +26,7 @@ pub struct Cohort {
     /// Folder of the readers' XML, for `luna16`; not part of the key.
     #[serde(default, skip_serializing)]
     pub annotations: Option<PathBuf>,
-    /// Table of scan geometry, for `lidc_annotations`; without it, `ingest.scan_geometry`.
+    /// Table of scan geometry, or folder of `.mhd` headers, for `lidc_annotations`; without it, `ingest.scan_geometry`.
     #[serde(default, skip_serializing)]
     pub scan_geometry: Option<PathBuf>,
     /// Pattern of a patient's image below `root`, for `volumes`.
