@@ -2,7 +2,7 @@
 
 use fs_err as fs;
 use nodulus_store::{
-    FailedCase, PartReader, PartWriter, Provenance, Row, Store, TableSpec, columns, durable,
+    FailedCase, PartReader, PartWriter, Provenance, Row, Store, TableSpec, columns, durable, folder_record,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -59,8 +59,12 @@ impl Known {
     /// Reads what the store keeps. A damaged file costs time and cannot change a result.
     pub(super) fn read(store: &Store) -> Self {
         let mut known = Self::default();
-        let rows =
-            PartReader::<SourceHash>::open(&store.root().join(HASHES), SourceHash::TABLE, None);
+        let path = store.root().join(HASHES);
+        let folder = path.parent().unwrap_or(store.root());
+        if folder_record::is_written(folder) && !matches!(folder_record::damage(folder), Ok(None)) {
+            return known;
+        }
+        let rows = PartReader::<SourceHash>::open(&path, SourceHash::TABLE, None);
         for row in rows.into_iter().flatten().map_while(Result::ok).flatten() {
             let SourceHash { id, stat, content_sha256, series } = row;
             if let Some(content) = content_sha256 {
@@ -95,6 +99,8 @@ impl Known {
             series: known.series.iter().cloned().collect(),
         }))?;
         part.finish()?;
-        Ok(durable::publish(&aside, &path)?)
+        durable::publish(&aside, &path)?;
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        path.parent().map_or(Ok(()), |folder| folder_record::write_of(folder, &[name]))
     }
 }

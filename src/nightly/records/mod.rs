@@ -5,3 +5,4 @@ pub(super) mod entry;
 pub(super) mod ledger;
 pub(super) mod rows;
 pub mod day_tables;
+pub mod output_files;

@@ -58,6 +58,8 @@ pub struct RunSummary {
     pub undone: usize,
     /// Series that failed or were left undone, now or before, and never had a result.
     pub never_scored: usize,
+    /// Records of series that cannot be read; a series whose files are in the input is scored again.
+    pub damaged_records: usize,
     /// Series that a rule excludes.
     pub excluded: usize,
     /// Series that were excluded before and have not changed.
@@ -187,7 +189,7 @@ impl RunSummary {
     /// Whether series stand without the result that is due, or objects failed to reach an archive.
     pub fn has_failures(&self) -> bool {
         let failed: usize = self.deliveries.values().map(|counts| counts.failed).sum();
-        self.failed + self.failed_before + self.undone + failed > 0
+        self.failed + self.failed_before + self.undone + self.damaged_records + failed > 0
     }
 
     /// Writes it to the store, under the time when the run began, to the millisecond.

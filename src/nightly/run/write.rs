@@ -12,6 +12,7 @@ use crate::nightly::identity::Identity;
 use crate::nightly::input::series::DiscoveredSeries;
 use crate::nightly::problem::Problem;
 use crate::nightly::records::ledger::Ledger;
+use crate::nightly::records::output_files::{OutputFile, OutputFiles};
 use crate::nightly::records::record::{
     Attempt, AttemptOutcome, RefusedAttempt, SeriesRecord, SeriesResult, Undone,
 };
@@ -388,9 +389,14 @@ impl<'a> ResultWriter<'a> {
         let RunContext { settings, identity, .. } = self.context;
         let base = settings.output();
         let (mut outputs, mut objects) = (Vec::new(), ResultObjects::new());
+        let mut files = OutputFiles::new();
         for delivered in delivered {
             if let DeliveredFile::Written { output, path, object, .. } = delivered {
-                outputs.push(path.strip_prefix(&base).map_or(path.clone(), Path::to_owned));
+                let name = path.strip_prefix(&base).map_or(path.clone(), Path::to_owned);
+                let written = OutputFile::of(&path);
+                let written = written.map_err(|error| Problem::of_run(settings, &error))?;
+                files.insert(name.clone(), written);
+                outputs.push(name);
                 objects.extend(object.map(|object| (output, object)));
             }
         }
@@ -398,6 +404,7 @@ impl<'a> ResultWriter<'a> {
             rows: rows::rows(&scored.scan, identity, &MaskRule::of_settings(self.context.settings)),
             requested,
             outputs,
+            files,
             objects,
             identity: identity.fingerprint(),
             warnings,

@@ -3,6 +3,7 @@
 use super::size::{Freed, size};
 use super::{Abandoned, Garbage, Keep, RemovedVersion, Shards};
 use crate::claim::Claim;
+use crate::damage;
 use crate::durable::{self, UNFINISHED};
 use crate::shard_record::{record_path, shard_folder};
 use crate::version::{self, manifest_path};
@@ -54,6 +55,8 @@ pub(super) fn find(root: &Path, keep: Keep) -> Result<(Garbage, Paths), Error> {
     let mut outputs = Vec::new();
     let (mut paths, mut freed) = (Paths::default(), Freed::default());
     add_unfinished(root, &mut paths)?;
+    let set_aside = root.join(damage::FOLDER);
+    paths.unfinished.extend(set_aside.exists().then_some(set_aside));
     for entry in fs::read_dir(root)? {
         let folder = entry?.path();
         if folder.is_dir() {

@@ -275,6 +275,6 @@ fn records_go_before_shards() {
     old.check_files().unwrap();
     let found = collect(&store, keep(0)).unwrap();
     assert_eq!((found.versions.len(), found.n_shards()), (0, 1));
-    assert!(matches!(old.check_files(), Err(Error::FileMissing { needs_force: false, .. })));
+    assert!(matches!(old.check_files(), Err(Error::Damaged { .. })));
     new.check_files().unwrap();
 }
