@@ -63,10 +63,17 @@ fn write(checked: &Checked, arguments: &FsckArguments, out: &mut dyn Write) -> R
     writeln!(out, "\n{n_damaged} faults in {n} files ({bytes})")?;
     if arguments.repair {
         let text = "the next `nodulus run`, or `nodulus score`, makes again what is missing now; look at what was set aside in";
-        writeln!(out, "{text} `{}`, which `nodulus gc` removes", arguments.store.join("damaged").display())?;
+        writeln!(
+            out,
+            "{text} `{}`, which `nodulus gc` removes",
+            arguments.store.join("damaged").display()
+        )?;
     } else {
         let store = format::shell(&arguments.store);
-        writeln!(out, "`nodulus fsck --repair {store}` sets damaged files aside, and the next run makes them again")?;
+        writeln!(
+            out,
+            "`nodulus fsck --repair {store}` sets damaged files aside, and the next run makes them again"
+        )?;
     }
     Ok(())
 }

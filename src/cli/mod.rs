@@ -58,7 +58,7 @@ pub fn main() -> ExitCode {
     let out = io::stdout().lock();
     let is_terminal = out.is_terminal();
     let mut out = TerminalWriter::new(out, is_terminal);
-    let result = prepare(&cli).and_then(|()| caught(|| dispatch(&cli, &mut out)));
+    let result = prepare(&cli).and_then(|()| caught(&cli, || dispatch(&cli, &mut out)));
     let result = result.and_then(|outcome| {
         out.flush()?;
         Ok(outcome)
@@ -78,9 +78,14 @@ pub fn main() -> ExitCode {
 }
 
 /// Runs a command. A panic, as of a library on a file that it does not foresee, ends it as an error does.
-fn caught(command: impl FnOnce() -> Result<Outcome, Error>) -> Result<Outcome, Error> {
-    let ended = catch_unwind(AssertUnwindSafe(command));
-    ended.unwrap_or_else(|panic| Err(Error::Bug(Panicked::of(panic.as_ref()))))
+fn caught(cli: &Cli, command: impl FnOnce() -> Result<Outcome, Error>) -> Result<Outcome, Error> {
+    catch_unwind(AssertUnwindSafe(command)).unwrap_or_else(|panic| {
+        Err(Error::Bug(match &cli.command {
+            // The message may hold text of a file, and the nightly job's log names no patient.
+            Command::Score(_) => Panicked::of(&"the log has the place"),
+            _ => Panicked::of(panic.as_ref()),
+        }))
+    })
 }
 
 /// Sees to temporary folders: those that killed programs left, and those that this one will make.

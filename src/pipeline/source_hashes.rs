@@ -2,7 +2,8 @@
 
 use fs_err as fs;
 use nodulus_store::{
-    FailedCase, PartReader, PartWriter, Provenance, Row, Store, TableSpec, columns, durable, folder_record,
+    FailedCase, PartReader, PartWriter, Provenance, Row, Store, TableSpec, columns, durable,
+    folder_record,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -61,8 +62,15 @@ impl Known {
         let mut known = Self::default();
         let path = store.root().join(HASHES);
         let folder = path.parent().unwrap_or(store.root());
-        if folder_record::is_written(folder) && !matches!(folder_record::damage(folder), Ok(None)) {
-            return known;
+        if folder_record::is_written(folder) {
+            match folder_record::damage(folder) {
+                Ok(None) => {}
+                Ok(Some(damage)) => {
+                    damage.note();
+                    return known;
+                }
+                Err(_) => return known,
+            }
         }
         let rows = PartReader::<SourceHash>::open(&path, SourceHash::TABLE, None);
         for row in rows.into_iter().flatten().map_while(Result::ok).flatten() {

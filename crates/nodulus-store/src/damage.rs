@@ -38,7 +38,7 @@ impl Damage {
     }
 
     /// Adds it to what [`take_noted`] returns, once for each file.
-    pub(crate) fn note(self) {
+    pub fn note(self) {
         let mut noted = NOTED.lock().unwrap_or_else(PoisonError::into_inner);
         if !noted.iter().any(|other| other.path == self.path) {
             noted.push(self);

@@ -1,7 +1,7 @@
 //! Why the store, a table or a record cannot be used.
 
-use crate::store::LAYOUT;
 use crate::Damage;
+use crate::store::LAYOUT;
 use nodulus_faults::quoted;
 use std::io;
 use std::path::PathBuf;

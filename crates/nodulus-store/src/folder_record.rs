@@ -72,7 +72,8 @@ mod tests {
     #[test]
     fn a_changed_file_is_named() {
         let folder = tempfile::tempdir().unwrap();
-        let files = [("a", "one"), ("b", "two")].map(|(name, text)| (folder.path().join(name), text));
+        let files =
+            [("a", "one"), ("b", "two")].map(|(name, text)| (folder.path().join(name), text));
         for (file, text) in &files {
             fs_err::write(file, text).unwrap();
         }

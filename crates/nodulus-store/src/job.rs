@@ -1,11 +1,11 @@
 //! The work of one stage on the store: the shards of its outputs, and the versions that list them.
 
 use crate::claim::Claim;
+use crate::damage::{self, Damage};
 use crate::record::{InputRef, ShardInput};
+use crate::seal::{self, Found, Trust};
 use crate::setbacks::{Setback, Setbacks};
 use crate::shard::{self, ShardWriter, is_committed};
-use crate::damage::{self, Damage};
-use crate::seal::{self, Found, Trust};
 use crate::shard_record::{ShardCase, ShardRecord, record_path, shard_folder};
 use crate::version::{self, ShardSummary};
 use crate::work::Work;
@@ -380,6 +380,8 @@ pub(crate) fn current(store: &Path, output: OutputSpec) -> Result<Option<Version
         return Err(Error::Current { path, found: "is damaged" });
     }
     match Version::read(&folder, output, &key)? {
+        // A run that makes shards again removes the versions of the old ones before it says which is current.
+        None if lock::is_in_use(store) => Ok(None),
         None => Err(Error::VersionMissing { path: version::manifest_path(&folder, &key) }),
         version => Ok(version),
     }

@@ -54,7 +54,8 @@ impl<W: Write + Send> ChecksumWriter<W> {
         in_memory.write(batch)?;
         let bytes = Bytes::from(in_memory.into_inner()?);
         let options = ArrowReaderOptions::new().with_page_index_policy(PageIndexPolicy::Optional);
-        let written = ParquetRecordBatchReaderBuilder::try_new_with_options(bytes.clone(), options)?;
+        let written =
+            ParquetRecordBatchReaderBuilder::try_new_with_options(bytes.clone(), options)?;
         for (n, group) in written.metadata().row_groups().iter().enumerate() {
             let indexes = written.metadata().page_index_for_row_group(n);
             let mut to = self.file.next_row_group()?;

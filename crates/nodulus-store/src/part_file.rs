@@ -49,9 +49,8 @@ impl<R: Row> PartWriter<R> {
     pub fn create(path: &Path, provenance: &Provenance) -> Result<Self, Error> {
         let schema = Arc::new((R::TABLE.schema)());
         let file = File::create(path)?;
-        let writer =
-            ChecksumWriter::new(file, schema.clone(), properties(R::TABLE, provenance))
-                .map_err(|error| Error::WriteParquet { path: path.to_owned(), error })?;
+        let writer = ChecksumWriter::new(file, schema.clone(), properties(R::TABLE, provenance))
+            .map_err(|error| Error::WriteParquet { path: path.to_owned(), error })?;
         Ok(Self { path: path.to_owned(), writer, schema, waiting: Vec::new(), rows: 0 })
     }
 

@@ -153,8 +153,12 @@ mod tests {
     fn a_changed_record_is_no_record() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.json");
-        let values =
-            [json!({ "a": 1, "b": { "c": [1.5, null] } }), json!({ "a": "}" }), json!({}), json!([1])];
+        let values = [
+            json!({ "a": 1, "b": { "c": [1.5, null] } }),
+            json!({ "a": "}" }),
+            json!({}),
+            json!([1]),
+        ];
         for value in &values {
             write(&path, value).unwrap();
             let found: Value = read(&path).unwrap().unwrap();

@@ -1,7 +1,7 @@
 //! The folder that holds every version of every table.
 
-use crate::job::{self, Job, JobSpec};
 use crate::damage;
+use crate::job::{self, Job, JobSpec};
 use crate::version;
 use crate::{Damage, Error, InputRef, Lock, Manifest, OutputSpec, Version, durable, record, shard};
 use fs_err as fs;
@@ -33,7 +33,13 @@ impl Store {
     pub fn create(root: &Path) -> Result<Self, Error> {
         let marker = root.join("store.json");
         // It says nothing but the layout.
-        if let Err(Error::RecordDamaged { found, .. }) = record::read::<Layout>(&marker) {
+        let found = match record::read::<Layout>(&marker) {
+            Err(Error::RecordDamaged { found, .. }) => Some(found),
+            // A newer program writes other fields, but JSON.
+            Err(Error::Record { source, .. }) if !source.is_data() => Some("no JSON"),
+            _ => None,
+        };
+        if let Some(found) = found {
             record::write(&marker, &Layout { layout: LAYOUT })?;
             Damage::new(&marker, &format!("was {found}, and is written anew")).note();
         }
@@ -277,7 +283,10 @@ impl Store {
     /// # Errors
     ///
     /// Fails if the machine does not let the file be read.
-    pub fn read_record_if_whole<T: DeserializeOwned>(&self, name: &Path) -> Result<Option<T>, Error> {
+    pub fn read_record_if_whole<T: DeserializeOwned>(
+        &self,
+        name: &Path,
+    ) -> Result<Option<T>, Error> {
         let path = self.root.join(name);
         record::read(&path).or_else(|error| {
             damage::of_error(&path, error)?.note();

@@ -163,7 +163,9 @@ pub(crate) fn fault_of_current(folder: &Path) -> Result<Option<&'static str>, Er
         Some(key) if !manifest_path(folder, &key).exists() => {
             Some("named a version whose record is missing")
         }
-        Some(key) => damage_of_manifest(folder, &key)?.map(|_| "named a version whose record is damaged"),
+        Some(key) => {
+            damage_of_manifest(folder, &key)?.map(|_| "named a version whose record is damaged")
+        }
     })
 }
 

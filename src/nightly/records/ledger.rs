@@ -53,7 +53,9 @@ impl Ledger {
         let read = |path: &PathBuf| -> Result<Found, Error> {
             let record = match record::read::<SeriesRecord>(path) {
                 Ok(Some(record)) if path_of(store, &record.id) == *path => record,
-                Ok(Some(_)) => return Ok(Err(Damage::new(path, "is the record of another series"))),
+                Ok(Some(_)) => {
+                    return Ok(Err(Damage::new(path, "is the record of another series")));
+                }
                 Ok(None) => return Ok(Ok(None)),
                 Err(error) => return damage::of_error(path, error).map(Err),
             };

@@ -54,7 +54,12 @@ impl SeriesRecord {
 /// # Errors
 ///
 /// Fails if the machine does not let a file be read, or a damaged file cannot be moved.
-pub fn check(store: &Store, base: &Path, repair: Repair, checked: &mut Checked) -> Result<(), Error> {
+pub fn check(
+    store: &Store,
+    base: &Path,
+    repair: Repair,
+    checked: &mut Checked,
+) -> Result<(), Error> {
     for path in super::ledger::record_paths(store.root())? {
         // A damaged record is named with the others.
         let Ok(Some(record)) = record::read::<SeriesRecord>(&path) else { continue };

@@ -53,7 +53,8 @@ pub(super) fn load(
 ) -> Result<Course, Error> {
     for state in named(folder, STATE)?.into_iter().rev() {
         if folder_record::is_written(&state) {
-            let kept = named(folder, BEST)?.into_iter().filter(|kept| folder_record::is_written(kept));
+            let kept =
+                named(folder, BEST)?.into_iter().filter(|kept| folder_record::is_written(kept));
             let mut damage = folder_record::damage(&state)?;
             for kept in kept {
                 damage = damage.or(folder_record::damage(&kept)?);

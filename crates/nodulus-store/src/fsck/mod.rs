@@ -109,7 +109,9 @@ impl Check<'_> {
     fn marker(&mut self) -> Result<(), Error> {
         let path = self.root.join("store.json");
         let has_tables = || {
-            let has = |name: &str| folders(self.root).is_ok_and(|f| f.iter().any(|f| f.join(name).is_dir()));
+            let has = |name: &str| {
+                folders(self.root).is_ok_and(|f| f.iter().any(|f| f.join(name).is_dir()))
+            };
             has("shards") || self.root.join("series").is_dir()
         };
         let damage = match record::read::<Layout>(&path) {

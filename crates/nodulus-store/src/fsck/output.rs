@@ -84,7 +84,10 @@ impl Check<'_> {
             if record.exists() {
                 let parts = found.shard_record(n).map(|record| record.parts);
                 if parts.is_ok_and(|parts| parts != shard.parts) {
-                    let what = format!("lists shard {} with other files than the shard's record", shard.key);
+                    let what = format!(
+                        "lists shard {} with other files than the shard's record",
+                        shard.key
+                    );
                     self.add(Damage::new(&path, &what), &path)?;
                     break;
                 }
@@ -92,7 +95,12 @@ impl Check<'_> {
             }
             if is_current {
                 // The next run makes the shard again.
-                if !self.checked.damage.iter().any(|damage| damage.path.starts_with(shard_folder(folder, &shard.key))) {
+                if !self
+                    .checked
+                    .damage
+                    .iter()
+                    .any(|damage| damage.path.starts_with(shard_folder(folder, &shard.key)))
+                {
                     self.add(Damage::missing(&record), &record)?;
                 }
             } else {
