@@ -4,7 +4,7 @@ use crate::Damage;
 use crate::store::LAYOUT;
 use nodulus_faults::quoted;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The store could not be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -112,8 +112,9 @@ pub enum Error {
     },
     /// The current version of an output has no record.
     #[error(
-        "{path} is missing, though `CURRENT` names it: `nodulus run` sets it right, and so does `nodulus fsck --repair STORE`",
-        path = quoted::path(path)
+        "{path} is missing, though {current} names it: `nodulus run` sets it right, and so does `nodulus fsck --repair STORE`",
+        path = quoted::path(path),
+        current = quoted::path(&path.parent().and_then(Path::parent).unwrap_or(path).join("CURRENT"))
     )]
     VersionMissing {
         /// The record.

@@ -508,7 +508,7 @@ fn a_shard_that_was_not_on_disk_when_the_machine_stopped_is_made_again() {
         }
     }
     let job = store.job(spec(&["a", "b"]));
-    assert_eq!(job.pending().unwrap(), [0; 0]);
+    assert_eq!(job.pending().unwrap(), [0]);
     job.check_shards().unwrap();
     assert_eq!((job.pending().unwrap(), make(&job)), (vec![0], vec![0]));
     job.finish().unwrap();

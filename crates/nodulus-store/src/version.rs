@@ -245,15 +245,20 @@ impl Version {
         (0..self.manifest.n_shards()).flat_map(|shard| self.shard_files(shard)).collect()
     }
 
-    /// The file with a name, of an output that is not a table; `None` if there is none. It is compared with its record.
+    /// The file with a name, of an output that is not a table; `None` if there is none. It is compared with its record, and so
+    /// are the files beside it, which describe it.
     ///
     /// # Errors
     ///
     /// Fails if the file is missing, or not as its record says.
     pub fn file(&self, name: &str) -> Result<Option<PathBuf>, Error> {
         for shard in &self.manifest.shards {
-            if let Some(part) = shard.parts.iter().find(|part| part.file == name) {
-                return Ok(Some(self.as_recorded().part(&shard.key, part)?));
+            if shard.parts.iter().any(|part| part.file == name) {
+                let as_recorded = self.as_recorded();
+                for part in &shard.parts {
+                    as_recorded.part(&shard.key, part)?;
+                }
+                return Ok(Some(shard_folder(&self.folder, &shard.key).join(name)));
             }
         }
         Ok(None)

@@ -124,6 +124,15 @@ impl Output {
                 versions.push((key, record));
             }
         }
+        // Without it, all versions would look like ones that nothing needs.
+        let fault = match &current {
+            None if !versions.is_empty() => Some("is missing"),
+            Some(key) if !version::is_key(key) => Some("is damaged"),
+            _ => None,
+        };
+        if let Some(found) = fault {
+            return Err(Error::Current { path: folder.join("CURRENT"), found });
+        }
         if let Some(key) = &current
             && !versions.iter().any(|(found, _)| found == key)
         {
