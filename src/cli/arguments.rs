@@ -83,7 +83,7 @@ pub(super) enum Command {
         after_help = "Example:\n  nodulus gc --store store/demo --dry-run\n  nodulus gc --store store/demo --keep 1\n\nKept are the current version of each table, the N newest others, and all that these were made from."
     )]
     Gc(GcArguments),
-    /// Compare every file of a store with its record, and set damaged ones aside so that they are made again
+    /// Compare every file of a store with its record; set damaged ones aside
     #[command(
         after_help = "Example:\n  nodulus fsck store/demo\n  nodulus fsck --repair store/demo && nodulus run pipelines/demo.toml\n\nExit status: 0 all files are as recorded, 1 stopped by an error, 2 wrong usage, 3 a file is missing or damaged, also where it was set aside (docs/reliability.md)."
     )]
