@@ -516,3 +516,78 @@ fn a_shard_that_was_not_on_disk_when_the_machine_stopped_is_made_again() {
     // Shards of a finished version are sealed, and are not read again.
     assert!(keys.iter().all(|key| shards.join(key).join("sealed").exists()));
 }
+
+#[test]
+fn a_damaged_shard_is_set_aside_and_made_again() {
+    let (_folder, store) = store();
+    let job = store.job(spec(&["a", "b"]));
+    make(&job);
+    job.finish().unwrap();
+    let parts = || -> BTreeMap<PathBuf, Vec<u8>> {
+        let outputs = [Slice::TABLE.into(), PICTURES].map(|output| store.require(output).unwrap());
+        let files = outputs.iter().flat_map(Version::files);
+        files.map(|file| (file.clone(), fs::read(file).unwrap())).collect()
+    };
+    let whole = parts();
+    assert_eq!(whole.len(), 4);
+    for file in whole.keys() {
+        for damage in ["gone", "shorter", "changed"] {
+            let mut bytes = fs::read(file).unwrap();
+            let middle = bytes.len() / 2;
+            bytes[middle] ^= 1;
+            match damage {
+                "gone" => fs::remove_file(file).unwrap(),
+                "shorter" => fs::write(file, &bytes[..middle]).unwrap(),
+                _ => fs::write(file, &bytes).unwrap(),
+            }
+            // A read names it; a plan makes its shard again, and a run does.
+            let version = current(&store);
+            let pictures = store.require(PICTURES).unwrap();
+            let found = [version.check_files(), pictures.check_files()];
+            let error = found.into_iter().find_map(Result::err).unwrap().to_string();
+            assert!(error.contains(&file.display().to_string()), "{damage}: {error}");
+            let job = store.job(spec(&["a", "b"]));
+            assert_eq!(job.pending().unwrap().len(), 1, "{damage} {}", file.display());
+            job.check_shards().unwrap();
+            assert_eq!(make(&job).len(), 1);
+            job.finish().unwrap();
+            assert_eq!(parts(), whole);
+            assert!(store.root().join("damaged").exists());
+            current(&store).check_files().unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_store_without_a_readable_current_version_gets_one_from_its_shards() {
+    let (_folder, store) = store();
+    let job = store.job(spec(&["a", "b"]));
+    make(&job);
+    let key = job.finish().unwrap()[0].manifest.key.clone();
+    let folder = store.root().join("slices");
+    let manifest = folder.join("versions").join(format!("{key}.json"));
+    let other = key.replace(|digit: char| digit.is_ascii_digit(), "f");
+    for (file, text) in [
+        (folder.join("CURRENT"), None),
+        (folder.join("CURRENT"), Some("")),
+        (folder.join("CURRENT"), Some(&*other)),
+        (manifest.clone(), None),
+        (manifest.clone(), Some("")),
+        (manifest, Some("{\"output\": \"slices\"}")),
+    ] {
+        match text {
+            None => fs::remove_file(&file).unwrap(),
+            Some(text) => fs::write(&file, text).unwrap(),
+        }
+        let error = store.current(Slice::TABLE).unwrap_err().to_string();
+        assert!(error.contains(&file.display().to_string()), "{error}");
+        // A run takes the store, and finds all shards there.
+        let lock = store.share().unwrap();
+        let job = store.job(spec(&["a", "b"]));
+        assert_eq!(make(&job), [0; 0]);
+        job.finish().unwrap();
+        drop(lock);
+        assert_eq!(current(&store).manifest.key, key);
+        assert_eq!(rows(&current(&store)), [i64::from(b'a'), i64::from(b'b')]);
+    }
+}

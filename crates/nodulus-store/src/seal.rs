@@ -5,7 +5,7 @@
 
 use crate::damage::{self, Damage};
 use crate::shard_record::{PartRecord, ShardRecord, record_path, shard_folder};
-use crate::stamp::Stamp;
+use crate::stamp::{self, Stamp};
 use crate::{Error, OutputSpec, hash, part_file, record};
 use fs_err as fs;
 use std::collections::{BTreeMap, HashMap};
@@ -74,13 +74,17 @@ fn file_hash(part: &PartRecord) -> &str {
     part.file_sha256.as_deref().unwrap_or(&part.content_sha256)
 }
 
-/// The lines of a seal by their files; a line that cannot be read is left out.
+/// The lines of a seal by their files. A line that cannot be read is left out, and so is one of a file that was changed just
+/// before: clocks of file systems tick, and a later change could have the same time.
 fn read(output: &Path, key: &str) -> BTreeMap<String, (Stamp, String)> {
-    let text = fs::read_to_string(shard_folder(output, key).join(SEAL)).unwrap_or_default();
+    let path = shard_folder(output, key).join(SEAL);
+    let text = fs::read_to_string(&path).unwrap_or_default();
+    let Ok(sealed) = Stamp::of(&path) else { return BTreeMap::new() };
     let line = |line: &str| {
         let mut words = line.splitn(5, ' ');
         let sha256 = words.next()?.to_owned();
         let stamp = Stamp::parse([words.next()?, words.next()?, words.next()?])?;
+        stamp.is_well_before(sealed.modified_ns).then_some(())?;
         Some((words.next()?.to_owned(), (stamp, sha256)))
     };
     text.lines().filter_map(line).collect()
@@ -187,7 +191,9 @@ fn look_at_part(
     };
     match found {
         Ok(found) if found == expected.1 => {
-            compared().insert(path.to_owned(), expected);
+            if expected.0.is_well_before(stamp::now_ns()) {
+                compared().insert(path.to_owned(), expected);
+            }
             Ok(Found::Whole)
         }
         Ok(_) => {

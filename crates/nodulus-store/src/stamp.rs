@@ -4,14 +4,14 @@ use fs_err as fs;
 use std::fmt;
 use std::io;
 use std::path::Path;
-use std::time::UNIX_EPOCH;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Size, time of change and number of a file. As with every tool that does not read what has not changed, bytes that change
 /// without these are not seen; `fsck` reads all, and Parquet pages have checksums.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Stamp {
     pub(crate) bytes: u64,
-    modified_ns: u128,
+    pub(crate) modified_ns: u128,
     number: u64,
 }
 
@@ -25,11 +25,24 @@ impl Stamp {
         Ok(Self { bytes: found.len(), modified_ns: since.as_nanos(), number: number(&found) })
     }
 
+    /// Whether the file was last changed before a time, by more than a file system's clock may be behind.
+    pub(crate) fn is_well_before(&self, time_ns: u128) -> bool {
+        self.modified_ns + TICK_NS < time_ns
+    }
+
     /// As [`fmt::Display`] writes it.
     pub(crate) fn parse([bytes, modified_ns, number]: [&str; 3]) -> Option<Self> {
         let modified_ns = modified_ns.parse().ok()?;
         Some(Self { bytes: bytes.parse().ok()?, modified_ns, number: number.parse().ok()? })
     }
+}
+
+/// Longest time between two ticks of a file system's clock, twice over.
+const TICK_NS: u128 = 20_000_000;
+
+/// The time, as stamps have it.
+pub(crate) fn now_ns() -> u128 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos()
 }
 
 impl fmt::Display for Stamp {
