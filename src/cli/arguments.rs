@@ -5,6 +5,7 @@ use super::completions::CompletionsArguments;
 use super::experiment::{CrossValidateArguments, ExperimentArguments};
 use super::export::ExportArguments;
 use super::froc::FrocArguments;
+use super::fsck::FsckArguments;
 use super::gc::GcArguments;
 use super::lineage::LineageArguments;
 use super::metrics::MetricsArguments;
@@ -83,6 +84,11 @@ pub(super) enum Command {
         after_help = "Example:\n  nodulus gc --store store/demo --dry-run\n  nodulus gc --store store/demo --keep 1\n\nKept are the current version of each table, the N newest others, and all that these were made from."
     )]
     Gc(GcArguments),
+    /// Compare every file of a store with its record; set damaged ones aside
+    #[command(
+        after_help = "Example:\n  nodulus fsck store/demo\n  nodulus fsck --repair store/demo && nodulus run pipelines/demo.toml\n\nExit status: 0 all files are as recorded, 1 stopped by an error, 2 wrong usage, 3 a file is missing or damaged, also where it was set aside (docs/reliability.md)."
+    )]
+    Fsck(FsckArguments),
     /// Print the columns of a table, or write the schemas of all tables
     #[command(after_help = "Example:\n  nodulus schema nodules\n  nodulus schema --write schemas")]
     Schema(SchemaArguments),

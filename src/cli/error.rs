@@ -3,6 +3,7 @@
 use crate::compare::{detections, masks, nodule_table, nodules};
 use crate::nightly;
 use crate::pipeline::{config, experiment, export, runner};
+use nodulus_faults::Panicked;
 use std::io;
 
 /// How a command ended; the number is the exit status.
@@ -55,6 +56,9 @@ pub(super) enum Error {
     #[cfg(feature = "sql")]
     #[error(transparent)]
     Sql(#[from] nodulus_sql::Error),
+    /// A panic that no case accounts for.
+    #[error(transparent)]
+    Bug(Panicked),
     #[error("cannot write JSON")]
     Json(#[from] serde_json::Error),
     #[error(transparent)]

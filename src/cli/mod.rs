@@ -27,6 +27,7 @@ mod sql_answer;
 mod sql;
 mod lineage;
 mod gc;
+mod fsck;
 mod schema;
 mod export;
 mod montage;
@@ -44,9 +45,12 @@ pub use arguments::Cli;
 use arguments::Command;
 use clap::{CommandFactory as _, Parser as _};
 use error::{Error, Outcome};
+use nodulus_faults::Panicked;
 use nodulus_formats::archive;
+use nodulus_store::damage;
 use printable::{TerminalWriter, printable_lines};
 use std::io::{self, IsTerminal as _, Write};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 
 /// Reads the program's arguments and runs the command that they name.
@@ -55,10 +59,12 @@ pub fn main() -> ExitCode {
     let out = io::stdout().lock();
     let is_terminal = out.is_terminal();
     let mut out = TerminalWriter::new(out, is_terminal);
-    let result = prepare(&cli).and_then(|()| dispatch(&cli, &mut out)).and_then(|outcome| {
+    let result = prepare(&cli).and_then(|()| caught(&cli, || dispatch(&cli, &mut out)));
+    let result = result.and_then(|outcome| {
         out.flush()?;
         Ok(outcome)
     });
+    outdated::warn(damage::take_noted());
     let outcome = match result {
         Ok(outcome) => outcome,
         // The reader of the output has stopped, as in `nodulus show scans | head`.
@@ -70,6 +76,17 @@ pub fn main() -> ExitCode {
         }
     };
     ExitCode::from(outcome as u8)
+}
+
+/// Runs a command. A panic, as of a library on a file that it does not foresee, ends it as an error does.
+fn caught(cli: &Cli, command: impl FnOnce() -> Result<Outcome, Error>) -> Result<Outcome, Error> {
+    catch_unwind(AssertUnwindSafe(command)).unwrap_or_else(|panic| {
+        Err(Error::Bug(match &cli.command {
+            // The message may hold text of a file, and the nightly job's log names no patient.
+            Command::Score(_) => Panicked::of(&"the log has the place"),
+            _ => Panicked::of(panic.as_ref()),
+        }))
+    })
 }
 
 /// Sees to temporary folders: those that killed programs left, and those that this one will make.
@@ -109,6 +126,7 @@ fn dispatch(cli: &Cli, out: &mut dyn Write) -> Result<Outcome, Error> {
         Command::Sql(arguments) => sql::sql(arguments, out),
         Command::Lineage(arguments) => lineage::lineage(arguments, out),
         Command::Gc(arguments) => gc::gc(arguments, out),
+        Command::Fsck(arguments) => fsck::fsck(arguments, out),
         Command::Schema(arguments) => schema::schema(arguments, out),
         Command::Export(arguments) => export::export(arguments, out),
         Command::Montage(arguments) => montage::montage(arguments, out),

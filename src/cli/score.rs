@@ -249,6 +249,7 @@ fn write_summary(summary: &RunSummary, out: &mut dyn Write) -> Result<(), Error>
         ("failed before", summary.failed_before),
         ("undone", summary.undone),
         ("never scored", summary.never_scored),
+        ("records damaged", summary.damaged_records),
         ("excluded", summary.excluded),
         ("excluded before", summary.excluded_before),
         ("left", summary.left),
@@ -317,6 +318,9 @@ fn status(arguments: &ScoreStatusArguments, out: &mut dyn Write) -> Result<Outco
         }
     }
     writeln!(out, "never scored, of those failed or undone: {}", status.never_scored)?;
+    for damage in &status.damaged {
+        writeln!(out, "damaged     {damage}")?;
+    }
     let lists = [
         ("settling", &status.settling),
         ("waiting", &status.waiting),

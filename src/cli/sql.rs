@@ -6,8 +6,7 @@ use super::rows::{self, Rows};
 use super::sql_answer::answer;
 use arrow::array::RecordBatch;
 use clap::{Args, ValueEnum};
-use nodulus_store::{Store, durable};
-use parquet::arrow::ArrowWriter;
+use nodulus_store::{ChecksumWriter, Store, durable};
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::errors::ParquetError;
 use parquet::file::properties::WriterProperties;
@@ -87,7 +86,7 @@ fn parquet_bytes(answer: &RecordBatch) -> Result<Vec<u8>, ParquetError> {
         .set_created_by(concat!("nodulus ", env!("CARGO_PKG_VERSION")).to_owned())
         .set_compression(Compression::ZSTD(ZstdLevel::default()))
         .build();
-    let mut writer = ArrowWriter::try_new(Vec::new(), answer.schema(), Some(properties))?;
+    let mut writer = ChecksumWriter::new(Vec::new(), answer.schema(), properties)?;
     writer.write(answer)?;
     writer.into_inner()
 }

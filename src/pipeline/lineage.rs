@@ -82,7 +82,7 @@ pub struct SourceCase {
 /// Fails if the store does not have the output, or its records cannot be read. A lineage that cannot go on in another store
 /// says so and does not fail.
 pub fn lineage(store: &Store, output: Output, others: &[PathBuf]) -> Result<Node, Error> {
-    let mut search = Search { others, seen: BTreeSet::new() };
+    let mut search = Search { others, seen: BTreeSet::new(), depth: 0 };
     search.of_version(store, &store.require(output)?)
 }
 
@@ -91,7 +91,12 @@ struct Search<'a> {
     others: &'a [PathBuf],
     /// The nodes that were listed, by their store, name and key.
     seen: BTreeSet<(PathBuf, String, String)>,
+    /// How many versions stand above the one at hand, each made from the next.
+    depth: usize,
 }
+
+/// Most versions that are made from one another: a line of stages has fewer than twenty, and weights from other stores add theirs.
+const MAX_DEPTH: usize = 300;
 
 impl Search<'_> {
     fn of_version(&mut self, store: &Store, version: &Version) -> Result<Node, Error> {
@@ -108,9 +113,16 @@ impl Search<'_> {
         if node.repeated {
             return Ok(node);
         }
+        if self.depth >= MAX_DEPTH {
+            let path = store.root().join(&manifest.output).join("versions");
+            let found = "a folder of records of which hundreds were made one from the other";
+            return Err(Error::RecordDamaged { path, found });
+        }
+        self.depth += 1;
         for input in &manifest.inputs {
             node.inputs.push(self.of_input(store, version, input)?);
         }
+        self.depth -= 1;
         Ok(node)
     }
 

@@ -80,7 +80,7 @@ pub(super) fn described(weights: &str, description: &str) -> String {
 pub fn weights_file(path: &Path) -> Result<PathBuf, nodulus_store::Error> {
     if path.join("store.json").exists() {
         let version = Store::open(path)?.require(Output::Checkpoint)?;
-        return Ok(version.file(WEIGHTS_FILE).unwrap_or_else(|| path.join(WEIGHTS_FILE)));
+        return Ok(version.file(WEIGHTS_FILE)?.unwrap_or_else(|| path.join(WEIGHTS_FILE)));
     }
     Ok(weights_path(path))
 }

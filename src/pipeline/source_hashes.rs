@@ -3,6 +3,7 @@
 use fs_err as fs;
 use nodulus_store::{
     FailedCase, PartReader, PartWriter, Provenance, Row, Store, TableSpec, columns, durable,
+    folder_record,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -63,8 +64,19 @@ impl Known {
     /// Reads what the store keeps. A damaged file costs time and cannot change a result.
     pub(super) fn read(store: &Store) -> Self {
         let mut known = Self::default();
-        let rows =
-            PartReader::<SourceHash>::open(&store.root().join(HASHES), SourceHash::TABLE, None);
+        let path = store.root().join(HASHES);
+        let folder = path.parent().unwrap_or(store.root());
+        if folder_record::is_written(folder) {
+            match folder_record::damage(folder) {
+                Ok(None) => {}
+                Ok(Some(damage)) => {
+                    damage.note();
+                    return known;
+                }
+                Err(_) => return known,
+            }
+        }
+        let rows = PartReader::<SourceHash>::open(&path, SourceHash::TABLE, None);
         for row in rows.into_iter().flatten().map_while(Result::ok).flatten() {
             let SourceHash { id, stat, content_sha256, files_sha256, series } = row;
             if let Some((content, files)) = content_sha256.zip(files_sha256) {
@@ -101,6 +113,8 @@ impl Known {
             series: known.series.iter().cloned().collect(),
         }))?;
         part.finish()?;
-        Ok(durable::publish(&aside, &path)?)
+        durable::publish(&aside, &path)?;
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        path.parent().map_or(Ok(()), |folder| folder_record::write_of(folder, &[name]))
     }
 }

@@ -159,9 +159,13 @@ pub(crate) fn outputs(store: &Path) -> std::collections::BTreeMap<String, Vec<u8
             let path = entry.unwrap().path();
             let name = path.strip_prefix(store).unwrap().to_str().unwrap().to_owned();
             if path.is_dir() {
-                if name != "phantom" && name != "sources" {
+                // What was set aside is no output.
+                if !["phantom", "sources", "damaged"].contains(&&*name) {
                     folders.push(path);
                 }
+            } else if name.ends_with("/sealed") {
+                // A seal has times of change.
+                found.insert(name, Vec::new());
             } else if name != "lock" && name != "phantom.lock" {
                 found.insert(name, fs_err::read(&path).unwrap());
             }

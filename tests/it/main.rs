@@ -11,6 +11,7 @@ mod clinical;
 mod components;
 mod compressed;
 mod contract;
+mod damage;
 mod doubts;
 mod demo;
 mod dicom_trees;

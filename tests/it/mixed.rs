@@ -103,10 +103,10 @@ fn an_older_store_and_a_missing_file_are_refused_with_what_to_do() {
     assert_eq!(status, Some(1));
     assert!(
         error.contains("is missing, though version ")
-            && error.contains("run merge with `--force merge`"),
+            && error.contains("run merge again, which makes it anew"),
         "{error}"
     );
-    growing.json("run", &["--to", "merge", "--force", "merge"]);
+    growing.json("run", &["--to", "merge"]);
     fixture::run_well(&show);
 
     fs_err::write(store.join("store.json"), "{\"layout\": 1}\n").unwrap();

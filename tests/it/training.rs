@@ -42,7 +42,7 @@ fn train(pipeline: &Path, sets: &[&str]) -> String {
 /// The files of the current checkpoint, where they stay when another becomes current.
 fn checkpoint(store: &Path) -> PathBuf {
     let version = Store::open(store).unwrap().require(Output::Checkpoint).unwrap();
-    version.file("model.safetensors").unwrap().parent().unwrap().to_owned()
+    version.file("model.safetensors").unwrap().unwrap().parent().unwrap().to_owned()
 }
 
 fn described(path: &Path) -> Value {

@@ -1,9 +1,10 @@
 //! Why the store, a table or a record cannot be used.
 
+use crate::Damage;
 use crate::store::LAYOUT;
 use nodulus_faults::quoted;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The store could not be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -13,7 +14,8 @@ pub enum Error {
     Io(#[from] io::Error),
     /// A JSON file is not the record that it should be.
     #[error(
-        "{path} is not a record that this nodulus can read; a newer one may have written it",
+        "{path} is not a record that this nodulus can read; it is damaged, or a newer nodulus wrote it: use that one, or set the \
+         file aside with `nodulus fsck --repair STORE` and run again",
         path = quoted::path(path)
     )]
     Record {
@@ -21,6 +23,51 @@ pub enum Error {
         path: PathBuf,
         /// What is wrong with it.
         source: serde_json::Error,
+    },
+    /// A JSON file is not what was written.
+    #[error(
+        "{path} is {found}, expected a record of the store: set it aside with `nodulus fsck --repair STORE` and run again",
+        path = quoted::path(path)
+    )]
+    RecordDamaged {
+        /// The file.
+        path: PathBuf,
+        /// What it is.
+        found: &'static str,
+    },
+    /// A file of an output is not as its record says.
+    #[error(
+        "{damage}, though version {key} of `{output}` lists it: run {stage} again, which makes it anew; `nodulus fsck STORE` looks \
+         for more"
+    )]
+    Damaged {
+        /// The file, and what is wrong with it.
+        damage: Damage,
+        /// Name of the output.
+        output: String,
+        /// The version.
+        key: String,
+        /// The stage that made it.
+        stage: String,
+    },
+    /// A file of a table with a folder for each day is not as its record says.
+    #[error(
+        "{damage}: the next night makes it anew after `nodulus fsck --repair STORE`, which also looks for more"
+    )]
+    DayDamaged {
+        /// The file, and what is wrong with it.
+        damage: Damage,
+    },
+    /// An output has versions and none that is current.
+    #[error(
+        "{path} {found}, expected the key of a version: `nodulus run` sets it right, and so does `nodulus fsck --repair STORE`",
+        path = quoted::path(path)
+    )]
+    Current {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        found: &'static str,
     },
     /// The folder holds other things.
     #[error("{path} is not a store: it has files and no `store.json`", path = quoted::path(.0))]
@@ -65,30 +112,13 @@ pub enum Error {
     },
     /// The current version of an output has no record.
     #[error(
-        "{path} is missing, though `CURRENT` names it: run the stage that makes it again",
-        path = quoted::path(path)
+        "{path} is missing, though {current} names it: `nodulus run` sets it right, and so does `nodulus fsck --repair STORE`",
+        path = quoted::path(path),
+        current = quoted::path(&path.parent().and_then(Path::parent).unwrap_or(path).join("CURRENT"))
     )]
     VersionMissing {
         /// The record.
         path: PathBuf,
-    },
-    /// A version lists a file that is not there.
-    #[error(
-        "{path} is missing, though version {key} of `{output}` lists it: {}",
-        if *needs_force { format!("run {stage} with `--force {stage}`") } else { format!("run {stage} again") },
-        path = quoted::path(path)
-    )]
-    FileMissing {
-        /// The file.
-        path: PathBuf,
-        /// Name of the output.
-        output: String,
-        /// The version.
-        key: String,
-        /// The stage that made it.
-        stage: String,
-        /// Whether the shard's record lists it too, so that a run finds nothing to do.
-        needs_force: bool,
     },
     /// There is no such version.
     #[error(

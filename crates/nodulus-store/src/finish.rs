@@ -2,7 +2,7 @@
 
 use crate::claim::Claim;
 use crate::job;
-use crate::shard::{self, is_sealed};
+use crate::seal::{self, is_sealed};
 use crate::shard_record::{ShardRecord, record_path};
 use crate::version::{self, Manifest, ShardSummary, manifest_path};
 use crate::{Error, InputRef, Job, OutputSpec, Version, durable, record, view};
@@ -56,9 +56,14 @@ impl Job {
                     durable::sync_all_below(&self.store)?;
                     is_synced = true;
                 }
-                shard::seal(&folder, key)?;
+                seal::seal(&folder, key)?;
             }
-            match record::read::<Manifest>(&path)? {
+            // One that is damaged is written anew.
+            let earlier = record::read::<Manifest>(&path).or_else(|error| match error {
+                Error::Record { .. } | Error::RecordDamaged { .. } => Ok(None),
+                error => Err(error),
+            })?;
+            match earlier {
                 Some(earlier) if is_as(&earlier, &manifest) => manifest = earlier,
                 earlier => {
                     is_replaced |= earlier.is_some_and(|e| e.shards != manifest.shards);
@@ -177,7 +182,8 @@ fn remove_broken_versions(folder: &Path, of: &Manifest) -> Result<(), Error> {
         if path == manifest_path(folder, &of.key) || path.extension().is_none_or(|e| e != "json") {
             continue;
         }
-        let Some(other) = record::read::<Manifest>(&path)? else { continue };
+        // A damaged record is left to `fsck`.
+        let Ok(Some(other)) = record::read::<Manifest>(&path) else { continue };
         let is_broken =
             |shard: &ShardSummary| now.get(&*shard.key).is_some_and(|now| *now != shard);
         if other.shards.iter().any(is_broken) {

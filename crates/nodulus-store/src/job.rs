@@ -1,13 +1,15 @@
 //! The work of one stage on the store: the shards of its outputs, and the versions that list them.
 
 use crate::claim::Claim;
+use crate::damage::{self, Damage};
 use crate::record::{InputRef, ShardInput};
+use crate::seal::{self, Found, Trust};
 use crate::setbacks::{Setback, Setbacks};
 use crate::shard::{self, ShardWriter, is_committed};
-use crate::shard_record::{ShardCase, ShardRecord, record_path};
-use crate::version::ShardSummary;
+use crate::shard_record::{ShardCase, ShardRecord, record_path, shard_folder};
+use crate::version::{self, ShardSummary};
 use crate::work::Work;
-use crate::{Error, OutputSpec, Provenance, Version, durable, hash, record};
+use crate::{Error, OutputSpec, Provenance, Version, durable, hash, lock, record};
 use fs_err as fs;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -110,13 +112,26 @@ impl Job {
         self.shard_keys.len()
     }
 
-    /// The positions of the shards that are still to be made, ascending.
-    pub fn pending(&self) -> Vec<usize> {
+    /// The positions of the shards that are still to be made, ascending: also those of which a file is missing, or not as its
+    /// record says.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the records cannot be read.
+    pub fn pending(&self) -> Result<Vec<usize>, Error> {
+        let known = self.spec.outputs.iter().map(|output| Ok((*output, self.known(*output)?)));
+        let known: Vec<_> = known.collect::<Result<_, Error>>()?;
         let mut seen = BTreeMap::new();
+        let is_made = |key: &String| {
+            let is_whole = |(output, known): &(OutputSpec, BTreeMap<String, ShardSummary>)| {
+                self.is_whole(*output, key, known.get(key))
+            };
+            self.is_made(key) && known.iter().all(is_whole)
+        };
         let mut is_pending =
-            |key: &String| *seen.entry(key.clone()).or_insert_with(|| !self.is_made(key));
+            |key: &String| *seen.entry(key.clone()).or_insert_with(|| !is_made(key));
         let keys = self.shard_keys.iter().enumerate();
-        keys.filter(|(_, key)| is_pending(key)).map(|(n, _)| n).collect()
+        Ok(keys.filter(|(_, key)| is_pending(key)).map(|(n, _)| n).collect())
     }
 
     /// Makes the shards at these positions again, although they are committed. They are replaced one by one, so that an
@@ -146,21 +161,69 @@ impl Job {
         self.shard_keys.iter().map(summary).collect()
     }
 
-    /// Removes shards that an interrupted run committed and that are not what their records say, because the machine
-    /// stopped before they were safe on disk.
+    /// Looks at the committed shards. Those that are not as their records say are made again: one of an interrupted run, whose
+    /// machine may have stopped before it was safe on disk, is removed, any other is set aside and noted.
     ///
     /// # Errors
     ///
-    /// Fails if a shard cannot be read or removed.
-    pub fn check_interrupted(&self) -> Result<(), Error> {
+    /// Fails if a shard cannot be read, moved or removed.
+    pub fn check_shards(&self) -> Result<(), Error> {
         for output in &self.spec.outputs {
             let folder = self.folder(*output);
             let known = self.known(*output)?;
-            for key in self.shard_keys.iter().filter(|key| !known.contains_key(*key)) {
-                shard::check_unsealed(&folder, key, *output)?;
+            for key in &self.shard_keys {
+                self.check_shard(*output, &folder, key, known.get(key))?;
             }
         }
         Ok(())
+    }
+
+    fn check_shard(
+        &self,
+        output: OutputSpec,
+        folder: &Path,
+        key: &str,
+        known: Option<&ShardSummary>,
+    ) -> Result<(), Error> {
+        let shard = shard_folder(folder, key);
+        let is_sealed = seal::is_sealed(folder, key);
+        if known.is_none() && !shard.exists() {
+            return Ok(());
+        }
+        let trust = if is_sealed { Trust::Stamps } else { Trust::Nothing };
+        let parts = known.map(|shard| &shard.parts[..]);
+        match seal::look(folder, key, output, parts, trust)? {
+            Found::AsSealed => Ok(()),
+            // The next run need not read it again.
+            Found::Whole if is_sealed => seal::seal(folder, key),
+            Found::Whole => Ok(()),
+            Found::Damaged(_) if !is_sealed && known.is_none() => Ok(durable::remove(&shard)?),
+            Found::Damaged(damage) => {
+                // Another process may have made it again in the meantime.
+                let Some(claim) = Claim::try_take(&self.claims()?, key)? else { return Ok(()) };
+                if let Some(damage) = seal::look(folder, key, output, parts, trust)?.damage() {
+                    let set_aside = damage::set_aside(&self.store, &shard)?;
+                    Damage { set_aside, ..damage }.note();
+                } else {
+                    damage.note();
+                }
+                Ok(claim.finish()?)
+            }
+        }
+    }
+
+    /// Whether all files of a committed shard are as their records say, as far as their sizes and times tell; what is not is
+    /// noted.
+    fn is_whole(&self, output: OutputSpec, key: &str, known: Option<&ShardSummary>) -> bool {
+        let parts = known.map(|shard| &shard.parts[..]);
+        match seal::look(&self.folder(output), key, output, parts, Trust::Stamps) {
+            Ok(Found::Damaged(damage)) => {
+                damage.note();
+                false
+            }
+            // What reads it says why it cannot be read.
+            Ok(Found::AsSealed | Found::Whole) | Err(_) => true,
+        }
     }
 
     /// The shards to be made, one after the other. Shards that another process works on come last, once it has stopped
@@ -175,9 +238,9 @@ impl Job {
             fs::create_dir_all(folder.join("shards"))?;
             shard::remove_unfinished(&self.claims()?, &folder)?;
         }
-        self.check_interrupted()?;
+        self.check_shards()?;
         let mut seen = BTreeSet::new();
-        let mut pending = self.pending();
+        let mut pending = self.pending()?;
         pending.retain(|n| seen.insert(self.shard_keys[*n].clone()));
         Ok(Work::new(self, pending.into()))
     }
@@ -305,9 +368,21 @@ impl Job {
 /// The current version of an output, or `None` if there is none.
 pub(crate) fn current(store: &Path, output: OutputSpec) -> Result<Option<Version>, Error> {
     let folder = store.join(output.name());
-    match fs::read_to_string(folder.join("CURRENT")) {
-        Ok(key) => Version::read(&folder, output, key.trim()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error.into()),
+    let path = folder.join("CURRENT");
+    let Some(key) = version::current_key(&folder)? else {
+        // A run that works on the output for the first time is about to say which version is current.
+        if version::keys(&folder)?.is_empty() || lock::is_in_use(store) {
+            return Ok(None);
+        }
+        return Err(Error::Current { path, found: "is missing" });
+    };
+    if !version::is_key(&key) {
+        return Err(Error::Current { path, found: "is damaged" });
+    }
+    match Version::read(&folder, output, &key)? {
+        // A run that makes shards again removes the versions of the old ones before it says which is current.
+        None if lock::is_in_use(store) => Ok(None),
+        None => Err(Error::VersionMissing { path: version::manifest_path(&folder, &key) }),
+        version => Ok(version),
     }
 }

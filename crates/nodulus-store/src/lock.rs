@@ -150,6 +150,12 @@ pub fn holder(store: &Path) -> io::Result<Option<String>> {
     }
 }
 
+/// Whether a process, this one included, holds a store's lock, alone or with others. Nothing is written.
+pub(crate) fn is_in_use(store: &Path) -> bool {
+    let Ok(file) = File::open(store.join("lock")) else { return false };
+    matches!(file.file().try_lock(), Err(TryLockError::WouldBlock))
+}
+
 /// The name by which other processes see this one: its number, its machine and its start.
 pub fn this_process() -> String {
     static BEGUN: OnceLock<SystemTime> = OnceLock::new();

@@ -2,13 +2,12 @@
 //!
 //! The same rows give the same bytes: a file holds no time, path or host.
 
-use crate::{Error, Row, TableSpec, hash};
+use crate::{ChecksumWriter, Error, Row, TableSpec, hash};
 use arrow::array::RecordBatch;
 use bytes::Bytes;
 use fs_err::File;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
-use parquet::arrow::arrow_writer::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::metadata::{FileMetaData, KeyValue};
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
@@ -35,7 +34,7 @@ pub type Provenance = BTreeMap<String, String>;
 /// Writes the rows of a part, one row group at a time.
 pub struct PartWriter<R> {
     path: PathBuf,
-    writer: ArrowWriter<File>,
+    writer: ChecksumWriter<File>,
     schema: Arc<arrow::datatypes::Schema>,
     waiting: Vec<R>,
     rows: u64,
@@ -50,9 +49,8 @@ impl<R: Row> PartWriter<R> {
     pub fn create(path: &Path, provenance: &Provenance) -> Result<Self, Error> {
         let schema = Arc::new((R::TABLE.schema)());
         let file = File::create(path)?;
-        let writer =
-            ArrowWriter::try_new(file, schema.clone(), Some(properties(R::TABLE, provenance)))
-                .map_err(|error| Error::WriteParquet { path: path.to_owned(), error })?;
+        let writer = ChecksumWriter::new(file, schema.clone(), properties(R::TABLE, provenance))
+            .map_err(|error| Error::WriteParquet { path: path.to_owned(), error })?;
         Ok(Self { path: path.to_owned(), writer, schema, waiting: Vec::new(), rows: 0 })
     }
 
@@ -81,7 +79,7 @@ impl<R: Row> PartWriter<R> {
         let path = self.path;
         self.writer.finish().map_err(|error| Error::WriteParquet { path, error })?;
         // Taking the file out of the writer would lose the cause of an error.
-        self.writer.sync()?;
+        self.writer.flush()?;
         Ok(self.rows)
     }
 
@@ -93,8 +91,7 @@ impl<R: Row> PartWriter<R> {
         self.rows += self.waiting.len() as u64;
         self.waiting.clear();
         let write = |error| Error::WriteParquet { path: self.path.clone(), error };
-        self.writer.write(&batch).map_err(write)?;
-        self.writer.flush().map_err(write)
+        self.writer.write(&batch).map_err(write)
     }
 }
 

@@ -1,13 +1,15 @@
 //! Tables with a folder for each value of a column, in Hive's layout: `STORE/TABLE/day=2026-01-31/`.
 
-use crate::{Error, PartWriter, Provenance, Row, Store, TableSpec, durable, part_file, view};
+use crate::{
+    Error, PartWriter, Provenance, Row, Store, TableSpec, day_record, durable, part_file, view,
+};
 use fs_err::{self as fs, File};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use std::io;
 use std::path::{Path, PathBuf};
 
 /// Name of the one file of a folder.
-const FILE: &str = "part-0.parquet";
+pub(crate) const FILE: &str = "part-0.parquet";
 
 /// The files of a table, of a version or of all its folders.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,6 +25,7 @@ pub struct TableFiles {
 /// The folders of a table, one for each value of its partition column.
 #[derive(Clone, Debug)]
 pub struct Partitions {
+    store: PathBuf,
     folder: PathBuf,
     table: &'static TableSpec,
     column: &'static str,
@@ -33,12 +36,43 @@ impl Partitions {
     pub fn of(store: &Path, table: impl Into<&'static TableSpec>) -> Option<Self> {
         let table = table.into();
         let column = table.partition_column?;
-        Some(Self { folder: store.join(table.name), table, column })
+        let folder = store.join(table.name);
+        Some(Self { store: store.to_owned(), folder, table, column })
     }
 
     /// The file of a value.
     pub fn file(&self, value: &str) -> PathBuf {
         self.folder.join(format!("{}={value}", self.column)).join(FILE)
+    }
+
+    /// The file of a value, which is as its record says.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the file is missing or damaged, or cannot be read.
+    pub fn whole_file(&self, value: &str) -> Result<PathBuf, Error> {
+        let file = self.file(value);
+        match day_record::damage(&self.record(value), &file, false)? {
+            None => Ok(file),
+            Some(damage) => Err(Error::DayDamaged { damage }),
+        }
+    }
+
+    fn record(&self, value: &str) -> PathBuf {
+        day_record::path(&self.store, self.table.name, &format!("{}={value}", self.column))
+    }
+
+    /// The values that have a record of what was written.
+    fn recorded(&self) -> io::Result<Vec<String>> {
+        let mut values = Vec::new();
+        let start = format!("{}=", self.column);
+        let folder = self.store.join(day_record::FOLDER).join(self.table.name);
+        for entry in durable::entries(&folder)? {
+            let name = entry?.file_name().to_string_lossy().into_owned();
+            let value = name.strip_prefix(&start).and_then(|rest| rest.strip_suffix(".json"));
+            values.extend(value.map(str::to_owned));
+        }
+        Ok(values)
     }
 
     /// The values that have a file, sorted; empty if the table has no folder.
@@ -58,8 +92,15 @@ impl Partitions {
     }
 
     /// The value of a key in a file's provenance; `None` if the file is missing, damaged or of another version of
-    /// the columns.
+    /// the columns. Damage is noted.
     pub fn provenance(&self, value: &str, key: &str) -> Option<String> {
+        match day_record::damage(&self.record(value), &self.file(value), false) {
+            Ok(Some(damage)) => {
+                damage.note();
+                return None;
+            }
+            Ok(None) | Err(_) => {}
+        }
         let file = File::open(self.file(value)).ok()?.into_parts().0;
         let builder = ParquetRecordBatchReaderBuilder::try_new(file).ok()?;
         let metadata = builder.metadata().file_metadata();
@@ -88,6 +129,7 @@ impl Partitions {
         let mut part = PartWriter::<R>::create(&beside, provenance)?;
         part.write(rows)?;
         part.finish()?;
+        day_record::write(&self.record(value), &beside)?;
         Ok(durable::publish(&beside, &file)?)
     }
 
@@ -97,11 +139,16 @@ impl Partitions {
     ///
     /// Fails if the store cannot be written to.
     pub fn remove(&self, value: &str) -> io::Result<()> {
+        durable::remove(&self.record(value))?;
         fs::remove_file(self.file(value))
     }
 
     fn files(&self) -> Result<Option<TableFiles>, Error> {
-        let files: Vec<PathBuf> = self.values()?.iter().map(|value| self.file(value)).collect();
+        let mut values = [self.values()?, self.recorded()?].concat();
+        values.sort();
+        values.dedup();
+        let files = values.iter().map(|value| self.whole_file(value));
+        let files: Vec<PathBuf> = files.collect::<Result<_, _>>()?;
         if files.is_empty() {
             return Ok(None);
         }

@@ -55,6 +55,8 @@ pub struct FinishedPart {
     path: PathBuf,
     rows: u64,
     content_sha256: String,
+    /// SHA-256 of the whole file, where that is another one.
+    file_sha256: Option<String>,
 }
 
 impl ShardWriter {
@@ -194,7 +196,8 @@ fn named_by_content(part: FinishedPart, aside: &Path) -> Result<PartRecord, Erro
     let file = format!("part-{}.parquet", &part.content_sha256[..NAME_DIGITS]);
     let bytes = fs::metadata(&part.path)?.len();
     fs::rename(&part.path, aside.join(&file))?;
-    Ok(PartRecord { file, rows: part.rows, bytes, content_sha256: part.content_sha256 })
+    let FinishedPart { rows, content_sha256, file_sha256, .. } = part;
+    Ok(PartRecord { file, rows, bytes, content_sha256, file_sha256 })
 }
 
 fn records_of_files(folder: &Path) -> Result<Vec<PartRecord>, Error> {
@@ -208,7 +211,7 @@ fn records_of_files(folder: &Path) -> Result<Vec<PartRecord>, Error> {
         let content_sha256 = hash::sha256_file(&path)?;
         let bytes = fs::metadata(&path)?.len();
         let file = name.to_string_lossy().into_owned();
-        records.push(PartRecord { file, rows: 0, bytes, content_sha256 });
+        records.push(PartRecord { file, rows: 0, bytes, content_sha256, file_sha256: None });
     }
     Ok(records)
 }
@@ -247,46 +250,10 @@ impl<R: Row> Part<R> {
     pub fn finish(self) -> Result<FinishedPart, Error> {
         let rows = self.writer.finish()?;
         let content_sha256 = part_file::content_sha256(&self.path, R::TABLE)?;
-        Ok(FinishedPart { output: R::TABLE.into(), path: self.path, rows, content_sha256 })
-    }
-}
-
-/// Name of the empty file in the folder of a shard that is safe on disk.
-const SEAL: &str = "sealed";
-
-/// Marks a shard as safe on disk.
-pub(crate) fn seal(output: &Path, key: &str) -> io::Result<()> {
-    fs::write(shard_folder(output, key).join(SEAL), "")
-}
-
-/// Whether a shard is safe on disk.
-pub(crate) fn is_sealed(output: &Path, key: &str) -> bool {
-    shard_folder(output, key).join(SEAL).exists()
-}
-
-/// Removes a shard that is not sealed and not what its record says. `spec` is the shard's output.
-///
-/// # Errors
-///
-/// Fails if the shard cannot be read or removed.
-pub(crate) fn check_unsealed(output: &Path, key: &str, spec: OutputSpec) -> Result<(), Error> {
-    let folder = shard_folder(output, key);
-    if !is_committed(output, key) || is_sealed(output, key) {
-        return Ok(());
-    }
-    let is_whole = |record: &ShardRecord| {
-        record.parts.iter().all(|part| {
-            let file = folder.join(&part.file);
-            let content = match spec {
-                OutputSpec::Table(table) => part_file::content_sha256(&file, table).ok(),
-                OutputSpec::Files(_) => hash::sha256_file(&file).ok(),
-            };
-            content.is_some_and(|content| content == part.content_sha256)
-        })
-    };
-    match record::read::<ShardRecord>(&record_path(output, key)) {
-        Ok(Some(record)) if is_whole(&record) => Ok(()),
-        _ => Ok(fs::remove_dir_all(folder)?),
+        let has_volatile = !R::TABLE.volatile_columns.is_empty();
+        let file_sha256 = has_volatile.then(|| hash::sha256_file(&self.path)).transpose()?;
+        let output = R::TABLE.into();
+        Ok(FinishedPart { output, path: self.path, rows, content_sha256, file_sha256 })
     }
 }
 

@@ -19,6 +19,9 @@ pub struct PartRecord {
     pub bytes: u64,
     /// SHA-256 of the file's content, without volatile columns.
     pub content_sha256: String,
+    /// SHA-256 of the whole file, where that is another one; none in a record of an earlier version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file_sha256: Option<String>,
 }
 
 /// A case that a shard was made from, where its input is files from outside the store.

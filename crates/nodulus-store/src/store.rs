@@ -1,8 +1,9 @@
 //! The folder that holds every version of every table.
 
+use crate::damage;
 use crate::job::{self, Job, JobSpec};
 use crate::version;
-use crate::{Error, InputRef, Lock, Manifest, OutputSpec, Version, durable, record, shard};
+use crate::{Damage, Error, InputRef, Lock, Manifest, OutputSpec, Version, durable, record, shard};
 use fs_err as fs;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::io;
@@ -13,8 +14,8 @@ pub(crate) const LAYOUT: u32 = 2;
 
 /// Content of `store.json`.
 #[derive(Debug, Serialize, Deserialize)]
-struct Layout {
-    layout: u32,
+pub(crate) struct Layout {
+    pub(crate) layout: u32,
 }
 
 /// A folder of tables.
@@ -31,6 +32,17 @@ impl Store {
     /// Fails if the folder holds other things, belongs to a newer program or cannot be written to.
     pub fn create(root: &Path) -> Result<Self, Error> {
         let marker = root.join("store.json");
+        // It says nothing but the layout.
+        let found = match record::read::<Layout>(&marker) {
+            Err(Error::RecordDamaged { found, .. }) => Some(found),
+            // A newer program writes other fields, but JSON.
+            Err(Error::Record { source, .. }) if !source.is_data() => Some("no JSON"),
+            _ => None,
+        };
+        if let Some(found) = found {
+            record::write(&marker, &Layout { layout: LAYOUT })?;
+            Damage::new(&marker, &format!("was {found}, and is written anew")).note();
+        }
         if let Err(error @ (Error::NotWritable { .. } | Error::NotAFolder(_))) = Self::open(root) {
             return Err(error);
         }
@@ -122,7 +134,9 @@ impl Store {
             remove_unfinished(&self.root)?;
             drop(alone);
         }
-        Lock::share(&self.root)
+        let lock = Lock::share(&self.root)?;
+        self.set_right()?;
+        Ok(lock)
     }
 
     /// Takes the store alone, and removes what interrupted runs left.
@@ -133,7 +147,37 @@ impl Store {
     pub fn lock(&self) -> Result<Lock, Error> {
         let lock = Lock::take(&self.root)?;
         remove_unfinished(&self.root)?;
+        self.set_right()?;
         Ok(lock)
+    }
+
+    /// Makes a version current where `CURRENT` names none that can be read: the newest that can, or none. The next run makes
+    /// the right one current, from shards that are there. What is damaged is set aside and noted.
+    pub(crate) fn set_right(&self) -> Result<(), Error> {
+        for folder in folders(&self.root)?.into_iter().filter(|f| f.join("versions").is_dir()) {
+            let Some(what) = version::fault_of_current(&folder)? else { continue };
+            for (_, key) in version::keys(&folder)? {
+                let path = version::manifest_path(&folder, &key);
+                if let Some(damage) = version::damage_of_manifest(&folder, &key)? {
+                    let set_aside = damage::set_aside(&self.root, &path)?;
+                    Damage { set_aside, ..damage }.note();
+                }
+            }
+            let current = folder.join("CURRENT");
+            let newest = version::keys(&folder)?.into_iter().next();
+            let what = match newest {
+                Some((_, key)) => {
+                    durable::write(&current, format!("{key}\n").as_bytes())?;
+                    format!("{what}; the newest version {key} stands in until a run ends")
+                }
+                None => {
+                    durable::remove(&current)?;
+                    what.to_owned()
+                }
+            };
+            Damage::new(&current, &what).note();
+        }
+        Ok(())
     }
 
     /// A job on this store.
@@ -161,7 +205,12 @@ impl Store {
         key: &str,
     ) -> Result<Option<Version>, Error> {
         let output = output.into();
-        Version::read(&self.root.join(output.name()), output, key)
+        let folder = self.root.join(output.name());
+        let version = Version::read(&folder, output, key)?;
+        if version.is_none() && version::current_key(&folder)?.as_deref() == Some(key) {
+            return Err(Error::VersionMissing { path: version::manifest_path(&folder, key) });
+        }
+        Ok(version)
     }
 
     /// The keys of an output's versions, the newest first.
@@ -227,6 +276,49 @@ impl Store {
     /// Fails if the file cannot be read or parsed.
     pub fn read_record<T: DeserializeOwned>(&self, name: &Path) -> Result<Option<T>, Error> {
         record::read(&self.root.join(name))
+    }
+
+    /// Reads a JSON record of the store that is made anew where it is missing or damaged; damage is noted.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the machine does not let the file be read.
+    pub fn read_record_if_whole<T: DeserializeOwned>(
+        &self,
+        name: &Path,
+    ) -> Result<Option<T>, Error> {
+        let path = self.root.join(name);
+        record::read(&path).or_else(|error| {
+            damage::of_error(&path, error)?.note();
+            Ok(None)
+        })
+    }
+
+    /// Moves a damaged file of the store out of the way, into its folder `damaged`.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the store cannot be written to.
+    pub fn set_aside(&self, path: &Path) -> Result<Option<PathBuf>, Error> {
+        Ok(damage::set_aside(&self.root, path)?)
+    }
+
+    /// Moves a damaged file from anywhere into the store's folder `damaged`, under a name.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the file cannot be moved.
+    pub fn set_aside_from(&self, path: &Path, name: &Path) -> Result<Option<PathBuf>, Error> {
+        let to = self.root.join(damage::FOLDER).join(name);
+        if let Some(folder) = to.parent() {
+            fs::create_dir_all(folder)?;
+        }
+        // The file may lie on another disk.
+        if fs::rename(path, &to).is_err() {
+            fs::copy(path, &to)?;
+            durable::remove(path)?;
+        }
+        Ok(Some(to))
     }
 
     /// Writes a text file of the store, whole or not at all.

@@ -2,7 +2,9 @@
 
 use crate::record::InputRef;
 use crate::shard_record::{FailedCase, PartRecord, ShardRecord, record_path, shard_folder};
-use crate::{Error, OutputSpec, PartReader, Row, TableSpec, durable, hash, record};
+use crate::{
+    Damage, Error, OutputSpec, PartReader, Row, TableSpec, damage, durable, hash, record, seal,
+};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -134,13 +136,54 @@ impl Manifest {
         let mut bytes = serde_json::to_vec(self)
             .map_err(|source| Error::Record { path: path.clone(), source })?;
         bytes.push(b'\n');
-        Ok(durable::write(&path, &bytes)?)
+        Ok(durable::write(&path, &record::with_checksum(bytes))?)
     }
 }
 
 /// Path of the record of a version.
 pub(crate) fn manifest_path(folder: &Path, key: &str) -> PathBuf {
     folder.join("versions").join(format!("{key}.json"))
+}
+
+/// The key in `CURRENT` of an output's folder; `None` without that file.
+pub(crate) fn current_key(folder: &Path) -> Result<Option<String>, Error> {
+    match fs_err::read(folder.join("CURRENT")) {
+        Ok(key) => Ok(Some(String::from_utf8_lossy(&key).trim().to_owned())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// What is wrong with `CURRENT` of an output's folder, or with the record of the version that it names.
+pub(crate) fn fault_of_current(folder: &Path) -> Result<Option<&'static str>, Error> {
+    Ok(match current_key(folder)? {
+        None if keys(folder)?.is_empty() => None,
+        None => Some("was missing"),
+        Some(key) if !is_key(&key) => Some("was damaged"),
+        Some(key) if !manifest_path(folder, &key).exists() => {
+            Some("named a version whose record is missing")
+        }
+        Some(key) => {
+            damage_of_manifest(folder, &key)?.map(|_| "named a version whose record is damaged")
+        }
+    })
+}
+
+/// What is wrong with the record of a version.
+pub(crate) fn damage_of_manifest(folder: &Path, key: &str) -> Result<Option<Damage>, Error> {
+    let path = manifest_path(folder, key);
+    match record::read::<Manifest>(&path) {
+        Ok(Some(manifest)) if manifest.key == key => Ok(None),
+        Ok(Some(_)) => Ok(Some(Damage::new(&path, "is the record of another version"))),
+        Ok(None) => Ok(Some(Damage::missing(&path))),
+        Err(error) => damage::of_error(&path, error).map(Some),
+    }
+}
+
+/// Whether a text can be the key of a version.
+pub(crate) fn is_key(text: &str) -> bool {
+    let is_digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+    text.len() == hash::KEY_DIGITS && text.bytes().all(is_digit)
 }
 
 /// The keys of the versions in an output's folder with the time when each was written, the newest first.
@@ -173,7 +216,11 @@ impl Version {
         output: OutputSpec,
         key: &str,
     ) -> Result<Option<Self>, Error> {
-        let manifest: Option<Manifest> = record::read(&manifest_path(folder, key))?;
+        let path = manifest_path(folder, key);
+        let manifest: Option<Manifest> = record::read(&path)?;
+        if manifest.as_ref().is_some_and(|manifest| manifest.key != key) {
+            return Err(Error::RecordDamaged { path, found: "the record of another version" });
+        }
         Ok(manifest.map(|manifest| Self { manifest, output, folder: folder.to_owned() }))
     }
 
@@ -198,29 +245,58 @@ impl Version {
         (0..self.manifest.n_shards()).flat_map(|shard| self.shard_files(shard)).collect()
     }
 
-    /// The file with a name, of an output that is not a table; `None` if there is none.
-    pub fn file(&self, name: &str) -> Option<PathBuf> {
-        self.files().into_iter().find(|file| file.file_name().is_some_and(|found| found == name))
-    }
-
-    /// Fails with the name of the first file that is missing, if one is.
+    /// The file with a name, of an output that is not a table; `None` if there is none. It is compared with its record, and so
+    /// are the files beside it, which describe it.
     ///
     /// # Errors
     ///
-    /// Fails if a file that the version lists was removed.
-    pub fn check_files(&self) -> Result<(), Error> {
-        for n in 0..self.manifest.n_shards() {
-            if let Some(path) = self.shard_files(n).into_iter().find(|file| !file.exists()) {
-                // A shard that is gone, or was made again, is set right by any run; a file that its record lists is not.
-                let record = self.shard_record(n);
-                let name = path.file_name().unwrap_or_default().to_string_lossy();
-                let lists = |record: ShardRecord| record.parts.iter().any(|p| p.file == name);
-                let needs_force = record.is_ok_and(lists);
-                let Manifest { output, key, stage, .. } = self.manifest.clone();
-                return Err(Error::FileMissing { path, output, key, stage, needs_force });
+    /// Fails if the file is missing, or not as its record says.
+    pub fn file(&self, name: &str) -> Result<Option<PathBuf>, Error> {
+        for shard in &self.manifest.shards {
+            if shard.parts.iter().any(|part| part.file == name) {
+                let as_recorded = self.as_recorded();
+                for part in &shard.parts {
+                    as_recorded.part(&shard.key, part)?;
+                }
+                return Ok(Some(shard_folder(&self.folder, &shard.key).join(name)));
             }
         }
-        Ok(())
+        Ok(None)
+    }
+
+    /// Fails with the name of the first file that is missing or not as its record says, if one is.
+    ///
+    /// # Errors
+    ///
+    /// Fails if a file that the version lists was removed or changed, or cannot be read.
+    pub fn check_files(&self) -> Result<(), Error> {
+        let as_recorded = self.as_recorded();
+        let shards = self.manifest.shards.iter();
+        let parts = shards.flat_map(|shard| shard.parts.iter().map(move |part| (&shard.key, part)));
+        parts.map(|(key, part)| as_recorded.part(key, part).map(drop)).collect()
+    }
+
+    fn as_recorded(&self) -> AsRecorded {
+        AsRecorded {
+            folder: self.folder.clone(),
+            output: self.output,
+            key: self.manifest.key.clone(),
+            stage: self.manifest.stage.clone(),
+        }
+    }
+
+    /// The parts of some shards with the shards' keys.
+    fn parts(&self, shards: std::ops::Range<usize>) -> Vec<(String, PartRecord)> {
+        let shards = self.manifest.shards.get(shards).unwrap_or_default().iter();
+        let of_shard = |shard: &ShardSummary| {
+            let key = shard.key.clone();
+            shard.parts.clone().into_iter().map(move |part| (key.clone(), part))
+        };
+        shards.flat_map(of_shard).collect()
+    }
+
+    fn all_parts(&self) -> Vec<(String, PartRecord)> {
+        self.parts(0..self.manifest.n_shards())
     }
 
     /// The record of a shard: what it was made from, and its failed cases.
@@ -251,7 +327,7 @@ impl Version {
 
     /// All rows of a table, in batches.
     pub fn rows<R: Row>(&self) -> impl Iterator<Item = Result<Vec<R>, Error>> + use<R> {
-        batches(self.files(), R::TABLE, None)
+        batches(self.as_recorded(), self.all_parts(), R::TABLE, None)
     }
 
     /// Rows of one shard of a table, in batches.
@@ -259,7 +335,7 @@ impl Version {
         &self,
         shard: usize,
     ) -> impl Iterator<Item = Result<Vec<R>, Error>> + use<R> {
-        batches(self.shard_files(shard), R::TABLE, None)
+        batches(self.as_recorded(), self.parts(shard..shard + 1), R::TABLE, None)
     }
 
     /// The rows of a shard of a table at these positions, which count from its first row and ascend, in batches.
@@ -270,18 +346,19 @@ impl Version {
     ) -> impl Iterator<Item = Result<Vec<R>, Error>> + use<R> {
         let mut parts = Vec::new();
         let mut start = 0;
-        let records = self.manifest.shards.get(shard).map_or(&[][..], |shard| &shard.parts);
-        for (file, record) in self.shard_files(shard).into_iter().zip(records) {
+        for (key, record) in self.parts(shard..shard + 1) {
             let of_part = positions.iter().filter(|p| (start..start + record.rows).contains(*p));
             let of_part: Vec<u64> = of_part.map(|position| position - start).collect();
             start += record.rows;
             if !of_part.is_empty() {
-                parts.push((file, of_part));
+                parts.push((key, record, of_part));
             }
         }
-        parts
-            .into_iter()
-            .flat_map(|(file, positions)| opened(PartReader::<R>::at(&file, R::TABLE, &positions)))
+        let as_recorded = self.as_recorded();
+        parts.into_iter().flat_map(move |(key, record, positions)| {
+            let file = as_recorded.part(&key, &record);
+            opened(file.and_then(|file| PartReader::<R>::at(&file, R::TABLE, &positions)))
+        })
     }
 
     /// Some columns of all rows of a table, in batches; the fields of `T` are the columns.
@@ -289,7 +366,7 @@ impl Version {
         &self,
         columns: &'a [&'a str],
     ) -> impl Iterator<Item = Result<Vec<T>, Error>> + use<'a, T> {
-        self.batches(self.files(), columns)
+        self.batches(self.all_parts(), columns)
     }
 
     /// Some columns of one shard of a table, in batches; the fields of `T` are the columns.
@@ -298,16 +375,18 @@ impl Version {
         shard: usize,
         columns: &'a [&'a str],
     ) -> impl Iterator<Item = Result<Vec<T>, Error>> + use<'a, T> {
-        self.batches(self.shard_files(shard), columns)
+        self.batches(self.parts(shard..shard + 1), columns)
     }
 
     fn batches<'a, T: DeserializeOwned + 'a>(
         &self,
-        files: Vec<PathBuf>,
+        parts: Vec<(String, PartRecord)>,
         columns: &'a [&'a str],
     ) -> impl Iterator<Item = Result<Vec<T>, Error>> + use<'a, T> {
         let (batches_of_table, error) = match self.output {
-            OutputSpec::Table(table) => (Some(batches(files, table, Some(columns))), None),
+            OutputSpec::Table(table) => {
+                (Some(batches(self.as_recorded(), parts, table, Some(columns))), None)
+            }
             OutputSpec::Files(name) => {
                 (None, Some(Err(Error::NotATable { output: name, path: self.folder.clone() })))
             }
@@ -317,11 +396,40 @@ impl Version {
 }
 
 fn batches<'a, T: DeserializeOwned + 'a>(
-    files: Vec<PathBuf>,
+    as_recorded: AsRecorded,
+    parts: Vec<(String, PartRecord)>,
     table: &'static TableSpec,
     columns: Option<&'a [&'a str]>,
 ) -> impl Iterator<Item = Result<Vec<T>, Error>> + use<'a, T> {
-    files.into_iter().flat_map(move |file| opened(PartReader::<T>::open(&file, table, columns)))
+    parts.into_iter().flat_map(move |(key, part)| {
+        let file = as_recorded.part(&key, &part);
+        opened(file.and_then(|file| PartReader::<T>::open(&file, table, columns)))
+    })
+}
+
+/// Compares the files of a version with their records before they are used.
+#[derive(Clone, Debug)]
+struct AsRecorded {
+    folder: PathBuf,
+    output: OutputSpec,
+    /// The version and its stage, for messages.
+    key: String,
+    stage: String,
+}
+
+impl AsRecorded {
+    /// The file of a part, which is as its record says.
+    fn part(&self, shard: &str, part: &PartRecord) -> Result<PathBuf, Error> {
+        match seal::damage_of_part(&self.folder, shard, self.output, part)? {
+            None => Ok(shard_folder(&self.folder, shard).join(&part.file)),
+            Some(damage) => Err(Error::Damaged {
+                damage,
+                output: self.output.name().to_owned(),
+                key: self.key.clone(),
+                stage: self.stage.clone(),
+            }),
+        }
+    }
 }
 
 /// The batches of a part, or why it could not be opened.

@@ -53,7 +53,7 @@ fn show_with(
 }
 
 /// The files by the names that they have in the folder: parts of a table are numbered by the order of the shards.
-fn names(version: &Version) -> BTreeMap<OsString, PathBuf> {
+pub(crate) fn names(version: &Version) -> BTreeMap<OsString, PathBuf> {
     let is_table = matches!(version.output(), OutputSpec::Table(_));
     let shards = (0..version.manifest.n_shards()).map(|shard| (shard, version.shard_files(shard)));
     let files = shards.flat_map(|(shard, files)| files.into_iter().map(move |file| (shard, file)));

@@ -88,7 +88,7 @@ pub(crate) fn write_drift_page(
         let scored = if is_moved || !file.exists() {
             ledger.rows_of_night(night)?.into_iter().map(ScoreColumns::from).collect()
         } else {
-            read(&file)?
+            read(&scores.whole_file(night)?)?
         };
         for row in scored.into_iter().filter(|row| !row.superseded) {
             for warning in row.scan_warnings {
@@ -104,7 +104,7 @@ pub(crate) fn write_drift_page(
                 mask_rule: MaskRule::new(row.threshold, row.component, row.reach_mm),
             });
         }
-        for batch in PartReader::<Drift>::open(&drift.file(night), Drift::TABLE, None)? {
+        for batch in PartReader::<Drift>::open(&drift.whole_file(night)?, Drift::TABLE, None)? {
             rows.extend(batch?);
         }
     }

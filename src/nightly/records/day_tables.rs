@@ -8,7 +8,7 @@ use crate::tables::{Drift, Growth, Receipt, Score, ScoreExclusion};
 use fs_err as fs;
 use nodulus_faults::quoted;
 use nodulus_nets::TrainingProfile;
-use nodulus_store::{Partitions, Provenance, Row, Store, TableSpec, record};
+use nodulus_store::{Partitions, Provenance, Row, Store, TableSpec};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -43,13 +43,15 @@ impl<'a> DayTables<'a> {
         let folder = Path::new(MODELS);
         if let Some(profile) = &model.profile {
             let name = folder.join(format!("{}.json", model.name.id));
-            if store.read_record::<TrainingProfile>(&name)?.as_ref() != Some(profile) {
+            if store.read_record_if_whole::<TrainingProfile>(&name)?.as_ref() != Some(profile) {
                 store.write_record(&name, profile)?;
             }
         }
         let mut profiles = BTreeMap::new();
         for path in json_files(&store.root().join(MODELS))? {
-            if let (Some(id), Some(profile)) = (path.file_stem(), record::read(&path)?) {
+            let name = folder.join(path.file_name().unwrap_or_default());
+            let profile = store.read_record_if_whole(&name)?;
+            if let (Some(id), Some(profile)) = (path.file_stem(), profile) {
                 profiles.insert(id.to_string_lossy().into_owned(), profile);
             }
         }

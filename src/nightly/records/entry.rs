@@ -25,6 +25,8 @@ pub(crate) struct LedgerEntry {
     pub(super) receipt_hashes_by_day: BTreeMap<String, String>,
     /// Whether the current result has DICOM objects.
     pub(super) has_objects: bool,
+    /// Whether a file of the current result is gone or has another size.
+    pub(crate) lacks_files: bool,
     /// The archives that have answered for all of them.
     pub(super) complete_destinations: Vec<String>,
 }
@@ -108,6 +110,7 @@ impl LedgerEntry {
             compared,
             receipt_hashes_by_day: record.receipt_hashes_by_day(),
             has_objects: !record.objects().1.is_empty(),
+            lacks_files: false,
             complete_destinations: record.complete_destinations(),
         })
     }

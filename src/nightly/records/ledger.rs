@@ -10,7 +10,7 @@ use crate::nightly::follow_up::reconstruction::{ComparedSeries, VisitPair, visit
 use crate::nightly::follow_up::scan::FollowUpScan;
 use crate::tables::{Growth, Receipt, Score, ScoreExclusion};
 use fs_err as fs;
-use nodulus_store::{Error, durable, hash, record};
+use nodulus_store::{Damage, Error, Store, damage, durable, hash, record};
 use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -22,6 +22,8 @@ const FOLDER: &str = "series";
 #[derive(Debug)]
 pub(crate) struct Ledger {
     store: PathBuf,
+    /// Records that cannot be read, and what is wrong with them. A new result of the series takes the place of one.
+    damaged: BTreeMap<PathBuf, Damage>,
     entries: BTreeMap<String, LedgerEntry>,
     /// Series by patient.
     patients: BTreeMap<String, BTreeSet<String>>,
@@ -41,33 +43,50 @@ pub(super) struct DayRows {
 }
 
 impl Ledger {
-    /// Reads the records of a store.
+    /// Reads the records of a store. `outputs` is the folder of the results' files, which are looked for.
     ///
     /// # Errors
     ///
-    /// Fails if a record cannot be read.
-    pub(crate) fn open(store: &Path) -> Result<Self, Error> {
-        let mut paths = Vec::new();
-        for folder in folders(store)? {
-            paths.extend(paths_in(&folder)?.into_iter().filter(|path| is_json(path)));
-        }
-        let read = |path: &PathBuf| -> Result<Option<(String, LedgerEntry)>, Error> {
-            let record: Option<SeriesRecord> = record::read(path)?;
-            Ok(record.and_then(|record| Some((record.id.clone(), LedgerEntry::of(&record)?))))
+    /// Fails if the machine does not let a record be read. One that is damaged is left out and listed.
+    pub(crate) fn open(store: &Path, outputs: Option<&Path>) -> Result<Self, Error> {
+        let paths = record_paths(store)?;
+        let read = |path: &PathBuf| -> Result<Found, Error> {
+            let record = match record::read::<SeriesRecord>(path) {
+                Ok(Some(record)) if path_of(store, &record.id) == *path => record,
+                Ok(Some(_)) => {
+                    return Ok(Err(Damage::new(path, "is the record of another series")));
+                }
+                Ok(None) => return Ok(Ok(None)),
+                Err(error) => return damage::of_error(path, error).map(Err),
+            };
+            let result = record.current_result();
+            let lacks_files = outputs.zip(result).is_some_and(|(base, r)| r.lacks_files(base));
+            let entry = LedgerEntry::of(&record).map(|entry| LedgerEntry { lacks_files, ..entry });
+            Ok(Ok(entry.map(|entry| (record.id, entry))))
         };
-        let entries: Vec<_> = paths.par_iter().map(read).collect::<Result<_, _>>()?;
+        let found: Vec<_> = paths.par_iter().map(read).collect::<Result<_, _>>()?;
         let mut ledger = Self {
             store: store.to_owned(),
+            damaged: BTreeMap::new(),
             entries: BTreeMap::new(),
             patients: BTreeMap::new(),
             days: BTreeMap::new(),
             receipt_days: BTreeMap::new(),
             nights: BTreeMap::new(),
         };
-        for (id, entry) in entries.into_iter().flatten() {
-            ledger.insert(id, entry);
+        for found in found {
+            match found {
+                Ok(Some((id, entry))) => drop(ledger.insert(id, entry)),
+                Ok(None) => {}
+                Err(damage) => drop(ledger.damaged.insert(damage.path.clone(), damage)),
+            }
         }
         Ok(ledger)
+    }
+
+    /// The records that cannot be read, and have not been replaced.
+    pub(crate) fn damaged(&self) -> impl Iterator<Item = &Damage> {
+        self.damaged.values()
     }
 
     /// Puts an entry in; returns the one before.
@@ -157,7 +176,9 @@ impl Ledger {
     ///
     /// Fails if the record cannot be read.
     pub(crate) fn read(&self, id: &str) -> Result<SeriesRecord, Error> {
-        let record = record::read(&self.path(id))?;
+        let path = self.path(id);
+        let is_damaged = self.damaged.contains_key(&path);
+        let record = if is_damaged { None } else { record::read(&path)? };
         Ok(record.unwrap_or_else(|| SeriesRecord { id: id.to_owned(), ..SeriesRecord::default() }))
     }
 
@@ -167,7 +188,11 @@ impl Ledger {
     ///
     /// Fails if the store cannot be written to.
     pub(crate) fn write(&mut self, record: &SeriesRecord) -> Result<BTreeSet<String>, Error> {
-        record::write(&self.path(&record.id), record)?;
+        let path = self.path(&record.id);
+        if self.damaged.remove(&path).is_some() {
+            Store::open(&self.store)?.set_aside(&path)?;
+        }
+        record::write(&path, record)?;
         let previous = match LedgerEntry::of(record) {
             Some(entry) => self.insert(record.id.clone(), entry),
             None => self.take(&record.id),
@@ -361,9 +386,25 @@ impl Ledger {
     }
 
     fn path(&self, id: &str) -> PathBuf {
-        let name = hash::id("", [id]);
-        self.store.join(FOLDER).join(&name[..2]).join(format!("{name}.json"))
+        path_of(&self.store, id)
     }
+}
+
+/// A series and what is known of it, where its record is not empty, or what is wrong with the record.
+type Found = Result<Option<(String, LedgerEntry)>, Damage>;
+
+fn path_of(store: &Path, id: &str) -> PathBuf {
+    let name = hash::id("", [id]);
+    store.join(FOLDER).join(&name[..2]).join(format!("{name}.json"))
+}
+
+/// The paths of all records of a store.
+pub(super) fn record_paths(store: &Path) -> Result<Vec<PathBuf>, Error> {
+    let mut paths = Vec::new();
+    for folder in folders(store)?.into_iter().filter(|folder| folder.is_dir()) {
+        paths.extend(paths_in(&folder)?.into_iter().filter(|path| is_json(path)));
+    }
+    Ok(paths)
 }
 
 /// Removes a series from an index.

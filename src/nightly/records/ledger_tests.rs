@@ -56,7 +56,7 @@ fn scored(n_rows: usize) -> AttemptOutcome {
 #[test]
 fn an_older_result_stays_and_its_day_changes() {
     let store = tempfile::tempdir().unwrap();
-    let mut ledger = Ledger::open(store.path()).unwrap();
+    let mut ledger = Ledger::open(store.path(), None).unwrap();
     let mut record = ledger.read("1.2").unwrap();
     record.waiting_since = Some("2026-01-01T00:00:00Z".to_owned());
     assert!(ledger.write(&record).unwrap().is_empty());
@@ -71,7 +71,7 @@ fn an_older_result_stays_and_its_day_changes() {
     assert_eq!(ledger.write(&record).unwrap().len(), 2);
     assert_ne!(ledger.hash_of_day("2026-01-02"), before);
     // As another process reads it.
-    let ledger = Ledger::open(store.path()).unwrap();
+    let ledger = Ledger::open(store.path(), None).unwrap();
     assert_eq!(ledger.read("1.2").unwrap(), record);
     let rows =
         |day| ledger.rows_on(day).unwrap().scores.iter().map(|r| r.superseded).collect::<Vec<_>>();
@@ -87,25 +87,27 @@ fn an_older_result_stays_and_its_day_changes() {
 #[test]
 fn a_damaged_record_is_named() {
     let store = tempfile::tempdir().unwrap();
-    let mut ledger = Ledger::open(store.path()).unwrap();
+    let mut ledger = Ledger::open(store.path(), None).unwrap();
     let record =
         SeriesRecord { waiting_since: Some("x".to_owned()), ..ledger.read("1.2").unwrap() };
     ledger.write(&record).unwrap();
     let path = ledger.path("1.2");
     fs::write(path.with_extension("json.1.tmp"), "{").unwrap();
     ledger.remove_unfinished().unwrap();
-    assert_eq!(Ledger::open(store.path()).unwrap().states().count(), 1);
+    assert_eq!(Ledger::open(store.path(), None).unwrap().states().count(), 1);
     fs::write(&path, "{").unwrap();
-    let error = Ledger::open(store.path()).unwrap_err().to_string();
-    assert!(error.contains("is not a record"), "{error}");
+    let found = Ledger::open(store.path(), None).unwrap();
+    let damage: Vec<String> = found.damaged().map(ToString::to_string).collect();
+    assert!(damage.len() == 1 && damage[0].contains("cannot be read"), "{damage:?}");
+    assert_eq!(found.states().count(), 0);
     ledger.remove("1.2").unwrap();
-    assert!(Ledger::open(store.path()).unwrap().states().next().is_none());
+    assert!(Ledger::open(store.path(), None).unwrap().states().next().is_none());
 }
 
 #[test]
 fn an_exclusion_is_superseded_once_the_series_is_scored() {
     let store = tempfile::tempdir().unwrap();
-    let mut ledger = Ledger::open(store.path()).unwrap();
+    let mut ledger = Ledger::open(store.path(), None).unwrap();
     let mut record = ledger.read("1.2").unwrap();
     let exclusion = SeriesExclusion {
         rule: "not_hu".to_owned(),
@@ -121,7 +123,7 @@ fn an_exclusion_is_superseded_once_the_series_is_scored() {
     assert_eq!(row.excluded_at, "2026-01-01T01:00:00Z");
     assert!(ledger.rows_on("2026-01-01").unwrap().scores.is_empty());
     // The ledger is the same when it is read again.
-    let again = Ledger::open(store.path()).unwrap();
+    let again = Ledger::open(store.path(), None).unwrap();
     assert_eq!(rows(&again), rows(&ledger));
     assert_eq!(again.hash_of_day("2026-01-01"), ledger.hash_of_day("2026-01-01"));
     record.supersede(attempt("b", "2026-01-02", scored(1)));
@@ -164,7 +166,7 @@ fn compared(series: &str, visit: &str, thickness_mm: f64, volume_mm3: f64) -> At
 #[test]
 fn a_nodule_of_two_visits_stands_on_the_day_of_the_most_alike_series() {
     let store = tempfile::tempdir().unwrap();
-    let mut ledger = Ledger::open(store.path()).unwrap();
+    let mut ledger = Ledger::open(store.path(), None).unwrap();
     let days = ["2026-01-01", "2026-01-02", "2026-01-03", "2026-01-04"];
     let mut add = |series: &str, day: &str, outcome: AttemptOutcome| {
         let mut record = ledger.read(series).unwrap();
@@ -182,7 +184,7 @@ fn a_nodule_of_two_visits_stands_on_the_day_of_the_most_alike_series() {
         });
         // As another process reads it.
         let hashes = days.map(|day| ledger.hash_of_day(day));
-        let again = Ledger::open(store.path()).unwrap();
+        let again = Ledger::open(store.path(), None).unwrap();
         assert_eq!(days.map(|day| again.hash_of_day(day)), hashes);
         (changed, rows)
     };
@@ -207,7 +209,7 @@ fn a_nodule_of_two_visits_stands_on_the_day_of_the_most_alike_series() {
 #[test]
 fn an_earlier_result_becomes_current_again() {
     let store = tempfile::tempdir().unwrap();
-    let mut ledger = Ledger::open(store.path()).unwrap();
+    let mut ledger = Ledger::open(store.path(), None).unwrap();
     let mut record = ledger.read("1.2").unwrap();
     let first = attempt("a", "2026-01-01", scored(2));
     record.supersede(first.clone());

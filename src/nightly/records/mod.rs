@@ -6,3 +6,4 @@ pub(super) mod ledger;
 pub mod store_identity;
 pub(super) mod rows;
 pub mod day_tables;
+pub mod output_files;

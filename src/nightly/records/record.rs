@@ -1,5 +1,6 @@
 //! The record of a series: its results, when they were made, and of what.
 
+use super::output_files::OutputFiles;
 use crate::nightly::deliver::{OutputKind, ResultObjects, is_dicom_file};
 use crate::nightly::follow_up::scan::FollowUpScan;
 use crate::nightly::scan::exclusion::SeriesExclusion;
@@ -125,6 +126,9 @@ pub(crate) struct SeriesResult {
     pub(crate) requested: BTreeSet<OutputKind>,
     /// Files that were written for it, below the folder of outputs.
     pub(crate) outputs: Vec<PathBuf>,
+    /// Sizes and hashes of these files; none in a result of an earlier version.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) files: OutputFiles,
     /// DICOM objects among the files; none in a result of an earlier version.
     #[serde(default, skip_serializing_if = "ResultObjects::is_empty")]
     pub(crate) objects: ResultObjects,

@@ -32,7 +32,7 @@ use crate::nightly::send::night::Destinations;
 use crate::nightly::settings::ScoreSettings;
 use nodulus_faults::FaultClass;
 use nodulus_faults::retry::WAITS;
-use nodulus_store::{Store, clock, hash, lock};
+use nodulus_store::{Store, clock, damage, hash, lock};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -113,10 +113,16 @@ fn try_run(
     let (settings, doubts) = contract::settled(settings, &model)?;
     let settings = &settings;
 
-    let mut ledger = Ledger::open(store.root())?;
+    let base = settings.output();
+    let outputs = (!settings.outputs.is_empty()).then_some(&*base);
+    let mut ledger = Ledger::open(store.root(), outputs)?;
     ledger.remove_unfinished()?;
     let tables = DayTables::open(store, &model)?;
     tables.write(&ledger, &tables.outdated(&ledger))?;
+    let mut damage: Vec<String> = damage::take_noted().iter().map(ToString::to_string).collect();
+    damage.extend(ledger.damaged().map(|damage| {
+        format!("{damage}: if its series is in the input, it is scored again; its earlier results are lost")
+    }));
     let listing = Instant::now();
     // A damaged cache costs time, but never a wrong result.
     let previous: ContentsCache =
@@ -140,6 +146,7 @@ fn try_run(
         summary.warnings.push(text.clone());
         notify(RunEvent::Warning { text });
     };
+    damage.into_iter().for_each(&mut warn);
     let renamed = |text: &str| {
         let is_replaced = identity.is_replaced();
         if is_replaced { redaction::with_renamed_uids(text, &name) } else { text.to_owned() }
@@ -198,6 +205,7 @@ fn try_run(
     let never =
         ledger.entries().filter(|(id, entry)| names.contains(*id) && entry.is_never_scored());
     summary.never_scored = never.count();
+    summary.damaged_records = ledger.damaged().count();
     summary.seen_by_model = context.seen.lock().map_or(0, |seen| seen.len());
     summary.notices = notices(&context, summary);
     for text in summary.notices.clone() {

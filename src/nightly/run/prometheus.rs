@@ -35,7 +35,7 @@ fn last_drift(store: &Store, model_id: &str) -> Result<Vec<Drift>, Error> {
     let Some(table) = Partitions::of(store.root(), Drift::TABLE) else { return Ok(Vec::new()) };
     let nights = table.values().map_err(nodulus_store::Error::from)?;
     for night in nights.iter().rev() {
-        let reader = PartReader::<Drift>::open(&table.file(night), Drift::TABLE, None)?;
+        let reader = PartReader::<Drift>::open(&table.whole_file(night)?, Drift::TABLE, None)?;
         let mut rows = reader.collect::<Result<Vec<_>, _>>()?.concat();
         rows.retain(|row| row.model_id == model_id);
         if !rows.is_empty() {

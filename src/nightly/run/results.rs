@@ -10,6 +10,7 @@ use crate::nightly::follow_up::lasting_id::{keep_ids, take_ids};
 use crate::nightly::follow_up::scan::FollowUpScan;
 use crate::nightly::identity::Identity;
 use crate::nightly::problem::Problem;
+use crate::nightly::records::output_files::{OutputFile, OutputFiles};
 use crate::nightly::records::record::{
     Attempt, AttemptOutcome, Rewritten, SeriesRecord, SeriesResult,
 };
@@ -154,9 +155,14 @@ impl ResultWriter<'_> {
         let RunContext { settings, identity, .. } = self.context;
         let base = settings.output();
         let (mut outputs, mut objects) = (Vec::new(), ResultObjects::new());
+        let mut files = OutputFiles::new();
         for delivered in delivered {
             if let DeliveredFile::Written { output, path, object, .. } = delivered {
-                outputs.push(path.strip_prefix(&base).map_or(path.clone(), Path::to_owned));
+                let name = path.strip_prefix(&base).map_or(path.clone(), Path::to_owned);
+                let written = OutputFile::of(&path);
+                let written = written.map_err(|error| Problem::of_run(settings, &error))?;
+                files.insert(name.clone(), written);
+                outputs.push(name);
                 objects.extend(object.map(|object| (output, object)));
             }
         }
@@ -164,6 +170,7 @@ impl ResultWriter<'_> {
             rows: rows::rows(&scored.scan, identity, &MaskRule::of_settings(settings)),
             requested,
             outputs,
+            files,
             objects,
             identity: identity.fingerprint(),
             warnings,

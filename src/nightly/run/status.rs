@@ -31,6 +31,8 @@ pub struct JobStatus {
     pub excluded: Vec<SeriesStatus>,
     /// Files of candidates that the last run could not read, and why.
     pub unreadable_candidates: Vec<SeriesStatus>,
+    /// Series records that cannot be read, and what is wrong with each.
+    pub damaged: Vec<String>,
     /// Series with an object that an archive did not take in the last run, and why.
     pub undelivered: Vec<SeriesStatus>,
 }
@@ -71,7 +73,9 @@ pub fn status(store: &Store) -> Result<JobStatus, Error> {
         last_run: last_run.clone(),
         ..JobStatus::default()
     };
-    for (id, entry) in Ledger::open(store.root())?.entries() {
+    let ledger = Ledger::open(store.root(), None)?;
+    status.damaged = ledger.damaged().map(|damage| damage.to_string()).collect();
+    for (id, entry) in ledger.entries() {
         let id = id.clone();
         if let Some(Undone { at, cause, .. }) = &entry.undone {
             let detail = format!("{at}, {cause}");

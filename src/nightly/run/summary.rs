@@ -58,6 +58,8 @@ pub struct RunSummary {
     pub undone: usize,
     /// Series that failed or were left undone, now or before, and never had a result.
     pub never_scored: usize,
+    /// Records of series that cannot be read; a series whose files are in the input is scored again.
+    pub damaged_records: usize,
     /// Series that a rule excludes.
     pub excluded: usize,
     /// Series that were excluded before and have not changed.
@@ -191,7 +193,7 @@ impl RunSummary {
     pub fn has_failures(&self) -> bool {
         let failed: usize = self.deliveries.values().map(|counts| counts.failed).sum();
         let unreadable = self.candidates.n_unreadable_files;
-        self.failed + self.failed_before + self.undone + unreadable + failed > 0
+        self.failed + self.failed_before + self.undone + self.damaged_records + unreadable + failed > 0
     }
 
     /// Writes it to the store, under the time when the run began, to the millisecond.

@@ -112,7 +112,8 @@ impl Triage<'_> {
                 if refused.is_some() {
                     forget_refused(&series.name, ledger)?;
                 }
-                if self.settings.outputs.is_subset(&requested) {
+                let lacks_files = ledger.entry(&series.name).is_some_and(|entry| entry.lacks_files);
+                if self.settings.outputs.is_subset(&requested) && !lacks_files {
                     self.summary.unchanged += 1;
                     return Ok(None);
                 }

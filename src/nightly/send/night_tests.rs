@@ -87,7 +87,7 @@ impl Job {
 
     /// Puts a result with its files.
     fn put(&self, series: &str, day: &str, names: &[&str]) {
-        let mut ledger = Ledger::open(self.store.root()).unwrap();
+        let mut ledger = Ledger::open(self.store.root(), None).unwrap();
         let files = names.iter().enumerate().map(|(n, name)| {
             let file = PathBuf::from(format!("study/{day}/{series}_{name}"));
             let path = self.settings.output().join(&file);
@@ -125,7 +125,7 @@ impl Job {
         });
         let mut destinations = Destinations(archives.collect());
         let tables = DayTables { store: &self.store, profiles: BTreeMap::new() };
-        let mut ledger = Ledger::open(self.store.root()).unwrap();
+        let mut ledger = Ledger::open(self.store.root(), None).unwrap();
         let mut events = Vec::new();
         let mut night = SendNight {
             settings: &self.settings,

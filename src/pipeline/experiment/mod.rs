@@ -94,7 +94,7 @@ pub fn run(experiment: &Experiment, means: &Means<'_>) -> Result<Vec<Line>, Erro
         step(&config, &[Stage::Train], &ChosenVersions::new())?;
         logs.push(current(means.store, Output::Table(Table::TrainingLog))?);
         let version = means.store.require(Output::Checkpoint)?;
-        if let Some(file) = version.file(WEIGHTS_FILE) {
+        if let Some(file) = version.file(WEIGHTS_FILE)? {
             weights.insert(&row.name, file);
         }
         if row.scored {

@@ -318,7 +318,7 @@ impl<'a> Foresight<'a> {
         inputs: &[Version],
         Known { is_decided, is_new_work }: Known,
     ) -> Result<Vec<Work>, Error> {
-        let pending: BTreeSet<usize> = job.pending().into_iter().collect();
+        let pending: BTreeSet<usize> = job.pending()?.into_iter().collect();
         let again: BTreeSet<usize> = runner::again(job, stage, self.options)?.into_iter().collect();
         let is_first = !job.has_shards()?;
         let work = |n: usize| {

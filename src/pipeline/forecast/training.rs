@@ -40,8 +40,9 @@ pub enum Starts {
 pub(super) fn working_bytes(current: &[Option<Version>]) -> u64 {
     let mut versions = current.iter().flatten();
     let checkpoint = versions.find(|version| version.output().name() == Output::Checkpoint.name());
-    let weights = checkpoint.and_then(|version| version.file(WEIGHTS_FILE));
-    let bytes = weights.and_then(|file| fs_err::metadata(file).ok()).map_or(0, |file| file.len());
+    let shards = checkpoint.iter().flat_map(|version| &version.manifest.shards);
+    let weights = shards.flat_map(|shard| &shard.parts).find(|part| part.file == WEIGHTS_FILE);
+    let bytes = weights.map_or(0, |weights| weights.bytes);
     2 * (3 * bytes + bytes)
 }
 

@@ -183,9 +183,9 @@ impl Run<'_> {
         let spec = job_spec(self.config, stage, step, &task, weights)?
             .unwrap_or_else(|| unreachable!("only a plan goes without a decision"));
         let mut job = self.store.job(spec);
-        job.check_interrupted()?;
+        job.check_shards()?;
         job.redo(again(&job, stage, self.options)?);
-        let n_pending = job.pending().len();
+        let n_pending = job.pending()?.len();
         if n_pending > 0 {
             if step == Step::Shards {
                 (self.progress)(RunEvent::Begin(stage));

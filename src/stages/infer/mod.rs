@@ -158,7 +158,7 @@ pub fn run(settings: &Settings, task: &Task<'_>, job: &Job) -> Result<(), Error>
 /// Fails if the settings ask for those of the best epoch, and it has none.
 pub fn stored_file(config: &Config, checkpoint: &Version) -> Result<PathBuf, Error> {
     let missing = || Error::NoBest(checkpoint.manifest.key.clone());
-    checkpoint.file(config.weights.file()).ok_or_else(missing)
+    checkpoint.file(config.weights.file())?.ok_or_else(missing)
 }
 
 /// Loads the network.

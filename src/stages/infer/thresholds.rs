@@ -68,7 +68,7 @@ impl Thresholds {
             return Ok(Some(settings));
         }
         match rows_path(config, task)? {
-            Some(path) => Ok(task.store.read_record(&path)?),
+            Some(path) => Ok(task.store.read_record_if_whole(&path)?),
             None => Ok(None),
         }
     }

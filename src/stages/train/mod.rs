@@ -89,7 +89,8 @@ pub fn run(
         contract::trained_on(config, task, job.key(), task.weights, allows_training_patients)?;
     trainer.set_contract(contract::contract(config, task, &list, has_unlisted_initial)?);
     let transfer = transfer(config, task, &mut trainer)?;
-    let mut course = resume::load(&folder, &mut trainer)?;
+    let warn = |text: String| (task.progress)(Event::Note(format!("warning: {text}")));
+    let mut course = resume::load(&folder, &mut trainer, &warn)?;
     let counts = count(config, task)?;
     let mut about = json!({
         "run_id": job.key(),

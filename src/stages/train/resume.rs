@@ -8,12 +8,12 @@ use super::error::Error;
 use crate::tables::{Table, TrainingLog};
 use fs_err::{self as fs, File};
 use nodulus_nets::{BEST_WEIGHTS_FILE, Epoch, Trainer};
-use nodulus_store::{PartReader, PartWriter, Provenance, durable};
+use nodulus_store::{PartReader, PartWriter, Provenance, durable, folder_record};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 
-/// Name of the log beside the state. It is written last: a state is complete when it has its log. It is Parquet, so that
-/// numbers come back exactly.
+/// Name of the log beside the state. It is Parquet, so that numbers come back exactly. A state is complete when it has a record
+/// of its files, which is written last.
 const LOG: &str = "log.parquet";
 
 /// Prefixes of the folders of states and of the best weights.
@@ -33,6 +33,7 @@ pub(super) fn save(folder: &Path, trainer: &Trainer, course: &Course) -> Result<
     writer.write(course.log.iter().cloned())?;
     writer.finish()?;
     durable::publish(&unfinished, &state.join(LOG))?;
+    folder_record::write(&state)?;
     for older in named(folder, STATE)?.into_iter().filter(|other| *other != state) {
         remove(&older)?;
     }
@@ -43,10 +44,28 @@ pub(super) fn save(folder: &Path, trainer: &Trainer, course: &Course) -> Result<
     Ok(())
 }
 
-/// Loads the last complete state; without one, training starts from the beginning.
-pub(super) fn load(folder: &Path, trainer: &mut Trainer) -> Result<Course, Error> {
+/// Loads the last complete state; without one, training starts from the beginning. So it does where a file of the state, or of
+/// the best weights that belong to it, is not as it was written; `warn` says so.
+pub(super) fn load(
+    folder: &Path,
+    trainer: &mut Trainer,
+    warn: &dyn Fn(String),
+) -> Result<Course, Error> {
     for state in named(folder, STATE)?.into_iter().rev() {
-        if state.join(LOG).exists() {
+        if folder_record::is_written(&state) {
+            let kept =
+                named(folder, BEST)?.into_iter().filter(|kept| folder_record::is_written(kept));
+            let mut damage = folder_record::damage(&state)?;
+            for kept in kept {
+                damage = damage.or(folder_record::damage(&kept)?);
+            }
+            if let Some(damage) = damage {
+                warn(format!("{damage}: the training starts from the beginning"));
+                for damaged in [named(folder, STATE)?, named(folder, BEST)?].concat() {
+                    remove(&damaged)?;
+                }
+                return Ok(Course::default());
+            }
             let mut log = Vec::new();
             for batch in PartReader::open(&state.join(LOG), Table::TrainingLog, None)? {
                 log.extend(batch?);
@@ -73,6 +92,7 @@ pub(super) fn keep_best(
         fs::create_dir_all(&kept)?;
         trainer.save_checkpoint(&kept.join(BEST_WEIGHTS_FILE), &described(about, Some(row)))?;
         sync(&kept)?;
+        folder_record::write(&kept)?;
     }
     Ok(())
 }
@@ -82,7 +102,7 @@ pub(super) fn copy_best(folder: &Path, to: &Path) -> Result<(), Error> {
     if let Some(kept) = named(folder, BEST)?.pop() {
         for entry in fs::read_dir(&kept)? {
             let path = entry?.path();
-            if let Some(name) = path.file_name() {
+            if let Some(name) = path.file_name().filter(|name| *name != folder_record::NAME) {
                 fs::copy(&path, to.join(name))?;
             }
         }

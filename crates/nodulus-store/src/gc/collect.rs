@@ -3,6 +3,7 @@
 use super::size::{Freed, size};
 use super::{Abandoned, Garbage, Keep, RemovedVersion, Shards};
 use crate::claim::Claim;
+use crate::damage;
 use crate::durable::{self, UNFINISHED};
 use crate::shard_record::{record_path, shard_folder};
 use crate::version::{self, manifest_path};
@@ -54,6 +55,8 @@ pub(super) fn find(root: &Path, keep: Keep) -> Result<(Garbage, Paths), Error> {
     let mut outputs = Vec::new();
     let (mut paths, mut freed) = (Paths::default(), Freed::default());
     add_unfinished(root, &mut paths)?;
+    let set_aside = root.join(damage::FOLDER);
+    paths.unfinished.extend(set_aside.exists().then_some(set_aside));
     for entry in fs::read_dir(root)? {
         let folder = entry?.path();
         if folder.is_dir() {
@@ -120,6 +123,15 @@ impl Output {
             if let Some(record) = record::read(&manifest_path(folder, &key))? {
                 versions.push((key, record));
             }
+        }
+        // Without it, all versions would look like ones that nothing needs.
+        let fault = match &current {
+            None if !versions.is_empty() => Some("is missing"),
+            Some(key) if !version::is_key(key) => Some("is damaged"),
+            _ => None,
+        };
+        if let Some(found) = fault {
+            return Err(Error::Current { path: folder.join("CURRENT"), found });
         }
         if let Some(key) = &current
             && !versions.iter().any(|(found, _)| found == key)

@@ -1,4 +1,4 @@
-//! Removes the versions and shards that nothing needs, and what interrupted writes left.
+//! Removes the versions and shards that nothing needs, what interrupted writes left, and damaged files that were set aside.
 //!
 //! Kept are the current version of each output, the newest others as far as they are asked for, and every version that
 //! a kept version was made from. A shard stays where a kept version lists it. Shards that no version lists and that are
@@ -32,7 +32,8 @@ pub struct Garbage {
     pub loose_shards: Vec<Shards>,
     /// Unfinished shards that no run has gone on with for long.
     pub abandoned: Vec<Abandoned>,
-    /// Number of files and folders that interrupted writes left, those of unfinished shards included.
+    /// Number of files and folders that interrupted writes left, those of unfinished shards and the folder of damaged files
+    /// that were set aside included.
     pub n_unfinished: usize,
     /// Bytes that become free in all. A file that other links keep alive counts once its last link goes.
     pub bytes: u64,

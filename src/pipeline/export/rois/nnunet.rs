@@ -103,9 +103,9 @@ impl DataSet {
             "numTraining": self.training.len(),
             "file_ending": ".nii.gz",
         });
-        record::write(&self.folder.join("dataset.json"), &dataset)?;
+        record::write_plain(&self.folder.join("dataset.json"), &dataset)?;
         let folds = nnunet_splits(self.training)?;
-        record::write(&self.folder.join("splits_final.json"), &folds)?;
+        record::write_plain(&self.folder.join("splits_final.json"), &folds)?;
         Ok(())
     }
 }

@@ -33,7 +33,7 @@ pub(super) fn weights(task: &Task<'_>, models: &[ReportModel]) -> Result<Vec<Mod
                 n_cases: BTreeMap::new(),
             };
             let version = task.store.version(Output::Checkpoint, key)?;
-            let file = version.as_ref().and_then(|version| version.file(WEIGHTS_FILE));
+            let file = version.as_ref().map_or(Ok(None), |version| version.file(WEIGHTS_FILE))?;
             found.push(if let Some(file) = file {
                 described(none, &file)?
             } else {
