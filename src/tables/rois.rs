@@ -125,13 +125,18 @@ columns! {
         pub distance_to_nodule_slices: i64,
         /// whether part of the region lies outside the image
         pub padded: bool,
+        /// pixels of the region in the image that hold no data, such as filler past the field of view
+        pub n_no_data_pixels: i64,
+        /// pixels without data, packed like mask_bits; they are not learnt from and in no predicted mask
+        #[serde(with = "serde_bytes")]
+        pub no_data_bits: Vec<u8>,
     }
 }
 
 impl Row for Roi {
     const TABLE: &'static TableSpec = &TableSpec {
-        schema_version: 3,
-        pixel_columns: &["hu", "mask_bits", "other_mask_bits"],
+        schema_version: 4,
+        pixel_columns: &["hu", "mask_bits", "other_mask_bits", "no_data_bits"],
         // Compression with zstd saves at most half of `hu`, which is noisy, and makes writing three times slower
         // (`docs/benchmarks.md`).
         uncompressed_columns: &["hu"],

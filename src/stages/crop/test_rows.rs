@@ -48,6 +48,8 @@ pub(in crate::stages) fn roi(hu: &[i16], mask: &[bool], others: &[u8]) -> Roi {
         oversize: None,
         distance_to_nodule_slices: 0,
         padded: false,
+        n_no_data_pixels: 0,
+        no_data_bits: Mask::empty([hu.len(), 1, 1]).into_bits(),
     }
 }
 

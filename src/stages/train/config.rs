@@ -1,6 +1,6 @@
 //! Settings of the stage: `[train]`.
 
-use nodulus_nets::Precision;
+use nodulus_nets::{Precision, Start};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -10,12 +10,16 @@ use std::path::PathBuf;
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "Train")]
 pub struct Config {
-    /// Seed of the first weights, the order of samples and the flips.
+    /// Seed of the first weights, the order of samples, the flips and other random changes.
     #[serde(default = "one")]
     pub seed: u64,
     /// The network.
     #[serde(default)]
     pub model: nodulus_nets::Config,
+    /// Rule of the first weights.
+    #[serde(default, skip_serializing_if = "Start::is_default")]
+    #[schemars(extend("default" = "he"))]
+    pub start: Start,
     /// Number of samples that are shuffled among each other, each about 80 KiB of memory.
     #[serde(default = "default_shuffle_buffer")]
     #[schemars(range(min = 1, max = 10_000_000))]

@@ -236,6 +236,7 @@ pub(super) struct Pixels {
     pub(super) hu: Vec<i16>,
     pub(super) own: Mask,
     pub(super) others: Mask,
+    pub(super) no_data: Mask,
 }
 
 /// The pixels of a slice.
@@ -248,16 +249,17 @@ pub(super) fn pixels(roi: &Roi) -> Result<Pixels, Error> {
     };
     let hu = roi.pixels_hu().ok_or_else(wrong)?;
     let size = [roi.width as usize, roi.height as usize, 1];
-    let [own, others] = [&roi.mask_bits, &roi.other_mask_bits]
+    let [own, others, no_data] = [&roi.mask_bits, &roi.other_mask_bits, &roi.no_data_bits]
         .map(|bits| Mask::from_bits(size, bits.clone()).map_err(|_| wrong()));
-    Ok(Pixels { hu, own: own?, others: others? })
+    Ok(Pixels { hu, own: own?, others: others?, no_data: no_data? })
 }
 
 /// METHOD: `neighbours` says how other nodules of the scan in the region are learnt: as nodule, or not at all. In the
 /// latter case, a slice that shows only such nodules counts neither as showing a nodule nor as empty, and the classifier
-/// learns nothing from it. Where the nodule and another one overlap, the pixel belongs to the nodule.
+/// learns nothing from it. Where the nodule and another one overlap, the pixel belongs to the nodule. A pixel without data
+/// has no part in the loss.
 fn example(roi: &Roi) -> Result<TrainingSample, Error> {
-    let Pixels { hu, own, others } = pixels(roi)?;
+    let Pixels { hu, own, others, no_data } = pixels(roi)?;
     let rule = Neighbours::from_name(&roi.neighbours).ok_or_else(|| Error::Neighbours {
         roi_id: roi.roi_id.clone(),
         found: roi.neighbours.clone(),
@@ -272,12 +274,14 @@ fn example(roi: &Roi) -> Result<TrainingSample, Error> {
         Neighbours::Include => 1,
         Neighbours::Ignore => IGNORED_PIXEL,
     };
-    let pixel = |(own, others)| match (own, others) {
-        (true, _) => 1,
-        (false, true) => other,
-        (false, false) => 0,
+    let pixel = |((own, others), no_data)| match (own, others, no_data) {
+        (_, _, true) => IGNORED_PIXEL,
+        (true, _, _) => 1,
+        (false, true, _) => other,
+        (false, false, _) => 0,
     };
-    let mask = own.to_bools().into_iter().zip(others.to_bools()).map(pixel).collect();
+    let pixels = own.to_bools().into_iter().zip(others.to_bools()).zip(no_data.to_bools());
+    let mask = pixels.map(pixel).collect();
     let image = normalise_slice(&hu, roi.norm_low_hu, roi.norm_high_hu);
     Ok(TrainingSample { id: roi.roi_id.clone(), image, mask, has_nodule })
 }
@@ -302,6 +306,10 @@ mod tests {
         assert_eq!((included.mask[0], included.has_nodule), (1, Some(true)));
         assert_eq!((ignored.mask[0], ignored.has_nodule), (IGNORED_PIXEL, None));
         assert_eq!(learnt("ignore", &[false; 4], 0).has_nodule, Some(false));
+        // Nothing is learnt from a pixel without data, whatever lies there.
+        let cut = Roi { no_data_bits: vec![0b1101], ..roi(&[0; 4], &own, &[0b0100]) };
+        let cut = example(&cut).unwrap();
+        assert_eq!(cut.mask, [IGNORED_PIXEL, 1, IGNORED_PIXEL, IGNORED_PIXEL]);
         let odd = Roi { neighbours: "both".to_owned(), ..roi(&[0; 4], &own, &[0]) };
         let error = example(&odd).unwrap_err().to_string();
         assert_eq!(error, "region `n-k0000` has neighbours `both`, expected include or ignore");
