@@ -113,6 +113,11 @@ columns! {
         pub neighbours: String,
         /// other nodules with a pixel in the region on this slice
         pub n_other_nodules: i64,
+        /// number of readers whose masks of the nodule include each pixel, one byte each, row by row; empty where no reader marked a pixel of the slice
+        #[serde(with = "serde_bytes")]
+        pub reader_counts: Vec<u8>,
+        /// number of readers that the consensus is a share of
+        pub n_readers: i64,
         /// pixels in the mask
         pub n_mask_pixels: i64,
         /// pixels of the nodule on this slice that lie outside the region; 0 unless cropped
@@ -136,7 +141,7 @@ columns! {
 impl Row for Roi {
     const TABLE: &'static TableSpec = &TableSpec {
         schema_version: 4,
-        pixel_columns: &["hu", "mask_bits", "other_mask_bits", "no_data_bits"],
+        pixel_columns: &["hu", "mask_bits", "other_mask_bits", "no_data_bits", "reader_counts"],
         // Compression with zstd saves at most half of `hu`, which is noisy, and makes writing three times slower
         // (`docs/benchmarks.md`).
         uncompressed_columns: &["hu"],

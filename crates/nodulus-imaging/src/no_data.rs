@@ -98,7 +98,9 @@ mod tests {
         let mut state = 1u64;
         Array2::from_shape_simple_fn((80, 100), || {
             // Knuth's linear congruential generator.
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
             (-1060 + (state >> 33) as i16 % 100).max(least)
         })
     }
@@ -148,8 +150,9 @@ mod tests {
     #[test]
     fn corners_past_a_round_field_of_view_are_found_apart() {
         let mut slice = noise(i16::MIN);
-        let outside =
-            |j: usize, i: usize| (i as f64 - 49.5).powi(2) + (j as f64 - 39.5).powi(2) > 50.0f64.powi(2);
+        let outside = |j: usize, i: usize| {
+            (i as f64 - 49.5).powi(2) + (j as f64 - 39.5).powi(2) > 50.0f64.powi(2)
+        };
         for ((j, i), pixel) in slice.indexed_iter_mut() {
             if outside(j, i) {
                 *pixel = -2048;

@@ -80,14 +80,9 @@ impl Augmentation {
 }
 
 /// Turns, scales and shifts a sample about its centre.
-fn move_pixels(
-    sample: &mut TrainingSample,
-    side: usize,
-    angle: f64,
-    factor: f64,
-    shift: [f64; 2],
-) {
+fn move_pixels(sample: &mut TrainingSample, side: usize, angle: f64, factor: f64, shift: [f64; 2]) {
     let (image, mask) = (std::mem::take(&mut sample.image), std::mem::take(&mut sample.mask));
+    let soft = std::mem::take(&mut sample.soft);
     let middle = (side as f64 - 1.0) / 2.0;
     let (sin, cos) = (angle.sin() / factor, angle.cos() / factor);
     let end = side as f64 - 0.5;
@@ -100,6 +95,7 @@ fn move_pixels(
             if at.iter().any(|x| !(-0.5..end).contains(x)) {
                 sample.image.push(0.0);
                 sample.mask.push(IGNORED_PIXEL);
+                sample.soft.extend((!soft.is_empty()).then_some(0.0));
                 continue;
             }
             let [(i0, i1, share_i), (j0, j1, share_j)] = at.map(|x| between(x, side));
@@ -111,6 +107,7 @@ fn move_pixels(
             sample.image.push(low + share_j * (high - low));
             let [i, j] = at.map(|x| (x.round().max(0.0) as usize).min(side - 1));
             sample.mask.push(mask[j * side + i]);
+            sample.soft.extend(soft.get(j * side + i));
         }
     }
 }
@@ -134,7 +131,8 @@ mod tests {
         let inside = |p: usize| (6..10).contains(&(p % SIDE)) && (6..10).contains(&(p / SIDE));
         let mask: Vec<u8> = (0..SIDE * SIDE).map(|p| u8::from(inside(p))).collect();
         let image = mask.iter().map(|m| 0.25 + 0.5 * f32::from(*m)).collect();
-        TrainingSample { id: "a".to_owned(), image, mask, has_nodule: Some(true) }
+        let soft = mask.iter().map(|m| 0.5 * f32::from(*m)).collect();
+        TrainingSample { id: "a".to_owned(), image, mask, soft, has_nodule: Some(true) }
     }
 
     fn changed(augmentation: Augmentation, n: usize) -> TrainingSample {
@@ -164,6 +162,12 @@ mod tests {
         let mut larger = sample();
         move_pixels(&mut larger, SIDE, 0.0, 2.0, [0.0; 2]);
         assert_eq!(larger.mask.iter().filter(|m| **m == 1).count(), 64);
+        let halves =
+            |mask: &[u8]| mask.iter().map(|m| f32::from(u8::from(*m == 1)) / 2.0).collect();
+        for moved in [shifted, larger] {
+            let expected: Vec<f32> = halves(&moved.mask);
+            assert_eq!(moved.soft, expected);
+        }
     }
 
     #[test]

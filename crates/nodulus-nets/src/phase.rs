@@ -273,10 +273,15 @@ mod tests {
         let (_, specs) = Network::new(&Config::preset(Preset::Tiny)).unwrap();
         let long = Phase { epochs: 2, ..of(Decay::Cosine) };
         let error = long.trained(&specs).unwrap_err().to_string();
-        assert!(error.contains("`warm_up_epochs` is 2, expected less than the 2 epochs"), "{error}");
+        assert!(
+            error.contains("`warm_up_epochs` is 2, expected less than the 2 epochs"),
+            "{error}"
+        );
         // What is off is not part of a checkpoint's description.
         let json = serde_json::to_string(&Phase::default()).unwrap();
-        assert!(["warm_up", "\"decay\"", "augmentation", "average"].iter().all(|k| !json.contains(k)));
+        assert!(
+            ["warm_up", "\"decay\"", "augmentation", "average"].iter().all(|k| !json.contains(k))
+        );
     }
 
     #[test]

@@ -85,7 +85,10 @@ mod tests {
                 [Initialiser::Normal(LAST_DEVIATION), Initialiser::Constant(PRIOR_LOGIT)];
             assert_eq!(starts, expected, "{architecture:?}");
             let n_changed = begun.iter().zip(&specs).filter(|(a, b)| a.start != b.start).count();
-            assert!(n_changed > 2 || architecture == Architecture::DeepLabV3Plus, "{architecture:?}");
+            assert!(
+                n_changed > 2 || architecture == Architecture::DeepLabV3Plus,
+                "{architecture:?}"
+            );
             assert!(begun.iter().all(|spec| !matches!(spec.start, Initialiser::Linear(_))));
         }
     }

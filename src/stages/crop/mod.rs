@@ -17,7 +17,7 @@ use crate::tables::{Error, Nodule, Output, Roi, Scan, Table};
 use nodulus_formats::cohort;
 use nodulus_formats::cohort::CaseFiles;
 use nodulus_formats::volume::{LoadedSlices, Mask, PlacedMask, SliceRanges};
-use nodulus_imaging::crop::{CropGrid, crop_mask, crop_slice};
+use nodulus_imaging::crop::{CropGrid, crop_mask, crop_nearest, crop_slice};
 use nodulus_imaging::no_data::without_data;
 use nodulus_store::{FailedCase, Job};
 use std::collections::BTreeMap;
@@ -280,6 +280,10 @@ pub fn transform(
             _ => Mask::empty([config.size(), config.size(), 1]),
         };
         let n_mask_pixels = mask.count();
+        let mut reader_counts = crop_nearest(grid, 0, |i, j| nodule.n_readers_at([i, j, k]));
+        if reader_counts.iter().all(|n| *n == 0) {
+            reader_counts.clear();
+        }
         let [origin_x_mm, origin_y_mm, origin_z_mm] =
             geometry.voxel_to_patient([grid.at(0, 0), grid.at(1, 0), k as f64]);
         rois.push(Roi {
@@ -312,6 +316,8 @@ pub fn transform(
             other_mask_bits: other_mask.into_bits(),
             neighbours: config.neighbours.name().to_owned(),
             n_other_nodules: n_other_nodules as i64,
+            reader_counts,
+            n_readers: nodule.consensus_n_readers,
             n_mask_pixels: n_mask_pixels as i64,
             n_cut_pixels: region::n_cut(&placed, k, grid) as i64,
             oversize: region.oversize.map(|oversize| oversize.name().to_owned()),
@@ -407,7 +413,29 @@ mod tests {
         assert!(rows[0].padded);
     }
 
-    /// The volume with noise for the nodule's columns and filler elsewhere: slices 1 to 4 have data in columns from 4 on.
+    #[test]
+    fn readers_are_counted_pixel_by_pixel() {
+        let nodule = Nodule {
+            consensus_n_readers: 3,
+            union_bbox_i: 9,
+            union_bbox_j: 8,
+            union_bbox_k: 2,
+            union_bbox_size_i: 2,
+            union_bbox_size_j: 1,
+            union_bbox_size_k: 1,
+            reader_counts: vec![3, 1],
+            ..nodule("a", [9, 8, 2], [1, 1, 1])
+        };
+        let rows = transform(&config(), &volume(), &nodule, &[]).unwrap();
+        assert!(rows[0].reader_counts.is_empty() && rows[2].reader_counts.is_empty());
+        // The region starts at column 1 and row 0.
+        close([rows[1].start_i, rows[1].start_j], [1.0, 0.0]);
+        let counts = &rows[1].reader_counts;
+        assert_eq!((counts.len(), counts[8 * 16 + 8], counts[8 * 16 + 9]), (256, 3, 1));
+        assert_eq!((counts.iter().filter(|n| **n > 0).count(), rows[1].n_readers), (2, 3));
+    }
+
+    /// The volume with filler in place of slices 0 and 5 and of columns 0 to 4.
     fn cut_volume() -> LoadedSlices<i16> {
         let (full, geometry) = (volume(), *volume().geometry());
         let value = |(k, j, i): (usize, usize, usize)| match full.slice(k) {

@@ -53,7 +53,7 @@ pub const SPEC: StageSpec = StageSpec {
         Output::Table(Table::Exclusions),
         Output::Table(Table::PassedOver),
     ],
-    version: 9,
+    version: 10,
     needs_images: false,
     is_sharded: true,
     is_on: |_| true,

@@ -24,7 +24,7 @@ pub const SPEC: StageSpec = StageSpec {
     example: "--set merge.consensus_level=0.75",
     reads: &[Output::Table(Table::Scans), Output::Table(Table::Marks)],
     writes: &[Output::Table(Table::Nodules)],
-    version: 3,
+    version: 4,
     needs_images: false,
     is_sharded: true,
     is_on: |_| true,

@@ -117,9 +117,13 @@ mod tests {
         assert!(collapsed(&[Some(0.4), Some(0.0)]) && collapsed(&[Some(0.4), None, Some(0.009)]));
         assert!(!collapsed(&[Some(0.0), Some(0.0)]) && !collapsed(&[Some(0.4), Some(0.02)]));
         assert!(!collapsed(&[Some(0.0)]) && !collapsed(&[Some(0.4), None]));
-        let training = |dice: f64| TrainingLog { dice: Some(dice), ..rows(&phase, &[None]).remove(0) };
+        let training =
+            |dice: f64| TrainingLog { dice: Some(dice), ..rows(&phase, &[None]).remove(0) };
         assert!(is_collapsed(&[training(0.3)], &training(0.0)));
-        assert!(!is_collapsed(&[training(0.3)], &TrainingLog { validation_dice: Some(0.2), ..training(0.0) }));
+        assert!(!is_collapsed(
+            &[training(0.3)],
+            &TrainingLog { validation_dice: Some(0.2), ..training(0.0) }
+        ));
     }
 
     #[test]

@@ -31,8 +31,8 @@ pub use origin::{InitialWeights, Origin, WeightsNote};
 use serde_json::{Value, json};
 use source::SampleSource;
 use std::path::Path;
-pub use warnings::{EpochValues, warnings};
 use warnings::REMEDY;
+pub use warnings::{EpochValues, warnings};
 
 /// The stage.
 pub const SPEC: StageSpec = StageSpec {

@@ -34,7 +34,7 @@ pub(super) fn cohort(
     task: &Task<'_>,
 ) -> Result<TrainingProfile, Error> {
     let selection = Selection::of(config, phase, Split::Train);
-    let stream = Stream::new(task, &selection)?;
+    let stream = Stream::new(task, &selection, config.targets)?;
     let mut all = HuCounts::default();
     let (mut scans, mut nodules) = (BTreeMap::new(), BTreeMap::new());
     let mut n_slices = 0;

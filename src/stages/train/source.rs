@@ -41,8 +41,9 @@ impl<'a, 't> SampleSource<'a, 't> {
         n_samples: &'a [usize],
         folder: &'a Path,
     ) -> Result<Self, Error> {
-        let of_split =
-            |split| Stream::new(task, &Selection::of(config, &config.phases[phase], split));
+        let of_split = |split| {
+            Stream::new(task, &Selection::of(config, &config.phases[phase], split), config.targets)
+        };
         let (learning, validation) = (of_split(Split::Train)?, of_split(Split::Validation)?);
         Ok(Self { config, task, phase, n_samples, folder, learning, validation })
     }

@@ -66,9 +66,8 @@ fn fallen_to_zero(
     };
     let fallen = zeros[first..].iter().filter(|(_, is_zero)| *is_zero);
     let fallen: Vec<u64> = fallen.map(|(epoch, _)| *epoch).collect();
-    (!fallen.is_empty()).then(|| {
-        format!("the {name} fell to 0 in {} (collapse): {REMEDY}", named(&fallen))
-    })
+    (!fallen.is_empty())
+        .then(|| format!("the {name} fell to 0 in {} (collapse): {REMEDY}", named(&fallen)))
 }
 
 /// By how much of itself the loss fell at the end, if it falls still; `None` under two epochs.
@@ -131,8 +130,10 @@ mod tests {
         let found = warnings(&epochs(&course));
         assert_eq!(
             found,
-            ["the Dice fell to 0 in epochs 3 and 4 (collapse): `warm_up_epochs`, a lower learning rate or `train.start = \"prior\"` \
-              may avoid it"]
+            [
+                "the Dice fell to 0 in epochs 3 and 4 (collapse): `warm_up_epochs`, a lower learning rate or `train.start = \"prior\"` \
+              may avoid it"
+            ]
         );
         let validated: Vec<EpochValues> = epochs(&[(1.0, 0.4); 3])
             .into_iter()
@@ -140,7 +141,9 @@ mod tests {
             .map(|(values, dice)| EpochValues { validation_dice: Some(dice), ..values })
             .collect();
         let found = warnings(&validated);
-        assert!(found.len() == 1 && found[0].starts_with("the validation Dice fell to 0 in epoch 2"));
+        assert!(
+            found.len() == 1 && found[0].starts_with("the validation Dice fell to 0 in epoch 2")
+        );
         let found = warnings(&epochs(&[(1.0, 0.0), (1.0, 0.0)]));
         assert_eq!(found, ["the Dice is 0 in every epoch: the network outlines nothing"]);
     }

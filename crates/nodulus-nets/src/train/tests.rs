@@ -24,7 +24,13 @@ fn discs(n: usize, side: usize, seed: u64) -> Vec<TrainingSample> {
         let mask: Vec<u8> = (0..side * side).map(|p| u8::from(inside(p))).collect();
         let noise = |m: &u8| 0.3 * f32::from(*m) + rng.random_range(0.0..0.5f32);
         let image = mask.iter().map(noise).collect();
-        TrainingSample { id: format!("disc-{i}"), image, mask, has_nodule: Some(has_nodule) }
+        TrainingSample {
+            id: format!("disc-{i}"),
+            image,
+            mask,
+            soft: Vec::new(),
+            has_nodule: Some(has_nodule),
+        }
     };
     (0..n).map(&mut disc).collect()
 }
@@ -152,9 +158,8 @@ fn the_average_is_written_and_handed_on() {
     let mut other = Trainer::new(&config(), 2, &Device::Cpu).unwrap();
     other.transfer(&path, "").unwrap();
     assert_eq!(weights(&other), handed_on);
-    let far = |a: &[f32], b: &[f32]| {
-        a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0f32, f32::max)
-    };
+    let far =
+        |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0f32, f32::max);
     assert!(far(&handed_on, &expected) < 1e-5 && far(&handed_on, &last) > 1e-4);
 }
 
