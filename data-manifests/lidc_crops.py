@@ -10,7 +10,8 @@ Writes OUT/scans/<series>.mhd with a compressed .zraw, whole scans of 512 x 512 
 OUT/xml/<series>[-n].xml, the readers' XML of these scans, unchanged. -1000 HU over a large part of a slice is what
 nodulus finds as "no data" (docs/regions.md): it is learnt from and measured nowhere. N_SCANS writes the first scans only.
 
-Scans with uneven slices are left out, because MetaImage has one spacing. Pixels and outlines are LIDC-IDRI's (Armato et
+Scans with uneven slices are left out, because MetaImage has one spacing, and scans whose crops have a median below air
+(-1000 HU), because their line from grey to HU is wrong. Values below -1024 HU, outside a round field of view, become -1024. Pixels and outlines are LIDC-IDRI's (Armato et
 al. 2011, doi 10.7937/K9/TCIA.2015.LO9QL9SX, CC BY 3.0): cropped, in 8 bits, laid out anew. Cite it; commit none of it.
 Needs numpy, pyarrow and Pillow.
 """
@@ -42,16 +43,22 @@ def main(crops: str, geometry: str, xml_folder: str, out: str, n_scans: str | No
     wanted = sorted(slices)[: int(n_scans)] if n_scans else sorted(slices)
     scans = Path(out, "scans")
     scans.mkdir(parents=True, exist_ok=True)
-    written = []
+    written: list[str] = []
+    n_uneven = n_wrong = 0
     for series in wanted:
         z = np.array(positions[series])
         steps = np.diff(z)
         if len(steps) == 0 or np.ptp(steps) > 0.01 * np.median(steps) + 1e-3:
+            n_uneven += 1
             continue
-        write_scan(scans / series, slices[series], z[0], float(np.median(steps)), len(z))
+        crops_hu = [crop_hu(row) for row in slices[series]]
+        if np.median(crops_hu) < FILLER_HU:
+            n_wrong += 1
+            continue
+        write_scan(scans / series, slices[series], crops_hu, z[0], float(np.median(steps)), len(z))
         written.append(series)
     n_files = copy_xml(Path(xml_folder), Path(out, "xml"), set(written))
-    print(f"{len(written)} scans and {n_files} XML files; {len(wanted) - len(written)} scans left out: uneven slices")
+    print(f"{len(written)} scans and {n_files} XML files; left out: {n_uneven} scans with uneven slices, {n_wrong} below air")
 
 
 def slices_by_series(crops: str) -> dict[str, list[dict]]:
@@ -64,11 +71,16 @@ def slices_by_series(crops: str) -> dict[str, list[dict]]:
     return slices
 
 
-def write_scan(path: Path, slices: list[dict], first_z: float, step: float, n_slices: int) -> None:
+def crop_hu(row: dict) -> np.ndarray:
+    grey = np.asarray(Image.open(io.BytesIO(row["image_png"]))).astype(np.float64)
+    return np.clip(np.rint(row["hu_at_0"] + row["hu_per_grey"] * grey), -1024, 3071).astype(np.int16)
+
+
+def write_scan(
+    path: Path, slices: list[dict], crops_hu: list[np.ndarray], first_z: float, step: float, n_slices: int
+) -> None:
     voxels = np.full((n_slices, SIDE, SIDE), FILLER_HU, np.int16)
-    for row in slices:
-        grey = np.asarray(Image.open(io.BytesIO(row["image_png"]))).astype(np.float64)
-        hu = np.clip(np.rint(row["hu_at_0"] + row["hu_per_grey"] * grey), -1024, 3071).astype(np.int16)
+    for row, hu in zip(slices, crops_hu, strict=True):
         first_row, first_column = row["row0"], row["col0"]
         top, left = max(first_row, 0), max(first_column, 0)
         bottom, right = min(first_row + hu.shape[0], SIDE), min(first_column + hu.shape[1], SIDE)

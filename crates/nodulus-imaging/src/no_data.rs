@@ -19,7 +19,7 @@ const LEAST_SHARE: f64 = 0.01;
 ///
 /// METHOD: an area has no data if its pixels have exactly the same value, each lies in a square of 5 × 5 of them, the area is
 /// 4-connected, and it takes at least 1% of the slice. The value does not matter: files fill with -1000, -1024, -2000, -2048, -3024
-/// or 0. A measured area of this size is never constant.
+/// or 0. A measured area of this size is constant only where values were cut off, and there it tells nothing either.
 pub fn without_data(slice: ArrayView2<'_, i16>) -> Option<Mask> {
     let (rows, columns) = slice.dim();
     let least = ((rows * columns) as f64 * LEAST_SHARE).max((SIDE * SIDE) as f64);

@@ -23,7 +23,7 @@ pub struct Phase {
     #[schemars(extend("exclusiveMinimum" = 0), range(max = 1000))]
     pub learning_rate: f64,
     /// Epochs, or a part of one, in which the learning rate rises evenly from 0.
-    #[schemars(range(min = 0, max = 100_000))]
+    #[schemars(range(min = 0, max = 100_000), extend("default" = 0.0))]
     #[serde(skip_serializing_if = "is_zero")]
     pub warm_up_epochs: f64,
     /// How the learning rate falls from then on.
