@@ -52,6 +52,7 @@ fn main() {
             id: String::new(),
             image: image.clone(),
             mask: image.iter().map(|v| u8::from(*v > 0.9)).collect(),
+            soft: Vec::new(),
             has_nodule: Some(true),
         })
         .collect();

@@ -159,6 +159,10 @@ fn regions(voxels: &Array3<i16>) -> Vec<Roi> {
             has_nodule: true,
             distance_to_nodule_slices: 0,
             padded: false,
+            reader_counts: vec![0; SIZE * SIZE],
+            n_readers: 4,
+            n_no_data_pixels: 0,
+            no_data_bits: vec![0; SIZE * SIZE / 8],
         }
     };
     (0..ROWS).map(region).collect()

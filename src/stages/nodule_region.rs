@@ -5,7 +5,7 @@ use nodulus_formats::volume::{Mask, PlacedMask};
 use nodulus_imaging::components::{ComponentRule, Seed};
 
 /// The box of voxels of a nodule's region.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct NoduleRegion {
     /// Voxels along i, j, k.
     pub(super) size: [usize; 3],
@@ -13,6 +13,8 @@ pub(super) struct NoduleRegion {
     pub(super) seed: Seed,
     /// Pixels along i and j that lie in the scan's slices; the others are padding.
     in_scan: [[usize; 2]; 2],
+    /// Voxels that hold no data.
+    no_data: Mask,
     /// The scan's slice that is the region's first.
     first_slice: i64,
 }
@@ -48,6 +50,11 @@ pub enum RegionError {
         /// Those of the first slice.
         expected: [i64; 2],
     },
+    /// The pixels without data of a slice do not fit it.
+    #[error(
+        "slice `{0}` has `no_data_bits` of another size than its pixels: make `rois` again with `nodulus run --force crop`"
+    )]
+    NoData(String),
 }
 
 impl NoduleRegion {
@@ -61,9 +68,10 @@ impl NoduleRegion {
     ///
     /// Fails if there is no slice, one is missing, or they differ in size.
     pub(super) fn of<'a>(
-        slices: impl Iterator<Item = &'a Roi>,
+        slices: impl Iterator<Item = &'a Roi> + Clone,
         reach_mm: f64,
     ) -> Result<Self, RegionError> {
+        let all = slices.clone();
         let mut slices = slices.enumerate();
         let (_, first) = slices.next().ok_or(RegionError::Empty)?;
         let mut n_slices = 1;
@@ -93,10 +101,17 @@ impl NoduleRegion {
         ];
         let along_i = in_scan(first.start_i, steps[0], width, first.n_columns);
         let along_j = in_scan(first.start_j, steps[1], height, first.n_rows);
+        let mut no_data = Mask::empty([width, height, n_slices]);
+        for (k, roi) in all.enumerate().filter(|(_, roi)| roi.n_no_data_pixels > 0) {
+            let of_slice = Mask::from_bits([width, height, 1], roi.no_data_bits.clone());
+            let of_slice = of_slice.map_err(|_| RegionError::NoData(roi.roi_id.clone()))?;
+            of_slice.voxels().for_each(|[i, j, _]| no_data.set(i, j, k, true));
+        }
         Ok(Self {
             size: [width, height, n_slices],
             seed: Seed { centre, spacing_mm, reach_mm },
             in_scan: [along_i, along_j],
+            no_data,
             first_slice: first.slice_index,
         })
     }
@@ -128,22 +143,25 @@ impl NoduleRegion {
         })
     }
 
-    /// Whether a pixel lies in the scan's slices.
-    pub(super) fn is_in_scan(&self, i: usize, j: usize) -> bool {
+    /// Whether a voxel lies in the scan's slices and holds data.
+    pub(super) fn has_data(&self, i: usize, j: usize, k: usize) -> bool {
         let [along_i, along_j] = self.in_scan;
-        (along_i[0]..along_i[1]).contains(&i) && (along_j[0]..along_j[1]).contains(&j)
+        let is_in_scan =
+            (along_i[0]..along_i[1]).contains(&i) && (along_j[0]..along_j[1]).contains(&j);
+        is_in_scan && !self.no_data.get(i, j, k)
     }
 
     /// The mask that a rule of components keeps of the voxels for which `is_marked(i, j, k)` holds, and that of the other
     /// rule.
     ///
-    /// METHOD: padding past the scan is no part of a mask, because no file of the scan can hold it.
+    /// METHOD: padding past the scan is no part of a mask, because no file of the scan can hold it. Nor is a voxel without
+    /// data, of which nobody can know.
     pub(super) fn by_rule(
         &self,
         rule: ComponentRule,
         is_marked: impl Fn(usize, usize, usize) -> bool,
     ) -> [Mask; 2] {
-        let mask = Mask::from_fn(self.size, |i, j, k| self.is_in_scan(i, j) && is_marked(i, j, k));
+        let mask = Mask::from_fn(self.size, |i, j, k| self.has_data(i, j, k) && is_marked(i, j, k));
         let marked = PlacedMask { start: [0; 3], mask };
         let centre = self.whole(ComponentRule::Centre.of(&marked, &self.seed).as_ref());
         match rule {
@@ -280,6 +298,11 @@ mod tests {
         let [mask, all] = region.by_rule(ComponentRule::Centre, |_, _, _| true);
         assert_eq!((region.slice_bits(&mask, 0), mask == all), (vec![0b1_1110], true));
         assert_eq!(in_scan(9.0, 1.0, 4, 2), [0, 0]);
+        // Nor is a voxel without data.
+        let cut = Roi { n_no_data_pixels: 1, no_data_bits: vec![0b0_1000], ..self::slice(7) };
+        let region = NoduleRegion::of([&cut, &self::slice(8)].into_iter(), 5.0).unwrap();
+        let [mask, _] = region.by_rule(ComponentRule::All, |_, _, _| true);
+        assert_eq!([0, 1].map(|k| region.slice_bits(&mask, k)), [[0b1_0111], [0b1_1111]]);
         assert_eq!(in_scan(0.0, 1.0, 4, 2), [0, 2]);
     }
 }

@@ -86,6 +86,9 @@ columns! {
         /// union of the marks' masks in its box, packed like mask_bits
         #[serde(with = "serde_bytes")]
         pub union_mask_bits: Vec<u8>,
+        /// number of readers whose masks include each voxel of the union's box, one byte each, k then j then i
+        #[serde(with = "serde_bytes")]
+        pub reader_counts: Vec<u8>,
         /// ids of the marks, sorted
         pub mark_ids: Vec<String>,
         /// ids of the marks of nodules under 3 mm that are near it, sorted; a reader may have outlined it too
@@ -126,10 +129,25 @@ impl Nodule {
     }
 }
 
+impl Nodule {
+    /// Number of readers whose masks include a voxel; 0 outside the union's box.
+    pub fn n_readers_at(&self, voxel: [usize; 3]) -> u8 {
+        let start = [self.union_bbox_i, self.union_bbox_j, self.union_bbox_k];
+        let size = [self.union_bbox_size_i, self.union_bbox_size_j, self.union_bbox_size_k];
+        let at: [Option<usize>; 3] = std::array::from_fn(|a| {
+            let at = i64::try_from(voxel[a]).ok()?.checked_sub(start[a])?;
+            usize::try_from(at).ok().filter(|_| at < size[a])
+        });
+        let [Some(i), Some(j), Some(k)] = at else { return 0 };
+        let [ni, nj, _] = size.map(|n| usize::try_from(n).unwrap_or(0));
+        self.reader_counts.get((k * nj + j) * ni + i).copied().unwrap_or(0)
+    }
+}
+
 impl Row for Nodule {
     const TABLE: &'static TableSpec = &TableSpec {
         schema_version: 4,
-        pixel_columns: &["mask_bits", "union_mask_bits"],
+        pixel_columns: &["mask_bits", "union_mask_bits", "reader_counts"],
         id_columns: &["nodule_id", "series_instance_uid", "patient_id"],
         row_group_rows: 4096,
         ..TableSpec::new::<Self>("nodules", "a physical nodule")

@@ -113,6 +113,11 @@ columns! {
         pub neighbours: String,
         /// other nodules with a pixel in the region on this slice
         pub n_other_nodules: i64,
+        /// number of readers whose masks of the nodule include each pixel, one byte each, row by row; empty where no reader marked a pixel of the slice
+        #[serde(with = "serde_bytes")]
+        pub reader_counts: Vec<u8>,
+        /// number of readers that the consensus is a share of
+        pub n_readers: i64,
         /// pixels in the mask
         pub n_mask_pixels: i64,
         /// pixels of the nodule on this slice that lie outside the region; 0 unless cropped
@@ -125,13 +130,18 @@ columns! {
         pub distance_to_nodule_slices: i64,
         /// whether part of the region lies outside the image
         pub padded: bool,
+        /// pixels of the region in the image that hold no data, such as filler past the field of view
+        pub n_no_data_pixels: i64,
+        /// pixels without data, packed like mask_bits; they are not learnt from and in no predicted mask
+        #[serde(with = "serde_bytes")]
+        pub no_data_bits: Vec<u8>,
     }
 }
 
 impl Row for Roi {
     const TABLE: &'static TableSpec = &TableSpec {
-        schema_version: 3,
-        pixel_columns: &["hu", "mask_bits", "other_mask_bits"],
+        schema_version: 4,
+        pixel_columns: &["hu", "mask_bits", "other_mask_bits", "no_data_bits", "reader_counts"],
         // Compression with zstd saves at most half of `hu`, which is noisy, and makes writing three times slower
         // (`docs/benchmarks.md`).
         uncompressed_columns: &["hu"],

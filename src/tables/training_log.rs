@@ -15,7 +15,7 @@ columns! {
         pub epoch: i64,
         /// fold that is held out; null without one
         pub fold: Option<i64>,
-        /// learning rate of the epoch
+        /// learning rate in the middle of the epoch
         pub learning_rate: f64,
         /// mean loss over the epoch's samples
         pub loss: f64,
@@ -29,6 +29,8 @@ columns! {
         pub iou: Option<f64>,
         /// mean Dice over the validation slices with nodule
         pub validation_dice: Option<f64>,
+        /// whether the network marks nothing after this epoch (the Dice is below 0.01) though it did after an earlier one of the phase; over the validation slices, or without any over the training slices
+        pub collapsed: bool,
         /// slices learnt from in the epoch
         pub n_samples: i64,
         /// wall time of the epoch; no part of the table's hash
@@ -40,7 +42,7 @@ columns! {
 
 impl Row for TrainingLog {
     const TABLE: &'static TableSpec = &TableSpec {
-        schema_version: 2,
+        schema_version: 3,
         volatile_columns: &["seconds", "samples_per_second"],
         ..TableSpec::new::<Self>("training_log", "an epoch")
     };

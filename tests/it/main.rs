@@ -48,6 +48,7 @@ mod metrics;
 mod mixed;
 mod networks;
 mod nightly_job;
+mod no_data;
 mod odd_files;
 #[cfg(target_os = "linux")]
 mod opened_files;

@@ -44,6 +44,31 @@ impl ReaderCounts {
         Self { start, size, n_readers }
     }
 
+    /// Number of readers of each voxel of a box of `size` voxels from `start` on: k, then j, then i; 255 where there are more.
+    pub fn within(&self, start: [usize; 3], size: [usize; 3]) -> Vec<u8> {
+        let mut counts = Vec::with_capacity(size.iter().product());
+        for k in 0..size[2] {
+            for j in 0..size[1] {
+                for i in 0..size[0] {
+                    let voxel = [i, j, k];
+                    let at: [Option<usize>; 3] = std::array::from_fn(|a| {
+                        (start[a] + voxel[a])
+                            .checked_sub(self.start[a])
+                            .filter(|v| *v < self.size[a])
+                    });
+                    let n = match at {
+                        [Some(i), Some(j), Some(k)] => {
+                            self.n_readers[(k * self.size[1] + j) * self.size[0] + i]
+                        }
+                        _ => 0,
+                    };
+                    counts.push(u8::try_from(n).unwrap_or(u8::MAX));
+                }
+            }
+        }
+        counts
+    }
+
     /// The voxels that at least `n` readers marked, in the smallest box; without such a voxel, an
     /// empty mask at the first voxel of the box around all masks.
     pub fn at_least(&self, n: usize) -> PlacedMask {
@@ -108,6 +133,8 @@ mod tests {
         let [one, two] = [1, 2].map(|n| counts.at_least(n));
         assert_eq!((one.start, one.mask.size(), one.mask.count()), ([0, 5, 0], [8, 1, 1], 8));
         assert_eq!((two.start, two.mask.count()), ([5, 5, 0], 1));
+        assert_eq!(counts.within([4, 5, 0], [5, 1, 1]), [1, 2, 1, 1, 0]);
+        assert_eq!(counts.within([0, 4, 0], [1, 2, 2]), [0, 1, 0, 0]);
     }
 
     #[test]

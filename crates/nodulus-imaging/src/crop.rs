@@ -103,6 +103,22 @@ pub fn crop_slice(slice: ArrayView2<'_, i16>, grid: &CropGrid, fill: i16) -> (Ve
     (pixels, padded)
 }
 
+/// The window's pixels of a slice whose value at a pixel (i, j) is `value`, row by row; `outside` before its first row and
+/// column.
+///
+/// METHOD: nearest neighbour.
+pub fn crop_nearest<T: Copy>(
+    grid: &CropGrid,
+    outside: T,
+    value: impl Fn(usize, usize) -> T,
+) -> Vec<T> {
+    let (along_i, along_j) = (grid.nearest(0), grid.nearest(1));
+    let rows = along_j.iter().map(|j| {
+        along_i.iter().map(|i| i.zip(*j).map_or(outside, |(i, j)| value(i, j))).collect::<Vec<T>>()
+    });
+    rows.flatten().collect()
+}
+
 /// The same window of slice `k` of a mask, as a mask of one slice; voxels outside the mask's box
 /// are not set.
 ///
@@ -159,6 +175,8 @@ mod tests {
         assert_eq!(mask.size(), [3, 2, 1]);
         assert_eq!(mask.voxels().collect::<Vec<_>>(), [[1, 0, 0]]);
         assert!(crop_mask(&placed, 6, &on_pixels([2, 2], [3, 2])).is_empty());
+        let numbers = crop_nearest(&on_pixels([-1, 2], [3, 2]), 7, |i, j| 10 * j + i);
+        assert_eq!(numbers, [7, 20, 21, 7, 30, 31]);
         let whole = crop_mask(&placed, 7, &on_pixels([-4, -4], [8, 6]));
         assert_eq!(whole.voxels().collect::<Vec<_>>(), [[7, 5, 0]]);
     }

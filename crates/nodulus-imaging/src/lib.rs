@@ -33,6 +33,7 @@ pub mod matching;
 pub mod components;
 pub mod component_levels;
 pub mod lungs;
+pub mod no_data;
 pub mod crop;
 pub mod normalise;
 pub mod surface;

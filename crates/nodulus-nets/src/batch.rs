@@ -18,6 +18,9 @@ pub struct TrainingSample {
     pub image: Vec<f32>,
     /// 1 for nodule, 0 for background, [`IGNORED_PIXEL`] for neither; in the image's order.
     pub mask: Vec<u8>,
+    /// Targets of the pixels that are not ignored, 0..=1, in the image's order: shares of readers; empty where the mask is the
+    /// target.
+    pub soft: Vec<f32>,
     /// Whether there is a nodule; `None` where the image does not train the classifier.
     pub has_nodule: Option<bool>,
 }
@@ -27,6 +30,7 @@ impl TrainingSample {
     pub(super) fn flip(&mut self, side: usize, mirrored: [bool; 2]) {
         flip(&mut self.image, side, mirrored);
         flip(&mut self.mask, side, mirrored);
+        flip(&mut self.soft, side, mirrored);
     }
 }
 
@@ -45,7 +49,12 @@ pub(super) fn flip<T>(pixels: &mut [T], side: usize, [along_i, along_j]: [bool; 
 pub(super) fn check(sample: &TrainingSample, side: usize) -> Result<()> {
     let id = || format!("`{}`", sample.id);
     check_len("image", sample.image.len(), id, side)?;
-    check_len("mask", sample.mask.len(), id, side)
+    check_len("mask", sample.mask.len(), id, side)?;
+    if sample.soft.is_empty() {
+        Ok(())
+    } else {
+        check_len("soft mask", sample.soft.len(), id, side)
+    }
 }
 
 fn check_len(
@@ -91,9 +100,12 @@ mod tests {
                 id: "a".to_owned(),
                 image: vec![1.0, 2.0, 3.0, 4.0],
                 mask: vec![1, 0, 0, 0],
+                soft: vec![0.5, 0.0, 0.0, 0.0],
                 has_nodule: Some(true),
             };
             example.flip(2, [along_i, along_j]);
+            let halves: Vec<f32> = example.mask.iter().map(|m| 0.5 * f32::from(*m)).collect();
+            assert_eq!(example.soft, halves);
             (example.image, example.mask)
         };
         assert_eq!(flipped(false, false), (vec![1.0, 2.0, 3.0, 4.0], vec![1, 0, 0, 0]));

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 /// Log of an epoch.
 #[derive(Clone, Debug, PartialEq)]
 pub struct EpochLog {
-    /// Learning rate.
+    /// Learning rate in the middle of the epoch.
     pub learning_rate: f64,
     /// Mean loss over the samples; 0 without samples.
     pub loss: f64,
@@ -34,6 +34,9 @@ pub struct Epoch {
     pub(super) number: usize,
     /// Batches trained on.
     pub(super) batches: usize,
+    /// Batches that the epoch has; 0 where nobody said.
+    #[serde(default)]
+    planned: usize,
     /// Samples trained on.
     examples: usize,
     /// Sums over the samples of the loss and of the segmentation loss.
@@ -66,6 +69,21 @@ impl Epoch {
     /// An epoch with this number, from 1, before its first batch.
     pub fn new(number: usize) -> Self {
         Self { number, ..Self::default() }
+    }
+
+    /// An epoch with this number, from 1, that has this many batches, before its first one.
+    pub fn of_batches(number: usize, planned: usize) -> Self {
+        Self { number, planned, ..Self::default() }
+    }
+
+    /// Epochs of the phase up to the middle of the next batch; up to the middle of this epoch where nobody said how many
+    /// batches it has.
+    pub(super) fn progress(&self) -> f64 {
+        let before = self.number as f64 - 1.0;
+        match self.planned {
+            0 => before + 0.5,
+            planned => before + ((self.batches as f64 + 0.5) / planned as f64).min(1.0),
+        }
     }
 
     /// Samples trained on so far.
@@ -138,6 +156,9 @@ mod tests {
         epoch.add(1, [6.0, 5.0], Some(0.0), &[], 0.5);
         let log = epoch.log(0.1);
         assert_eq!((epoch.batches(), epoch.examples()), (2, 4));
+        assert!((epoch.progress() - 2.5).abs() < 1e-12);
+        assert!((Epoch { planned: 5, ..epoch.clone() }.progress() - 2.5).abs() < 1e-12);
+        assert!((Epoch::of_batches(3, 5).progress() - 2.1).abs() < 1e-12);
         assert_eq!(
             (log.loss, log.loss_segmentation, log.loss_classification),
             (3.0, 2.0, Some(0.75))

@@ -106,6 +106,7 @@ pub(super) fn samples(side: usize) -> Vec<TrainingSample> {
             id: n.to_string(),
             image: image.iter().map(|x| x / 2.0 + 0.5).collect(),
             mask: (0..side * side).map(|p| u8::from(inside(p))).collect(),
+            soft: Vec::new(),
             has_nodule: Some(n > 0),
         }
     };

@@ -285,7 +285,7 @@ mod tests {
             let mask: Vec<u8> = mask.collect();
             let example = |image: &Vec<f32>| {
                 let (id, image, mask) = (String::new(), image.clone(), mask.clone());
-                TrainingSample { id, image, mask, has_nodule: Some(true) }
+                TrainingSample { id, image, mask, soft: Vec::new(), has_nodule: Some(true) }
             };
             let examples: Vec<TrainingSample> = images.iter().map(example).collect();
             let mut trainer = Trainer::new(&config, 1, &Device::Cpu).unwrap();

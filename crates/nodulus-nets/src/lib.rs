@@ -42,10 +42,12 @@ mod resunet;
 mod resunet_plus_plus;
 mod deeplab_v3_plus;
 mod network;
+mod start;
+mod batch;
+mod augment;
 mod loss;
 mod optim;
 mod phase;
-mod batch;
 mod contract;
 mod weights_file;
 mod undescribed;
@@ -64,6 +66,7 @@ mod golden;
 #[cfg(test)]
 mod bf16;
 
+pub use augment::Augmentation;
 pub use backend::Precision;
 pub use batch::{IGNORED_PIXEL, TrainingSample};
 pub use checkpoint::{
@@ -80,11 +83,12 @@ pub use epoch::{Epoch, EpochLog};
 pub use error::{Error, Result};
 pub use infer::{Prediction, Predictor};
 pub use network::parameter_table;
-pub use phase::Phase;
+pub use phase::{Decay, Phase};
 pub use profile::{
     MEAN_HU_EDGES, PROBABILITY_EDGES, PredictionProfile, TrainingProfile, VOLUME_EDGES_MM3,
     pixel_edges_hu,
 };
+pub use start::Start;
 pub use train::Trainer;
 pub use trained_on::{IdentityKind, SeenIdentity, TrainedOn, TrainingUse};
 pub use transfer::TransferReport;

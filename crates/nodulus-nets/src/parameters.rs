@@ -15,6 +15,8 @@ pub(super) enum Initialiser {
     Constant(f32),
     /// Normal with mean 0 and this standard deviation.
     Normal(f32),
+    /// As `Normal`, by He's rule, of a layer that no `ReLU` follows: [`super::start`] may change it.
+    Linear(f32),
     /// Uniform between minus this number and this number.
     Uniform(f32),
 }
@@ -71,7 +73,8 @@ impl<'a> Scope<'a> {
     }
 }
 
-/// The values of all parameters, in the order of their specs.
+/// The values of all parameters, in the order of their specs. Copies share the values.
+#[derive(Clone)]
 pub(super) struct Parameters {
     pub(super) specs: Vec<ParameterSpec>,
     pub(super) tensors: Vec<Tensor>,
@@ -91,7 +94,7 @@ impl Parameters {
                 Initialiser::Uniform(bound) => {
                     (0..n).map(|_| bound * rng.random_range(-1.0..1.0f32)).collect()
                 }
-                Initialiser::Normal(deviation) => {
+                Initialiser::Normal(deviation) | Initialiser::Linear(deviation) => {
                     let unit = StandardNormal;
                     (0..n)
                         .map(|_| deviation * Distribution::<f32>::sample(&unit, &mut rng))

@@ -1,5 +1,6 @@
 //! Schedule of a training phase.
 
+use super::augment::Augmentation;
 use super::config::{Config, key_of};
 use super::error::{Error, Result};
 use super::network::Network;
@@ -18,10 +19,18 @@ pub struct Phase {
     /// Samples in a batch.
     #[schemars(range(min = 1, max = 1024))]
     pub batch: usize,
-    /// Learning rate of the first epochs.
+    /// Highest learning rate: that of the first epochs, or after the warm-up.
     #[schemars(extend("exclusiveMinimum" = 0), range(max = 1000))]
     pub learning_rate: f64,
-    /// Factor by which the learning rate is multiplied every `decay_every` epochs.
+    /// Epochs, or a part of one, in which the learning rate rises evenly from 0.
+    #[schemars(range(min = 0, max = 100_000), extend("default" = 0.0))]
+    #[serde(skip_serializing_if = "is_zero")]
+    pub warm_up_epochs: f64,
+    /// How the learning rate falls from then on.
+    #[serde(skip_serializing_if = "Decay::is_default")]
+    #[schemars(extend("default" = "steps"))]
+    pub decay: Decay,
+    /// Factor by which the learning rate is multiplied every `decay_every` epochs, with `decay = "steps"`.
     #[schemars(extend("exclusiveMinimum" = 0), range(max = 1000))]
     pub decay_factor: f64,
     /// Epochs between two changes of the learning rate; 0 for a constant rate.
@@ -44,12 +53,45 @@ pub struct Phase {
     pub freeze: Vec<String>,
     /// Whether each sample is mirrored along each axis with a probability of one half.
     pub flips: bool,
+    /// Further random changes of each sample.
+    #[serde(skip_serializing_if = "Augmentation::is_off")]
+    pub augmentation: Augmentation,
+    /// Share of itself that a moving average of the weights keeps in each step. With it, the average is what is validated
+    /// and written; without it, the weights are.
+    #[schemars(extend("exclusiveMinimum" = 0, "exclusiveMaximum" = 1), extend("examples" = [0.999]))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub average_decay: Option<f64>,
     /// Weight of the segmentation loss.
     #[schemars(range(min = 0, max = 1e6))]
     pub segmentation_weight: f64,
     /// Weight of the classification loss, in a network with a classifier.
     #[schemars(range(min = 0, max = 1e6))]
     pub classification_weight: f64,
+}
+
+/// How the learning rate falls over the epochs of a phase.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Decay {
+    /// In steps, by `decay_factor` every `decay_every` epochs.
+    #[default]
+    Steps,
+    /// To 0 at the end, along half a cosine (Loshchilov and Hutter 2017), batch by batch.
+    Cosine,
+    /// To 0 at the end, along a line, batch by batch.
+    Linear,
+}
+
+impl Decay {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(value: &f64) -> bool {
+    *value <= 0.0
 }
 
 impl Default for Phase {
@@ -59,6 +101,8 @@ impl Default for Phase {
             epochs: 200,
             batch: 10,
             learning_rate: 1e-3,
+            warm_up_epochs: 0.0,
+            decay: Decay::Steps,
             decay_factor: 1.0,
             decay_every: 0,
             weight_decay: 1e-8,
@@ -67,6 +111,8 @@ impl Default for Phase {
             std: true,
             freeze: Vec::new(),
             flips: true,
+            augmentation: Augmentation::default(),
+            average_decay: None,
             segmentation_weight: 1.0,
             classification_weight: 1.0,
         }
@@ -74,12 +120,23 @@ impl Default for Phase {
 }
 
 impl Phase {
-    /// The learning rate of an epoch, from 1.
+    /// The learning rate in the middle of an epoch, from 1.
     pub fn learning_rate_at(&self, epoch: usize) -> f64 {
-        match epoch.saturating_sub(1).checked_div(self.decay_every) {
-            Some(times) => self.learning_rate * self.decay_factor.powf(times as f64),
-            None => self.learning_rate,
-        }
+        self.learning_rate_after(epoch as f64 - 0.5)
+    }
+
+    /// The learning rate after a number of epochs, with fractions.
+    pub(super) fn learning_rate_after(&self, epochs: f64) -> f64 {
+        let rise = if epochs < self.warm_up_epochs { epochs / self.warm_up_epochs } else { 1.0 };
+        let falling = (self.epochs as f64 - self.warm_up_epochs).max(f64::MIN_POSITIVE);
+        let share = ((epochs - self.warm_up_epochs) / falling).clamp(0.0, 1.0);
+        let fall = match (self.decay, self.decay_every) {
+            (Decay::Cosine, _) => 0.5 * (1.0 + (std::f64::consts::PI * share).cos()),
+            (Decay::Linear, _) => 1.0 - share,
+            (Decay::Steps, 0) => 1.0,
+            (Decay::Steps, every) => self.decay_factor.powf((epochs / every as f64).floor()),
+        };
+        self.learning_rate * rise * fall
     }
 
     /// Checks the schedule for a network; `section` is the schedule's section of a file.
@@ -109,6 +166,14 @@ impl Phase {
     ) -> std::result::Result<Vec<bool>, Fault> {
         let json = serde_json::to_value(self).unwrap_or_default();
         check_json(&json, &schema_of::<Self>(), section)?;
+        if self.warm_up_epochs >= self.epochs as f64 {
+            let key = key_of(section, "warm_up_epochs");
+            let message = format!(
+                "`{key}` is {}, expected less than the {} epochs of the phase",
+                self.warm_up_epochs, self.epochs
+            );
+            return Err(Fault::new(key, message));
+        }
         let mut trained: Vec<bool> = specs.iter().map(|spec| spec.trained).collect();
         for (n, name) in self.freeze.iter().enumerate() {
             let key = key_of(section, &format!("freeze.{n}"));
@@ -190,6 +255,33 @@ mod tests {
             assert!((phase.learning_rate_at(epoch) - rate).abs() < 1e-15);
         }
         assert!((Phase::default().learning_rate_at(200) - 1e-3).abs() < 1e-15);
+    }
+
+    #[test]
+    fn the_rate_rises_and_falls_to_zero() {
+        let of = |decay| Phase { epochs: 10, warm_up_epochs: 2.0, decay, ..Phase::default() };
+        let rates = |decay, at: [f64; 5]| at.map(|at| 1e3 * of(decay).learning_rate_after(at));
+        let close = |found: [f64; 5], expected: [f64; 5]| {
+            let near = found.iter().zip(expected).all(|(f, e)| (f - e).abs() < 1e-12);
+            assert!(near, "{found:?} {expected:?}");
+        };
+        let at = [0.5, 2.0, 4.0, 6.0, 10.0];
+        close(rates(Decay::Linear, at), [0.25, 1.0, 0.75, 0.5, 0.0]);
+        let quarter = 0.5 + 0.5f64.sqrt() / 2.0;
+        close(rates(Decay::Cosine, at), [0.25, 1.0, quarter, 0.5, 0.0]);
+        close(rates(Decay::Steps, at), [0.25, 1.0, 1.0, 1.0, 1.0]);
+        let (_, specs) = Network::new(&Config::preset(Preset::Tiny)).unwrap();
+        let long = Phase { epochs: 2, ..of(Decay::Cosine) };
+        let error = long.trained(&specs).unwrap_err().to_string();
+        assert!(
+            error.contains("`warm_up_epochs` is 2, expected less than the 2 epochs"),
+            "{error}"
+        );
+        // What is off is not part of a checkpoint's description.
+        let json = serde_json::to_string(&Phase::default()).unwrap();
+        assert!(
+            ["warm_up", "\"decay\"", "augmentation", "average"].iter().all(|k| !json.contains(k))
+        );
     }
 
     #[test]

@@ -23,6 +23,10 @@ pub struct Config {
     pub spacing_mm: Option<f64>,
     /// Treatment of a nodule that is larger than its region.
     pub oversize: WhenOversize,
+    /// Largest share of a region's pixels that may hold no data; a region ends before a slice with more, as where the scan
+    /// ends.
+    #[schemars(range(min = 0, max = 1))]
+    pub max_no_data: f64,
     /// Treatment of the scan's other nodules in a region, in training.
     pub neighbours: Neighbours,
     /// Hounsfield units of pixels outside the image; without it, that of the weights of `infer.checkpoint`, else -1000.
@@ -130,6 +134,8 @@ impl Default for Config {
             margin_slices: 3,
             spacing_mm: None,
             oversize: WhenOversize::Error,
+            // METHOD: chosen; the nodule is in the middle, and its own pixels must have data whatever this share.
+            max_no_data: 0.5,
             // METHOD: nodules look the same to the network, whichever is at the centre; one that is
             // background in a neighbour's region would be learnt both ways.
             neighbours: Neighbours::Include,

@@ -15,12 +15,20 @@ pub(super) fn of_nodules(rows: &[Roi]) -> Result<BTreeMap<String, String>, CropE
     for of_nodule in rows.chunk_by(|a, b| a.nodule_id == b.nodule_id) {
         let mut parts = Vec::with_capacity(4 * of_nodule.len());
         for roi in of_nodule {
-            let bytes = [&roi.hu, &roi.mask_bits, &roi.other_mask_bits];
+            let bytes = [
+                &roi.hu,
+                &roi.mask_bits,
+                &roi.other_mask_bits,
+                &roi.no_data_bits,
+                &roi.reader_counts,
+            ];
             parts.extend(bytes.map(|bytes| hash::sha256(bytes)));
             let others = Roi {
                 hu: Vec::new(),
                 mask_bits: Vec::new(),
                 other_mask_bits: Vec::new(),
+                no_data_bits: Vec::new(),
+                reader_counts: Vec::new(),
                 ..roi.clone()
             };
             parts.push(serde_json::to_string(&others)?);
@@ -49,10 +57,12 @@ mod tests {
         let digests = of_nodules(&rows).unwrap();
         assert_eq!(digests.keys().collect::<Vec<_>>(), ["a", "b"]);
         assert_eq!(of_nodules(&rows[..2]).unwrap()["a"], digests["a"]);
-        let changes: [fn(&mut Roi); 5] = [
+        let changes: [fn(&mut Roi); 7] = [
             |roi| roi.hu[3] = 1,
             |roi| roi.mask_bits[0] = 0b10,
             |roi| roi.other_mask_bits[0] = 0b10,
+            |roi| roi.no_data_bits[0] = 0b10,
+            |roi| roi.reader_counts[0] = 3,
             |roi| roi.spacing_k_mm += 0.001,
             |roi| roi.neighbours = "ignore".to_owned(),
         ];

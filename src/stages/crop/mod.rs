@@ -12,12 +12,13 @@ pub use error::CropError;
 
 use crate::stages::memory;
 use crate::stages::spec::{StageError, StageSpec};
-use crate::stages::task::{Places, Task};
+use crate::stages::task::{Event, Places, Task};
 use crate::tables::{Error, Nodule, Output, Roi, Scan, Table};
 use nodulus_formats::cohort;
 use nodulus_formats::cohort::CaseFiles;
-use nodulus_formats::volume::{LoadedSlices, Mask, SliceRanges};
-use nodulus_imaging::crop::{crop_mask, crop_slice};
+use nodulus_formats::volume::{LoadedSlices, Mask, PlacedMask, SliceRanges};
+use nodulus_imaging::crop::{CropGrid, crop_mask, crop_nearest, crop_slice};
+use nodulus_imaging::no_data::without_data;
 use nodulus_store::{FailedCase, Job};
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -30,7 +31,7 @@ pub const SPEC: StageSpec = StageSpec {
     example: "--max-memory 8GiB",
     reads: &[Output::Table(Table::Scans), Output::Table(Table::Nodules)],
     writes: &[Output::Table(Table::Rois)],
-    version: 4,
+    version: 5,
     needs_images: true,
     is_sharded: true,
     is_on: |_| true,
@@ -54,6 +55,7 @@ pub fn run(config: &Config, task: &Task<'_>, job: &Job) -> Result<(), StageError
     let work = job.work()?;
     let total = work.n_left();
     let places = if total > 0 { (task.places)()? } else { Places::default() };
+    let mut n_without_data = 0;
     for (n, writer) in work.enumerate() {
         let mut writer = writer?;
         let shard = writer.number();
@@ -87,6 +89,7 @@ pub fn run(config: &Config, task: &Task<'_>, job: &Job) -> Result<(), StageError
                 });
                 rois.write(cropped.rois)?;
                 digests.extend(cropped.digests);
+                n_without_data += cropped.n_without_data;
                 failures.extend(cropped.failures);
                 Ok::<_, Error>(())
             },
@@ -94,6 +97,11 @@ pub fn run(config: &Config, task: &Task<'_>, job: &Job) -> Result<(), StageError
         writer.set_digests(digests);
         writer.commit(vec![rois.finish()?], failures)?;
         task.cases((n + 1).min(total), total);
+    }
+    if n_without_data > 0 {
+        (task.progress)(Event::Note(format!(
+            "{n_without_data} nodules have no region, because their scans hold no data there (filler)"
+        )));
     }
     Ok(())
 }
@@ -104,6 +112,8 @@ struct Cropped {
     rois: Vec<Roi>,
     digests: BTreeMap<String, String>,
     failures: Vec<FailedCase>,
+    /// Nodules without a region, because the scan holds no data there.
+    n_without_data: usize,
 }
 
 impl Cropped {
@@ -138,6 +148,7 @@ fn crop_scan(
         let rows = transform(config, &volume, nodule, nodules);
         match rows.and_then(|rows| Ok((digests::of_nodules(&rows)?, rows))) {
             Ok((digests, rows)) => {
+                cropped.n_without_data += usize::from(rows.is_empty() && nodule.bbox_size_k > 0);
                 cropped.rois.extend(rows);
                 cropped.digests.extend(digests);
             }
@@ -205,8 +216,9 @@ fn read_slices(
     Ok(volume)
 }
 
-/// The slices of a nodule's region, k ascending: those of its mask and `margin_slices` on each side, within the scan.
-/// There are none for a nodule whose readers agree on no voxel. `all` are the scan's nodules, for `other_mask_bits`.
+/// The slices of a nodule's region, k ascending: those of its mask and `margin_slices` on each side, within the scan and its
+/// data. There are none for a nodule whose readers agree on no voxel, or of whose mask a pixel holds no data. `all` are the
+/// scan's nodules, for `other_mask_bits`.
 ///
 /// METHOD: slices are those of the scan; only pixels within a slice are resampled, HU by linear interpolation and masks
 /// by the nearest pixel.
@@ -237,6 +249,15 @@ pub fn transform(
     let grid = &region.grid;
     let window = config.window(&nodule.cohort);
     let slices = region_slices(config, placed.start[2]..end[2], size[2]);
+    let no_data = slices.clone().map(|k| {
+        let slice = volume.slice(k).ok_or_else(outside)?;
+        Ok(without_data(slice).map(|mask| PlacedMask { start: [0, 0, k], mask }))
+    });
+    let no_data = no_data.collect::<Result<Vec<_>, CropError>>()?;
+    let first_slice = slices.start;
+    let Some(slices) = with_data(config, &placed, grid, first_slice, &no_data) else {
+        return Ok(Vec::new());
+    };
     let masks: Vec<Mask> = slices.clone().map(|k| crop_mask(&placed, k, grid)).collect();
     let filled: Vec<usize> =
         masks.iter().enumerate().filter(|(_, m)| !m.is_empty()).map(|(n, _)| n).collect();
@@ -254,7 +275,15 @@ pub fn transform(
         let (pixels, padded) =
             crop_slice(volume.slice(k).ok_or_else(outside)?, grid, config.padding_hu());
         let (other_mask, n_other_nodules) = region::others(&others, k, grid);
+        let no_data = match no_data.get(k - first_slice) {
+            Some(Some(no_data)) => crop_mask(no_data, k, grid),
+            _ => Mask::empty([config.size(), config.size(), 1]),
+        };
         let n_mask_pixels = mask.count();
+        let mut reader_counts = crop_nearest(grid, 0, |i, j| nodule.n_readers_at([i, j, k]));
+        if reader_counts.iter().all(|n| *n == 0) {
+            reader_counts.clear();
+        }
         let [origin_x_mm, origin_y_mm, origin_z_mm] =
             geometry.voxel_to_patient([grid.at(0, 0), grid.at(1, 0), k as f64]);
         rois.push(Roi {
@@ -287,6 +316,8 @@ pub fn transform(
             other_mask_bits: other_mask.into_bits(),
             neighbours: config.neighbours.name().to_owned(),
             n_other_nodules: n_other_nodules as i64,
+            reader_counts,
+            n_readers: nodule.consensus_n_readers,
             n_mask_pixels: n_mask_pixels as i64,
             n_cut_pixels: region::n_cut(&placed, k, grid) as i64,
             oversize: region.oversize.map(|oversize| oversize.name().to_owned()),
@@ -294,9 +325,39 @@ pub fn transform(
             distance_to_nodule_slices: filled.iter().map(|f| f.abs_diff(n)).min().unwrap_or(0)
                 as i64,
             padded,
+            n_no_data_pixels: no_data.count() as i64,
+            no_data_bits: no_data.into_bits(),
         });
     }
     Ok(rois)
+}
+
+/// The slices of a region that have data: from the nodule's on to either side, up to the first slice of whose region more
+/// than `max_no_data` holds none. `None` where a pixel of the nodule's own mask holds none. `no_data` are the pixels without
+/// data of the slices from `first` on.
+///
+/// METHOD: a slice without data is as good as one past the scan's end. A nodule that readers outlined where the file holds
+/// filler cannot be learnt from or measured.
+fn with_data(
+    config: &Config,
+    placed: &PlacedMask,
+    grid: &CropGrid,
+    first: usize,
+    no_data: &[Option<PlacedMask>],
+) -> Option<Range<usize>> {
+    let of_slice = |k: usize| no_data.get(k.checked_sub(first)?)?.as_ref();
+    let lacks = |&[i, j, k]: &[usize; 3]| of_slice(k).is_some_and(|mask| mask.get(i, j, k));
+    if placed.voxels().any(|voxel| lacks(&voxel)) {
+        return None;
+    }
+    let most = config.max_no_data * (grid.size[0] * grid.size[1]) as f64;
+    let has_data = |k: &usize| {
+        of_slice(*k).is_none_or(|mask| crop_mask(mask, *k, grid).count() as f64 <= most)
+    };
+    let (start, end) = (placed.start[2], placed.end()[2]);
+    let before = (first..start).rev().take_while(has_data).count();
+    let after = (end..first + no_data.len()).take_while(has_data).count();
+    Some(start - before..end + after)
 }
 
 #[cfg(test)]
@@ -350,6 +411,63 @@ mod tests {
         close([rows[0].start_i, rows[0].start_j], [-8.0, -8.0]);
         assert_eq!([hu[0], hu[8 * 16 + 8], hu[8 * 16 + 9]], [-1000, 0, 1]);
         assert!(rows[0].padded);
+    }
+
+    #[test]
+    fn readers_are_counted_pixel_by_pixel() {
+        let nodule = Nodule {
+            consensus_n_readers: 3,
+            union_bbox_i: 9,
+            union_bbox_j: 8,
+            union_bbox_k: 2,
+            union_bbox_size_i: 2,
+            union_bbox_size_j: 1,
+            union_bbox_size_k: 1,
+            reader_counts: vec![3, 1],
+            ..nodule("a", [9, 8, 2], [1, 1, 1])
+        };
+        let rows = transform(&config(), &volume(), &nodule, &[]).unwrap();
+        assert!(rows[0].reader_counts.is_empty() && rows[2].reader_counts.is_empty());
+        // The region starts at column 1 and row 0.
+        close([rows[1].start_i, rows[1].start_j], [1.0, 0.0]);
+        let counts = &rows[1].reader_counts;
+        assert_eq!((counts.len(), counts[8 * 16 + 8], counts[8 * 16 + 9]), (256, 3, 1));
+        assert_eq!((counts.iter().filter(|n| **n > 0).count(), rows[1].n_readers), (2, 3));
+    }
+
+    /// The volume with filler in place of slices 0 and 5 and of columns 0 to 4.
+    fn cut_volume() -> LoadedSlices<i16> {
+        let (full, geometry) = (volume(), *volume().geometry());
+        let value = |(k, j, i): (usize, usize, usize)| match full.slice(k) {
+            Some(slice) if (1..5).contains(&k) && i >= 5 => slice[[j, i]],
+            _ => -1000,
+        };
+        Volume::new(geometry, Array3::from_shape_fn((6, 18, 20), value)).unwrap().into()
+    }
+
+    #[test]
+    fn a_region_ends_with_the_data_and_flags_what_is_missing() {
+        let config = Config { size: Some(16), margin_slices: 3, ..Config::default() };
+        let rows = |start, size| transform(&config, &cut_volume(), &nodule("a", start, size), &[]);
+        let found = rows([9, 8, 2], [2, 3, 1]).unwrap();
+        assert_eq!(found.iter().map(|r| r.slice_index).collect::<Vec<_>>(), [1, 2, 3, 4]);
+        // The region starts at column 2 and row 1; columns 2 to 4 hold no data.
+        for row in &found {
+            assert_eq!(row.n_no_data_pixels, 3 * 16);
+            let mask = Mask::from_bits([16, 16, 1], row.no_data_bits.clone()).unwrap();
+            assert!(mask.voxels().all(|[i, _, _]| i < 3));
+        }
+        let whole = Config { max_no_data: 1.0, ..config.clone() };
+        let all = transform(&whole, &cut_volume(), &nodule("a", [9, 8, 2], [2, 3, 1]), &[]);
+        assert_eq!(all.unwrap().len(), 6);
+        let strict = Config { max_no_data: 0.1, ..config.clone() };
+        let own = transform(&strict, &cut_volume(), &nodule("a", [9, 8, 2], [2, 3, 1]), &[]);
+        assert_eq!(own.unwrap().iter().map(|r| r.slice_index).collect::<Vec<_>>(), [2]);
+        // A nodule with a pixel that holds no data has no region; nor has one on a slice without any.
+        assert!(rows([4, 8, 2], [2, 3, 1]).unwrap().is_empty());
+        assert!(rows([9, 8, 4], [2, 3, 2]).unwrap().is_empty());
+        let full = transform(&config, &volume(), &nodule("a", [9, 8, 2], [2, 3, 1]), &[]).unwrap();
+        assert!(full.len() == 6 && full.iter().all(|r| r.n_no_data_pixels == 0));
     }
 
     #[test]

@@ -38,6 +38,12 @@ pub(in crate::stages) fn roi(hu: &[i16], mask: &[bool], others: &[u8]) -> Roi {
         hu: hu.iter().flat_map(|v| v.to_le_bytes()).collect(),
         norm_low_hu: -1000.0,
         norm_high_hu: 400.0,
+        reader_counts: if own.is_empty() {
+            Vec::new()
+        } else {
+            mask.iter().map(|m| u8::from(*m)).collect()
+        },
+        n_readers: 1,
         n_mask_pixels: own.count() as i64,
         has_nodule: !own.is_empty(),
         mask_bits: own.into_bits(),
@@ -48,6 +54,8 @@ pub(in crate::stages) fn roi(hu: &[i16], mask: &[bool], others: &[u8]) -> Roi {
         oversize: None,
         distance_to_nodule_slices: 0,
         padded: false,
+        n_no_data_pixels: 0,
+        no_data_bits: Mask::empty([hu.len(), 1, 1]).into_bits(),
     }
 }
 

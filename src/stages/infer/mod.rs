@@ -51,7 +51,7 @@ pub const SPEC: StageSpec = StageSpec {
         Output::Checkpoint,
     ],
     writes: &[Output::Table(Table::Predictions)],
-    version: 7,
+    version: 8,
     needs_images: true,
     is_sharded: true,
     is_on: |_| true,

@@ -61,8 +61,12 @@ impl References {
             let size = [roi.width, roi.height, 1].map(|n| usize::try_from(n).unwrap_or(0));
             let own = Mask::from_bits(size, roi.mask_bits.clone()).ok()?.to_bools();
             let others = Mask::from_bits(size, roi.other_mask_bits.clone()).ok()?.to_bools();
-            let weight = |(own, other): (bool, bool)| [u32::from(own), u32::from(own || !other)];
-            weights.extend(own.into_iter().zip(others).map(weight));
+            let no_data = Mask::from_bits(size, roi.no_data_bits.clone()).ok()?.to_bools();
+            // A voxel without data is in no mask, and so in no overlap.
+            let weight = |((own, other), no_data): ((bool, bool), bool)| {
+                [u32::from(own), u32::from(!no_data && (own || !other))]
+            };
+            weights.extend(own.into_iter().zip(others).zip(no_data).map(weight));
         }
         let n_reference = weights.iter().map(|[own, _]| u64::from(*own)).sum();
         Some(Self { weights, n_reference })
@@ -102,7 +106,7 @@ pub(super) fn dice_by_threshold(
     }
     let [width, height, _] = region.size;
     for (voxel, level) in levels.iter_mut().enumerate() {
-        if !region.is_in_scan(voxel % width, voxel / width % height) {
+        if !region.has_data(voxel % width, voxel / width % height, voxel / (width * height)) {
             *level = 0;
         }
     }

@@ -22,7 +22,7 @@ pub(super) fn row(
 ) -> Result<Nodule, MergeError> {
     let members: Vec<&LocatedMark<'_>> = joined.marks.iter().map(|mark| &all[*mark]).collect();
     let marks: Vec<&Mark> = members.iter().map(|placed| placed.mark).collect();
-    let NoduleMasks { n_readers, of_readers, n_needed, consensus, union } =
+    let NoduleMasks { n_readers, of_readers, n_needed, consensus, union, counts } =
         masks(config, scan, &members)?;
     let no_spacing = || MergeError::NoSpacing(scan.series_instance_uid.clone());
     let voxel_mm3: f64 = scan.spacing_mm().ok_or_else(no_spacing)?.iter().product();
@@ -91,6 +91,7 @@ pub(super) fn row(
         union_bbox_size_j,
         union_bbox_size_k,
         union_mask_bits: union.mask.into_bits(),
+        reader_counts: counts,
         mark_ids,
         small_mark_ids: near.small_mark_ids,
         non_nodule_mark_ids: near.non_nodule_mark_ids,
@@ -109,6 +110,8 @@ struct NoduleMasks {
     n_needed: usize,
     consensus: PlacedMask,
     union: PlacedMask,
+    /// Number of readers of each voxel of the union's box.
+    counts: Vec<u8>,
 }
 
 fn masks(
@@ -129,7 +132,8 @@ fn masks(
     let n_needed = n_needed(config.consensus_level, of_readers);
     let holders = ReaderCounts::count(&readers);
     let [consensus, union] = [n_needed, 1].map(|n| holders.at_least(n));
-    Ok(NoduleMasks { n_readers, of_readers, n_needed, consensus, union })
+    let counts = holders.within(union.start, union.mask.size());
+    Ok(NoduleMasks { n_readers, of_readers, n_needed, consensus, union, counts })
 }
 
 /// The number of the scan's reading sessions. Fails where it is less than the number of the nodule's readers.
@@ -204,6 +208,9 @@ mod tests {
         assert!(nodule.placed().unwrap().mask.is_empty());
         // Columns 9, 10, 12 and 13, of 0.7 × 0.8 × 2.5 mm each.
         assert_eq!(nodule.union_mask_bits, [0b11011]);
+        assert_eq!(nodule.reader_counts, [1, 1, 0, 1, 1]);
+        assert_eq!([8, 9, 11, 13, 14].map(|i| nodule.n_readers_at([i, 10, 1])), [0, 1, 0, 1, 0]);
+        assert_eq!(nodule.n_readers_at([9, 11, 1]), 0);
         assert_eq!([nodule.union_bbox_i, nodule.union_bbox_size_i], [9, 5]);
         assert_eq!(nodule.placed_union().unwrap().mask.count(), 4);
         assert!((nodule.union_volume_mm3 - 4.0 * 1.4).abs() < 1e-12);

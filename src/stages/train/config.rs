@@ -1,6 +1,6 @@
 //! Settings of the stage: `[train]`.
 
-use nodulus_nets::Precision;
+use nodulus_nets::{Precision, Start};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -10,12 +10,20 @@ use std::path::PathBuf;
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "Train")]
 pub struct Config {
-    /// Seed of the first weights, the order of samples and the flips.
+    /// Seed of the first weights, the order of samples, the flips and other random changes.
     #[serde(default = "one")]
     pub seed: u64,
     /// The network.
     #[serde(default)]
     pub model: nodulus_nets::Config,
+    /// Rule of the first weights.
+    #[serde(default, skip_serializing_if = "Start::is_default")]
+    #[schemars(extend("default" = "he"))]
+    pub start: Start,
+    /// What a pixel of a nodule is learnt as.
+    #[serde(default, skip_serializing_if = "Targets::is_default")]
+    #[schemars(extend("default" = "consensus"))]
+    pub targets: Targets,
     /// Number of samples that are shuffled among each other, each about 80 KiB of memory.
     #[serde(default = "default_shuffle_buffer")]
     #[schemars(range(min = 1, max = 10_000_000))]
@@ -39,6 +47,24 @@ pub struct Config {
     /// Phases of training, in order; each goes on with the weights of the one before.
     #[schemars(length(min = 1))]
     pub phases: Vec<Phase>,
+}
+
+/// What the pixels of a nodule are learnt as.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Targets {
+    /// Nodule where the consensus mask has them.
+    #[default]
+    Consensus,
+    /// The share of the readers whose masks have them, of those that the consensus level is a share of.
+    Readers,
+}
+
+impl Targets {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// Weights to start from.

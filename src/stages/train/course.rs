@@ -1,6 +1,7 @@
 //! The progress of a training, and when a phase ends.
 
 use super::config::Phase;
+use super::warnings::is_zero;
 use crate::tables::TrainingLog;
 use nodulus_nets::Epoch;
 use serde_json::{Value, json};
@@ -43,6 +44,16 @@ pub(super) fn best(rows: &[TrainingLog]) -> Option<&TrainingLog> {
         }
     }
     best
+}
+
+/// Whether the Dice of an epoch is 0 although that of an epoch before it in the phase, `rows`, was not.
+///
+/// METHOD: the Dice of the validation slices decides where there is one, because it is that of the weights after the epoch;
+/// otherwise that of the training slices.
+pub(super) fn is_collapsed(rows: &[TrainingLog], row: &TrainingLog) -> bool {
+    let dice = |row: &TrainingLog| row.validation_dice.or(row.dice);
+    let had_learnt = rows.iter().filter_map(dice).any(|dice| !is_zero(dice));
+    had_learnt && dice(row).is_some_and(is_zero)
 }
 
 /// A checkpoint's description, with the epoch of its weights.
@@ -93,6 +104,26 @@ mod tests {
         assert!(over(Some(2), &[0.5, 0.4, 0.5]));
         assert!(!over(Some(2), &[0.5, 0.4, 0.6]) && !over(Some(2), &[0.5, 0.4, 0.6, 0.5]));
         assert!(over(Some(2), &[0.5, 0.4, 0.6, 0.5, 0.6]));
+    }
+
+    #[test]
+    fn a_collapse_is_a_fall_to_zero_after_a_rise() {
+        let phase = phase("a", 9, None);
+        let collapsed = |dice: &[Option<f64>]| {
+            let mut rows = rows(&phase, dice);
+            let last = rows.pop().unwrap();
+            is_collapsed(&rows, &last)
+        };
+        assert!(collapsed(&[Some(0.4), Some(0.0)]) && collapsed(&[Some(0.4), None, Some(0.009)]));
+        assert!(!collapsed(&[Some(0.0), Some(0.0)]) && !collapsed(&[Some(0.4), Some(0.02)]));
+        assert!(!collapsed(&[Some(0.0)]) && !collapsed(&[Some(0.4), None]));
+        let training =
+            |dice: f64| TrainingLog { dice: Some(dice), ..rows(&phase, &[None]).remove(0) };
+        assert!(is_collapsed(&[training(0.3)], &training(0.0)));
+        assert!(!is_collapsed(
+            &[training(0.3)],
+            &TrainingLog { validation_dice: Some(0.2), ..training(0.0) }
+        ));
     }
 
     #[test]

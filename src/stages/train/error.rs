@@ -65,6 +65,21 @@ pub enum Error {
         /// The first of them.
         patients: String,
     },
+    /// The counts of readers do not fit the region.
+    #[error(
+        "region `{roi_id}` has {found} counts of {n_readers} readers, expected {expected}: make `rois` again with `nodulus run \
+         --force crop`"
+    )]
+    ReaderCounts {
+        /// The region.
+        roi_id: String,
+        /// Number of counts.
+        found: usize,
+        /// Number of pixels.
+        expected: usize,
+        /// Readers that the counts are of.
+        n_readers: i64,
+    },
     /// `rois` does not say how its regions were padded.
     #[error("the settings of `rois` have no `padding_hu`; run crop again with `--force crop`")]
     Padding,

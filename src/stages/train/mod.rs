@@ -18,7 +18,7 @@ use crate::stages::task::{Event, Task};
 use crate::tables::{Output, Sample, Split, Table, TrainingLog, leak};
 pub use config::{Config, Initial, Phase};
 pub use contract::{check_initial, foreseen_list};
-use course::{Course, best, decimals, described, is_over};
+use course::{Course, best, decimals, described, is_collapsed, is_over};
 pub use error::Error;
 use examples::Selection;
 use nodulus_nets::{
@@ -31,6 +31,7 @@ pub use origin::{InitialWeights, Origin, WeightsNote};
 use serde_json::{Value, json};
 use source::SampleSource;
 use std::path::Path;
+use warnings::REMEDY;
 pub use warnings::{EpochValues, warnings};
 
 /// The stage.
@@ -44,7 +45,7 @@ pub const SPEC: StageSpec = StageSpec {
         Output::Table(Table::Samples),
     ],
     writes: &[Output::Table(Table::TrainingLog), Output::Checkpoint],
-    version: 7,
+    version: 8,
     needs_images: true,
     is_sharded: false,
     is_on: |config| config.train.is_some(),
@@ -84,7 +85,7 @@ pub fn run(
     leak::check(task.table(Table::Samples)?.rows::<Sample>())?;
     let folder = job.resume_folder(&writer)?;
     let device = task.device.with_precision(config.precision)?;
-    let mut trainer = Trainer::new(&config.model, config.seed, &device)?;
+    let mut trainer = Trainer::started(&config.model, config.seed, config.start, &device)?;
     let (list, has_unlisted_initial) =
         contract::trained_on(config, task, job.key(), task.weights, allows_training_patients)?;
     trainer.set_contract(contract::contract(config, task, &list, has_unlisted_initial)?);
@@ -115,8 +116,15 @@ pub fn run(
             let epoch = course.rows_of(phase).len() + 1;
             let learnt = source.learn(&mut trainer, &mut course, epoch)?;
             let validation = source.validate(&mut trainer)?;
-            let row = transform(job.key(), config.fold, &learnt, phase, epoch, validation);
+            let mut row = transform(job.key(), config.fold, &learnt, phase, epoch, validation);
             (task.progress)(Event::Note(describe(&row, phase)));
+            row.collapsed = is_collapsed(course.rows_of(phase), &row);
+            if row.collapsed {
+                (task.progress)(Event::Note(format!(
+                    "warning: phase {}: the Dice fell to 0 after epoch {epoch} (collapse): {REMEDY}",
+                    phase.name
+                )));
+            }
             course.log.push(row);
             if number + 1 == config.phases.len() {
                 resume::keep_best(&folder, &trainer, course.rows_of(phase), &about)?;
@@ -148,6 +156,7 @@ fn epoch_values(rows: &[TrainingLog]) -> Vec<EpochValues> {
         epoch: row.epoch.unsigned_abs(),
         loss: row.loss,
         dice: row.dice,
+        validation_dice: row.validation_dice,
     };
     rows.iter().map(values).collect()
 }
@@ -302,6 +311,7 @@ pub fn transform(
         dice: learnt.dice,
         iou: learnt.iou,
         validation_dice,
+        collapsed: false,
         n_samples: learnt.n_samples as i64,
         seconds: Some(learnt.seconds),
         samples_per_second: (learnt.seconds > 0.0)

@@ -34,7 +34,7 @@ pub(super) fn cohort(
     task: &Task<'_>,
 ) -> Result<TrainingProfile, Error> {
     let selection = Selection::of(config, phase, Split::Train);
-    let stream = Stream::new(task, &selection)?;
+    let stream = Stream::new(task, &selection, config.targets)?;
     let mut all = HuCounts::default();
     let (mut scans, mut nodules) = (BTreeMap::new(), BTreeMap::new());
     let mut n_slices = 0;
@@ -47,9 +47,11 @@ pub(super) fn cohort(
         let (sum, n): &mut (f64, u64) = scans.entry(key).or_default();
         // Pixels outside the image are not tissue, and the table does not say which they are.
         if !roi.padded {
-            all.add(&pixels.hu);
-            *sum += pixels.hu.iter().copied().map(f64::from).sum::<f64>();
-            *n += pixels.hu.len() as u64;
+            let of_data = pixels.hu.iter().zip(pixels.no_data.to_bools());
+            let hu: Vec<i16> = of_data.filter(|(_, lacks)| !lacks).map(|(hu, _)| *hu).collect();
+            all.add(&hu);
+            *sum += hu.iter().copied().map(f64::from).sum::<f64>();
+            *n += hu.len() as u64;
         }
         n_slices += 1;
     }

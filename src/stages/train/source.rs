@@ -41,8 +41,9 @@ impl<'a, 't> SampleSource<'a, 't> {
         n_samples: &'a [usize],
         folder: &'a Path,
     ) -> Result<Self, Error> {
-        let of_split =
-            |split| Stream::new(task, &Selection::of(config, &config.phases[phase], split));
+        let of_split = |split| {
+            Stream::new(task, &Selection::of(config, &config.phases[phase], split), config.targets)
+        };
         let (learning, validation) = (of_split(Split::Train)?, of_split(Split::Validation)?);
         Ok(Self { config, task, phase, n_samples, folder, learning, validation })
     }
@@ -64,7 +65,9 @@ impl<'a, 't> SampleSource<'a, 't> {
         let stream = self.learning.clone();
         let every = Duration::from_secs_f64(60.0 * self.config.save_minutes);
         let mut saved = Instant::now();
-        let mut epoch = course.epoch.take().unwrap_or_else(|| Epoch::new(number));
+        let planned = self.n_samples[self.phase].div_ceil(phase.schedule.batch);
+        let begun = || Epoch::of_batches(number, planned);
+        let mut epoch = course.epoch.take().unwrap_or_else(begun);
         let (rate, learnt) = (phase.schedule.learning_rate_at(number), epoch.examples());
         std::thread::scope(|scope| {
             let ahead = 2 * phase.schedule.batch;

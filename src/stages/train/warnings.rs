@@ -9,7 +9,13 @@ pub struct EpochValues {
     pub loss: f64,
     /// Mean Dice over the training slices with nodule; none without such a slice.
     pub dice: Option<f64>,
+    /// Mean Dice over the validation slices with nodule; none without such a slice.
+    pub validation_dice: Option<f64>,
 }
+
+/// What may avoid a collapse.
+pub(super) const REMEDY: &str =
+    "`warm_up_epochs`, a lower learning rate or `train.start = \"prior\"` may avoid it";
 
 /// METHOD: a network that outlines nothing has a Dice of nearly 0; the rest are single pixels.
 const ZERO_DICE: f64 = 0.01;
@@ -17,6 +23,11 @@ const ZERO_DICE: f64 = 0.01;
 /// METHOD: a loss falls still if the mean of the last fifth of the epochs is lower by this share than the mean of the fifth
 /// before.
 const FALLING: f64 = 0.02;
+
+/// Whether a Dice is 0 but for single pixels.
+pub(super) fn is_zero(dice: f64) -> bool {
+    dice < ZERO_DICE
+}
 
 /// What the epochs of a phase, in order, warn of: a loss that is not a number, a Dice that fell to 0 or never rose, a loss that
 /// still falls at the end. Empty without epochs.
@@ -29,24 +40,9 @@ pub fn warnings(epochs: &[EpochValues]) -> Vec<String> {
     if !not_numbers.is_empty() {
         warnings.push(format!("the loss is not a number in {}", named(&not_numbers)));
     }
-    let is_zero = |dice: f64| dice < ZERO_DICE;
-    let learnt = epochs.iter().position(|values| values.dice.is_some_and(|dice| !is_zero(dice)));
-    match learnt {
-        None if epochs.iter().any(|values| values.dice.is_some()) => {
-            warnings.push("the Dice is 0 in every epoch: the network outlines nothing".to_owned());
-        }
-        Some(first) => {
-            let fallen = epochs[first..].iter().filter(|values| values.dice.is_some_and(is_zero));
-            let fallen: Vec<u64> = fallen.map(|values| values.epoch).collect();
-            if !fallen.is_empty() {
-                warnings.push(format!(
-                    "the Dice fell to 0 in {} (collapse): a lower learning rate may avoid it",
-                    named(&fallen)
-                ));
-            }
-        }
-        None => {}
-    }
+    warnings.extend(fallen_to_zero(epochs, "Dice", |values| values.dice));
+    let of_validation = |values: &EpochValues| values.validation_dice;
+    warnings.extend(fallen_to_zero(epochs, "validation Dice", of_validation));
     if let Some(share) = fall_at_the_end(epochs) {
         warnings.push(format!(
             "the loss still falls at the end, by {:.0}% in the last fifth of the epochs: more epochs may help",
@@ -54,6 +50,24 @@ pub fn warnings(epochs: &[EpochValues]) -> Vec<String> {
         ));
     }
     warnings
+}
+
+/// A warning of a Dice, called `name`, that fell to 0 after it had risen, or that never rose.
+fn fallen_to_zero(
+    epochs: &[EpochValues],
+    name: &str,
+    dice: impl Fn(&EpochValues) -> Option<f64>,
+) -> Option<String> {
+    let of_epoch = |values: &EpochValues| Some((values.epoch, is_zero(dice(values)?)));
+    let zeros: Vec<(u64, bool)> = epochs.iter().filter_map(of_epoch).collect();
+    let Some(first) = zeros.iter().position(|(_, is_zero)| !is_zero) else {
+        let never = format!("the {name} is 0 in every epoch: the network outlines nothing");
+        return (!zeros.is_empty()).then_some(never);
+    };
+    let fallen = zeros[first..].iter().filter(|(_, is_zero)| *is_zero);
+    let fallen: Vec<u64> = fallen.map(|(epoch, _)| *epoch).collect();
+    (!fallen.is_empty())
+        .then(|| format!("the {name} fell to 0 in {} (collapse): {REMEDY}", named(&fallen)))
 }
 
 /// By how much of itself the loss fell at the end, if it falls still; `None` under two epochs.
@@ -94,6 +108,7 @@ mod tests {
             epoch: n as u64 + 1,
             loss,
             dice: dice.is_finite().then_some(dice),
+            validation_dice: None,
         };
         values.iter().enumerate().map(epoch).collect()
     }
@@ -115,7 +130,19 @@ mod tests {
         let found = warnings(&epochs(&course));
         assert_eq!(
             found,
-            ["the Dice fell to 0 in epochs 3 and 4 (collapse): a lower learning rate may avoid it"]
+            [
+                "the Dice fell to 0 in epochs 3 and 4 (collapse): `warm_up_epochs`, a lower learning rate or `train.start = \"prior\"` \
+              may avoid it"
+            ]
+        );
+        let validated: Vec<EpochValues> = epochs(&[(1.0, 0.4); 3])
+            .into_iter()
+            .zip([0.3, 0.0, 0.5])
+            .map(|(values, dice)| EpochValues { validation_dice: Some(dice), ..values })
+            .collect();
+        let found = warnings(&validated);
+        assert!(
+            found.len() == 1 && found[0].starts_with("the validation Dice fell to 0 in epoch 2")
         );
         let found = warnings(&epochs(&[(1.0, 0.0), (1.0, 0.0)]));
         assert_eq!(found, ["the Dice is 0 in every epoch: the network outlines nothing"]);

@@ -70,12 +70,13 @@ impl StorageOrder {
 
 /// SHA-256, in hexadecimal, of an image's size and of the voxels of three of its planes across the body, as 16-bit integers
 /// row by row, in the order of the patient's axes; `None` where `slice` has not all of [`identifying_slices`], as for an
-/// image without slices. `slice` gets the stored slice k, indexed `[j, i]`.
+/// image without slices, and where all voxels of these planes are equal. `slice` gets the stored slice k, indexed `[j, i]`.
 ///
 /// METHOD: three planes tell images apart as well as all do, because noise never repeats, and a scan of which only a few
 /// slices are read has them too. The names, the header, the spacing, the file's format and the order of its voxels play
 /// no part, so that an image is found again after it was renamed or converted. An image that was cropped or whose values
-/// were changed is another image.
+/// were changed is another image. Planes of a single value are filler, which any two images of a size may share, so they
+/// identify nobody.
 pub fn image_sha256<'a>(
     geometry: &Geometry,
     slice: impl Fn(usize) -> Option<ArrayView2<'a, i16>>,
@@ -88,19 +89,21 @@ pub fn image_sha256<'a>(
     }
     let slices: Vec<Option<ArrayView2<'a, i16>>> = (0..geometry.size()[2]).map(slice).collect();
     let mut row = Vec::with_capacity(2 * nx);
+    let (mut first, mut varies) = (None, false);
     for z in positions(nz) {
         for y in 0..ny {
             row.clear();
             for x in 0..nx {
                 let [i, j, k] = order.stored([x, y, z]);
                 let value = slices.get(k)?.as_ref()?.get([j, i])?;
+                varies |= *first.get_or_insert(*value) != *value;
                 row.extend(value.to_le_bytes());
             }
             hash.update(&row);
         }
     }
     // An image without slices has none of them.
-    (nz > 0)
+    varies
         .then(|| hash.finalize().iter().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}")))
 }
 
@@ -135,6 +138,14 @@ mod tests {
             assert_ne!(of(&volume(16, k)).unwrap(), expected, "{k}");
         }
         assert_ne!(of(&volume(17, 99)).unwrap(), expected);
+        // Filler alone identifies nobody; one other voxel in one of the planes does.
+        let mut filler = Array3::from_elem((16, 2, 3), -1000);
+        let of_filler =
+            |voxels: &Array3<i16>| of(&Volume::new(*whole.geometry(), voxels.clone()).unwrap());
+        filler[[5, 1, 1]] = 7;
+        assert_eq!(of_filler(&filler), None);
+        filler[[8, 1, 1]] = 7;
+        assert!(of_filler(&filler).is_some());
         // A scan of which only these slices are read has the same hash, and with fewer none.
         let wanted = identifying_slices(whole.geometry());
         let read = |wanted: &SliceRanges| {

@@ -31,7 +31,7 @@ impl Stem {
         let mut inner = scope.inner("main");
         let conv1 = Conv::new(inner.inner("conv1"), [1, width], window);
         let norm = BatchNorm::new(inner.inner("bn"), width);
-        let conv2 = Conv::new(inner.inner("conv2"), [width; 2], window);
+        let conv2 = Conv::linear(inner.inner("conv2"), [width; 2], window);
         let mut inner = scope.inner("skip");
         let skip = Conv::new(inner.inner("conv"), [1, width], Window::centred(1, 1));
         let skip_norm = BatchNorm::new(inner.inner("bn"), width);
@@ -55,7 +55,7 @@ struct SeparableConv {
 
 impl SeparableConv {
     fn new(scope: &mut Scope, [from, to]: [usize; 2], stride: usize, bias: bool) -> Self {
-        let start = Initialiser::Normal((2.0f32 / 9.0).sqrt());
+        let start = Initialiser::Linear((2.0f32 / 9.0).sqrt());
         let depthwise = scope.inner("depthwise").parameter("weight", &[from, 1, 3, 3], start);
         let (inner, window) = (scope.inner("pointwise"), Window::centred(1, 1));
         let pointwise = if bias {
@@ -111,7 +111,7 @@ impl ResidualUnit {
         let norm1 = BatchNorm::new(main.inner("bn1"), from);
         let first = first(&mut main);
         let norm2 = BatchNorm::new(main.inner("bn2"), to);
-        let conv = Conv::new(main.inner(second), [to, to], Window::centred(3, 1));
+        let conv = Conv::linear(main.inner(second), [to, to], Window::centred(3, 1));
         let mut inner = scope.inner("skip");
         let skip = Conv::new(inner.inner("conv"), [from, to], Window::centred(1, stride));
         let skip_norm = BatchNorm::new(inner.inner("bn"), to);

@@ -13,17 +13,31 @@ pub(crate) struct Conv {
 
 impl Conv {
     /// A convolution without bias, for use where a batch norm follows or is added.
+    pub(crate) fn new(scope: Scope, counts: [usize; 2], window: Window) -> Self {
+        Self::started(scope, counts, window, Initialiser::Normal)
+    }
+
     // METHOD: initial weights are normal with variance 2 / fan-in (He 2015).
-    pub(crate) fn new(mut scope: Scope, [channels, filters]: [usize; 2], window: Window) -> Self {
+    fn started(
+        mut scope: Scope,
+        [channels, filters]: [usize; 2],
+        window: Window,
+        start: impl Fn(f32) -> Initialiser,
+    ) -> Self {
         let fan_in = channels * window.size * window.size;
-        let start = Initialiser::Normal((2.0 / fan_in as f32).sqrt());
+        let start = start((2.0 / fan_in as f32).sqrt());
         let shape = [filters, channels, window.size, window.size];
         Self { window, weight: scope.parameter("weight", &shape, start), bias: None }
     }
 
-    /// A convolution with bias.
+    /// A convolution without bias that no `ReLU` follows.
+    pub(crate) fn linear(scope: Scope, counts: [usize; 2], window: Window) -> Self {
+        Self::started(scope, counts, window, Initialiser::Linear)
+    }
+
+    /// A convolution with bias, which no `ReLU` follows.
     pub(crate) fn with_bias(mut scope: Scope, counts: [usize; 2], window: Window) -> Self {
-        let conv = Self::new(scope.same(), counts, window);
+        let conv = Self::linear(scope.same(), counts, window);
         let bias = scope.parameter("bias", &[counts[1]], Initialiser::Constant(0.0));
         Self { bias: Some(bias), ..conv }
     }

@@ -22,7 +22,7 @@ impl UpConv {
     // METHOD: initial weights are normal with variance 2 / fan-in (He 2015); each output pixel has
     // one input pixel per channel.
     pub(crate) fn new(mut scope: Scope, [channels, filters]: [usize; 2]) -> Self {
-        let start = Initialiser::Normal((2.0 / channels as f32).sqrt());
+        let start = Initialiser::Linear((2.0 / channels as f32).sqrt());
         Self {
             weight: scope.parameter("weight", &[channels, filters, 2, 2], start),
             bias: scope.parameter("bias", &[filters], Initialiser::Constant(0.0)),

@@ -1,6 +1,6 @@
 //! The loss by the tensor library's operations; only a few numbers per image are copied back.
 
-use super::{BatchLosses, classification, target, targets};
+use super::{BatchLosses, classification, pixel_targets, target, targets};
 use crate::batch::TrainingSample;
 use crate::error::Result;
 use crate::ops::composed::sigmoid;
@@ -77,8 +77,8 @@ fn segmentation(logits: &Tensor, batch: &[TrainingSample]) -> Result<(Tensor, Te
     let images = batch.len();
     let shape = (images, logits.elem_count() / images.max(1));
     let part = |part: usize| {
-        let masks = batch.iter().flat_map(|example| &example.mask);
-        tensor(masks.map(|y| target(*y)[part]).collect(), shape)
+        let of_pixels = batch.iter().flat_map(pixel_targets);
+        tensor(of_pixels.map(|y| target(y)[part]).collect(), shape)
     };
     let (y, counts) = (part(0)?.to_device(logits.device())?, part(1)?.to_device(logits.device())?);
     let v = logits.reshape(shape)?;
@@ -87,14 +87,17 @@ fn segmentation(logits: &Tensor, batch: &[TrainingSample]) -> Result<(Tensor, Te
     // 1 where the logit is 0 or more.
     let hard = ((v.sign()? + 1.0)? * 0.5)?.ceil()?;
     let hard = (hard * &counts)?;
+    let nodule = batch.iter().flat_map(|example| &example.mask);
+    let nodule = tensor(nodule.map(|y| f32::from(u8::from(*y == 1))).collect(), shape)?;
+    let nodule = nodule.to_device(logits.device())?;
     let parts = [
         (entropy * &counts)?,
         counts.clone(),
         (&x * &y)?,
         ((&x + &y)? * &counts)?,
-        y.clone(),
+        nodule.clone(),
         hard.clone(),
-        (hard * &y)?,
+        (hard * nodule)?,
     ];
     let sums = parts.iter().map(|part| part.sum_keepdim(1));
     let sums = Tensor::cat(&sums.collect::<candle_core::Result<Vec<_>>>()?, 1)?;
@@ -120,6 +123,7 @@ mod tests {
     fn it_is_the_processors() {
         let side = 6;
         let pixel = |i: usize, n: usize| ((i * 37 + n * 11) % 41) as f32 / 4.0 - 5.0;
+        let pixel_share = |i: usize| (i % 4) as f32 / 3.0;
         let masks: [fn(usize) -> u8; 4] =
             [|i| u8::from(i % 5 == 0), |_| 0, |i| [0, 1, IGNORED_PIXEL][i % 3], |_| IGNORED_PIXEL];
         let batch: Vec<TrainingSample> = masks
@@ -129,6 +133,7 @@ mod tests {
                 id: n.to_string(),
                 image: Vec::new(),
                 mask: (0..side * side).map(mask).collect(),
+                soft: if n < 2 { Vec::new() } else { (0..side * side).map(pixel_share).collect() },
                 has_nodule: [Some(true), None, Some(false), Some(true)][n],
             })
             .collect();
@@ -158,7 +163,13 @@ mod tests {
     fn what_is_no_number_has_a_loss_that_is_none() {
         let logits = tensor(vec![f32::NAN, 0.0, 0.0, 0.0], (1, 1, 2, 2)).unwrap();
         let (id, image) = (String::new(), Vec::new());
-        let batch = [TrainingSample { id, image, mask: vec![0, 1, 0, 0], has_nodule: None }];
+        let batch = [TrainingSample {
+            id,
+            image,
+            mask: vec![0, 1, 0, 0],
+            soft: Vec::new(),
+            has_nodule: None,
+        }];
         let found = evaluate(&logits, None, &batch, [1.0, 1.0]).unwrap();
         assert!(found.segmentation.is_nan());
     }

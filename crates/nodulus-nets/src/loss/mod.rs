@@ -41,7 +41,8 @@ pub(super) fn evaluate(
     let n = logits.len() / batch.len().max(1);
     let overlaps = logits.chunks(n).zip(masks.chunks(n));
     let overlaps = overlaps.filter_map(|(logits, mask)| overlap(logits, mask)).collect();
-    let loss = segmentation(&logits, &masks, n);
+    let of_pixels: Vec<f32> = batch.iter().flat_map(pixel_targets).collect();
+    let loss = segmentation(&logits, &of_pixels, n);
     let segmentation = loss.value;
     let mut gradients = vec![weighted(loss.gradient, weights[0], pixels)?];
     let classification = match images {
@@ -74,25 +75,37 @@ fn cross_entropy(logit: f32, target: f32) -> f64 {
     v.max(0.0) - v * y + (-v.abs()).exp().ln_1p()
 }
 
-/// Cross entropy over pixels plus Dice loss over images of `pixels` pixels, for masks of 0, 1 and
-/// [`IGNORED_PIXEL`]. An ignored pixel takes no part in sums, counts and gradients; an image with
+/// What a sample's pixels should be: 0..=1, or [`IGNORED`].
+fn pixel_targets(sample: &TrainingSample) -> impl Iterator<Item = f32> + '_ {
+    sample.mask.iter().enumerate().map(|(pixel, y)| match (*y, sample.soft.get(pixel)) {
+        (IGNORED_PIXEL, _) => IGNORED,
+        (_, Some(share)) => *share,
+        (y, None) => f32::from(y),
+    })
+}
+
+/// Target of an ignored pixel.
+const IGNORED: f32 = -1.0;
+
+/// Cross entropy over pixels plus Dice loss over images of `pixels` pixels, for targets of 0..=1 or
+/// [`IGNORED`]. An ignored pixel takes no part in sums, counts and gradients; an image with
 /// only ignored pixels has no loss.
 // METHOD: Dice loss 1 - (2 sum xy + 1) / (sum x + sum y + 1) of each image, then the mean; the
 // paper does not say over what it sums.
-pub(super) fn segmentation(logits: &[f32], masks: &[u8], pixels: usize) -> Loss {
+pub(super) fn segmentation(logits: &[f32], targets: &[f32], pixels: usize) -> Loss {
     let images = logits.len() / pixels;
     let mut gradient = super::buffer::take(logits.len());
     let values: Vec<f64> = gradient
         .par_chunks_mut(pixels)
-        .zip(logits.par_chunks(pixels).zip(masks.par_chunks(pixels)))
-        .map(|(gradient, (logits, masks))| {
+        .zip(logits.par_chunks(pixels).zip(targets.par_chunks(pixels)))
+        .map(|(gradient, (logits, targets))| {
             let (mut entropy, mut both, mut either) = (0.0, 0.0, 0.0);
-            let counted = masks.iter().filter(|y| **y != IGNORED_PIXEL).count().max(1);
+            let counted = targets.iter().filter(|y| **y >= 0.0).count().max(1);
             // Short sums in f32 are exact enough and vectorise.
-            let rows = gradient.chunks_mut(256).zip(logits.chunks(256).zip(masks.chunks(256)));
-            for (x, (logits, masks)) in rows {
+            let rows = gradient.chunks_mut(256).zip(logits.chunks(256).zip(targets.chunks(256)));
+            for (x, (logits, targets)) in rows {
                 let (mut row_entropy, mut row_both, mut row_either) = (0.0f32, 0.0f32, 0.0f32);
-                for ((x, v), y) in x.iter_mut().zip(logits).zip(masks) {
+                for ((x, v), y) in x.iter_mut().zip(logits).zip(targets) {
                     let [y, counts] = target(*y);
                     *x = sigmoid(*v);
                     // -ln(sigmoid(|v|)) is ln(1 + exp(-|v|)).
@@ -108,7 +121,7 @@ pub(super) fn segmentation(logits: &[f32], masks: &[u8], pixels: usize) -> Loss 
             let per_pixel = 1.0 / (images * counted) as f32;
             let of_pixel = (above / (below * below * images as f64)) as f32;
             let of_nodule = (-2.0 / (below * images as f64)) as f32;
-            for (x, y) in gradient.iter_mut().zip(masks) {
+            for (x, y) in gradient.iter_mut().zip(targets) {
                 let [y, counts] = target(*y);
                 let of_dice = of_pixel + of_nodule * y;
                 *x = counts * ((*x - y) * per_pixel + of_dice * *x * (1.0 - *x));
@@ -119,9 +132,9 @@ pub(super) fn segmentation(logits: &[f32], masks: &[u8], pixels: usize) -> Loss 
     Loss { value: values.iter().sum::<f64>() / images as f64, gradient }
 }
 
-/// Target of a mask's pixel: 1 for nodule; and 1 where the pixel counts.
-fn target(y: u8) -> [f32; 2] {
-    [f32::from(u8::from(y == 1)), f32::from(u8::from(y != IGNORED_PIXEL))]
+/// A pixel's target, and 1 where the pixel counts.
+fn target(y: f32) -> [f32; 2] {
+    if y < 0.0 { [0.0, 0.0] } else { [y, 1.0] }
 }
 
 /// Cross entropy over the images that have a target; 0 without any.
@@ -153,6 +166,12 @@ pub(super) fn overlap(logits: &[f32], mask: &[u8]) -> Option<[f64; 2]> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The loss for masks of 0, 1 and [`IGNORED_PIXEL`].
+    fn segmentation(logits: &[f32], masks: &[u8], pixels: usize) -> Loss {
+        let of = |y: &u8| if *y == IGNORED_PIXEL { IGNORED } else { f32::from(*y) };
+        super::segmentation(logits, &masks.iter().map(of).collect::<Vec<_>>(), pixels)
+    }
 
     fn close(a: f64, b: f64) {
         assert!((a - b).abs() < 1e-6, "{a} {b}");
@@ -186,6 +205,31 @@ mod tests {
         let single = segmentation(&other, &[0, 0], 2).value;
         let both = segmentation(&[logits, other].concat(), &[0, 1, 0, 0], 2).value;
         close(both, f64::midpoint(entropy + dice, single));
+    }
+
+    #[test]
+    fn shares_of_readers_are_targets_between_0_and_1() {
+        // Probabilities 1/2 and 3/4, shares 1/4 and 1.
+        let (logits, shares) = ([0.0, 3.0f32.ln()], [0.25, 1.0]);
+        let entropy = -(0.5f64.ln() + 0.75f64.ln()) / 2.0;
+        let dice = 1.0 - (2.0 * (0.125 + 0.75) + 1.0) / (1.25 + 1.25 + 1.0);
+        let found = super::segmentation(&logits, &shares, 2);
+        close(found.value, entropy + dice);
+        assert_slopes(
+            &logits,
+            |logits| super::segmentation(logits, &shares, 2).value,
+            &found.gradient,
+        );
+        let sample = TrainingSample {
+            id: String::new(),
+            image: vec![0.0; 3],
+            mask: vec![0, 1, IGNORED_PIXEL],
+            soft: vec![0.25, 1.0, 0.5],
+            has_nodule: None,
+        };
+        assert_eq!(pixel_targets(&sample).collect::<Vec<_>>(), [0.25, 1.0, IGNORED]);
+        let hard = TrainingSample { soft: Vec::new(), ..sample };
+        assert_eq!(pixel_targets(&hard).collect::<Vec<_>>(), [0.0, 1.0, IGNORED]);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Training of a network.
 
+mod average;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -19,12 +20,15 @@ use super::ops::normalised_sum::{StatisticsSlot, recorded_statistics};
 use super::optim::{Adam, StepSettings};
 use super::parameters::Parameters;
 use super::phase::Phase;
+use super::start::{Start, start};
 use super::tape::Value;
 use super::transfer::{self, TransferReport};
 use crate::backend::{Backend, Execution};
 use crate::tensors::values;
+use average::Average;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use std::borrow::Cow;
 use std::path::Path;
 use std::time::Instant;
 
@@ -36,6 +40,8 @@ pub struct Trainer {
     parameters: Parameters,
     trained: Vec<bool>,
     adam: Adam,
+    /// The moving average of the weights, in a phase that has one.
+    average: Option<Average>,
     /// Number of phases begun.
     phases: u64,
     std: bool,
@@ -56,9 +62,23 @@ impl Trainer {
         Self::new_on(config, seed, &device.backend())
     }
 
+    /// A network before training whose first weights follow a rule.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::new`].
+    pub fn started(config: &Config, seed: u64, rule: Start, device: &Device) -> Result<Self> {
+        Self::started_on(config, seed, rule, &device.backend())
+    }
+
     /// See [`Self::new`].
     pub(super) fn new_on(config: &Config, seed: u64, backend: &Backend) -> Result<Self> {
-        let (network, specs) = Network::new(config)?;
+        Self::started_on(config, seed, Start::He, backend)
+    }
+
+    fn started_on(config: &Config, seed: u64, rule: Start, backend: &Backend) -> Result<Self> {
+        let (network, mut specs) = Network::new(config)?;
+        start(&mut specs, rule);
         let trained = specs.iter().map(|spec| spec.trained).collect();
         let adam = Adam::new(specs.len());
         let mut parameters = Parameters::draw(specs, seed)?;
@@ -71,6 +91,7 @@ impl Trainer {
             parameters,
             trained,
             adam,
+            average: None,
             phases: 0,
             std: true,
             contract: None,
@@ -95,7 +116,8 @@ impl Trainer {
         Ok(found)
     }
 
-    /// Begins a phase; if `resumed`, continues it with the optimiser's state.
+    /// Begins a phase; if `resumed`, continues it with the optimiser's state. A phase goes on from the average of the one
+    /// before, if that has one.
     ///
     /// # Errors
     ///
@@ -106,11 +128,18 @@ impl Trainer {
         if !resumed {
             self.adam = Adam::new(self.parameters.specs.len());
             self.phases += 1;
+            if let Some(Average { tensors, .. }) = self.average.take() {
+                self.parameters.tensors = tensors;
+            }
+            self.average = match phase.average_decay {
+                Some(_) => Some(Average::new(&self.parameters)?),
+                None => None,
+            };
         }
         Ok(())
     }
 
-    /// Trains on the next batch of an epoch; mirrors its images and masks in place.
+    /// Trains on the next batch of an epoch; mirrors and changes its images and masks in place.
     ///
     /// # Errors
     ///
@@ -131,6 +160,15 @@ impl Trainer {
             flips.set_word_pos(2 * epoch.examples() as u128);
             for example in &mut *batch {
                 example.flip(self.config.image_size, [flips.random(), flips.random()]);
+            }
+        }
+        if !phase.augmentation.is_off() {
+            // METHOD: the seed's other bits keep these streams apart from those of flips.
+            let mut random = ChaCha8Rng::seed_from_u64(!self.seed);
+            random.set_stream((self.phases << 32) | epoch.number as u64);
+            for (n, example) in batch.iter_mut().enumerate() {
+                let (side, n) = (self.config.image_size, epoch.examples() + n);
+                phase.augmentation.apply(example, side, &mut random, n);
             }
         }
         let execution = self.parameters.backend.execution;
@@ -172,13 +210,16 @@ impl Trainer {
         let (tape, statistics) = pass.finish();
         let gradients = tape.backward(seeds)?;
         let rates = StepSettings {
-            learning: phase.learning_rate_at(epoch.number),
+            learning: phase.learning_rate_after(epoch.progress()),
             decay: phase.weight_decay,
             decoupled: phase.decoupled_decay,
             clip_norm: phase.clip_norm,
         };
         self.adam.step(&mut self.parameters, &gradients, rates)?;
         self.follow(&statistics)?;
+        if let (Some(average), Some(decay)) = (&mut self.average, phase.average_decay) {
+            average.follow(&self.parameters, decay)?;
+        }
         let seconds = start.elapsed().as_secs_f64();
         epoch.add(batch.len(), losses, classification, &overlaps, seconds);
         Ok(total)
@@ -192,6 +233,14 @@ impl Trainer {
             }
         }
         Ok(())
+    }
+
+    /// The weights that are validated and written.
+    fn settled(&self) -> Cow<'_, Parameters> {
+        match &self.average {
+            Some(average) => Cow::Owned(average.parameters(&self.parameters)),
+            None => Cow::Borrowed(&self.parameters),
+        }
     }
 
     /// Mean Dice over the images with nodule, with running statistics; `std` turns on the threshold
@@ -226,7 +275,8 @@ impl Trainer {
         }
         let images = batch.iter().map(|example| example.image.as_slice());
         let x = batch::input(images, side, &self.parameters.backend)?;
-        let found = self.network.forward(&mut Pass::evaluation(&self.parameters), &x, std)?;
+        let parameters = self.settled();
+        let found = self.network.forward(&mut Pass::evaluation(&parameters), &x, std)?;
         let logits = values(found.logits.tensor())?;
         let overlaps = logits.chunks(side * side).zip(batch);
         let dice = overlaps.filter_map(|(logits, example)| loss::overlap(logits, &example.mask));
@@ -240,7 +290,7 @@ impl Trainer {
     ///
     /// Fails if the files cannot be written.
     pub fn save_checkpoint(&self, path: &Path, metadata: &serde_json::Value) -> Result<()> {
-        checkpoint::save(path, &self.parameters, &self.description(metadata))
+        checkpoint::save(path, &self.settled(), &self.description(metadata))
     }
 
     /// Writes the description of a weights file of the current phase, without the weights.

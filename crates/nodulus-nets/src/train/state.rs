@@ -1,6 +1,7 @@
 //! State of a training, from which it resumes.
 
 use super::Trainer;
+use super::average::Average;
 use crate::config::Config;
 use crate::epoch::Epoch;
 use crate::error::{Error, Result};
@@ -22,6 +23,9 @@ struct TrainingState {
     epoch: Option<Epoch>,
     /// Optimiser steps by parameter.
     steps: Vec<u64>,
+    /// Steps that the weights are averaged over, in a phase that has an average.
+    #[serde(default)]
+    averaged: Option<u64>,
 }
 
 const STATE: &str = "state.safetensors";
@@ -45,11 +49,18 @@ impl Trainer {
                 }
             }
         }
+        if let Some(average) = &self.average {
+            for (spec, tensor) in self.parameters.specs.iter().zip(&average.tensors) {
+                let name = format!("average.{}", spec.name);
+                arrays.push((name, spec.shape.clone(), values(tensor)?));
+            }
+        }
         weights_file::write(&folder.join(STATE), arrays)?;
         let steps = |moments: &Option<Moments>| moments.as_ref().map_or(0, |moments| moments.steps);
         let steps = self.adam.moments.iter().map(steps).collect();
         let (config, seed, phases) = (self.config.clone(), self.seed, self.phases);
-        let state = TrainingState { config, seed, phases, epoch: epoch.cloned(), steps };
+        let averaged = self.average.as_ref().map(|average| average.steps);
+        let state = TrainingState { config, seed, phases, epoch: epoch.cloned(), steps, averaged };
         checkpoint::write_json(&folder.join(STATE).with_extension("json"), &state)
     }
 
@@ -83,7 +94,7 @@ impl Trainer {
             return Err(wrong(format!("steps of {found} parameters, expected {expected}")));
         }
         let mut tensors = Vec::new();
-        let mut moments = Vec::new();
+        let (mut moments, mut averages) = (Vec::new(), Vec::new());
         for (spec, steps) in specs.iter().zip(state.steps) {
             let shape = spec.shape.as_slice();
             let device = &self.parameters.backend.device;
@@ -91,6 +102,9 @@ impl Trainer {
                 Ok(tensor(take(name, shape)?, shape)?.to_device(device)?)
             };
             tensors.push(take(spec.name.clone())?);
+            if state.averaged.is_some() {
+                averages.push(take(format!("average.{}", spec.name))?);
+            }
             moments.push(if steps == 0 {
                 None
             } else {
@@ -101,6 +115,7 @@ impl Trainer {
         }
         self.parameters.tensors = tensors;
         self.adam.moments = moments;
+        self.average = state.averaged.map(|steps| Average { tensors: averages, steps });
         self.phases = state.phases;
         Ok(state.epoch)
     }

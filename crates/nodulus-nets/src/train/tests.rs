@@ -1,8 +1,10 @@
 use super::*;
+use crate::augment::Augmentation;
 use crate::checkpoint::WEIGHTS_FILE;
 use crate::config::{DynamicsMode, Preset};
 use crate::epoch::EpochLog;
 use crate::infer::Predictor;
+use crate::phase::Decay;
 use crate::tensors::view;
 
 type Examples = Vec<std::result::Result<TrainingSample, Error>>;
@@ -22,7 +24,13 @@ fn discs(n: usize, side: usize, seed: u64) -> Vec<TrainingSample> {
         let mask: Vec<u8> = (0..side * side).map(|p| u8::from(inside(p))).collect();
         let noise = |m: &u8| 0.3 * f32::from(*m) + rng.random_range(0.0..0.5f32);
         let image = mask.iter().map(noise).collect();
-        TrainingSample { id: format!("disc-{i}"), image, mask, has_nodule: Some(has_nodule) }
+        TrainingSample {
+            id: format!("disc-{i}"),
+            image,
+            mask,
+            soft: Vec::new(),
+            has_nodule: Some(has_nodule),
+        }
     };
     (0..n).map(&mut disc).collect()
 }
@@ -65,7 +73,8 @@ fn stream(
 }
 
 fn bits(trainer: &Trainer) -> Vec<u32> {
-    let tensors = trainer.parameters.tensors.iter();
+    let averages = trainer.average.iter().flat_map(|average| &average.tensors);
+    let tensors = trainer.parameters.tensors.iter().chain(averages);
     tensors.flat_map(|t| view(t).unwrap().iter().map(|v| v.to_bits()).collect::<Vec<_>>()).collect()
 }
 
@@ -75,6 +84,22 @@ fn the_same_seed_gives_the_same_weights_stopped_or_not() {
     let phases = [
         Phase { batch: 3, std: false, ..Phase::default() },
         Phase { batch: 3, freeze: vec!["C1".to_owned()], ..Phase::default() },
+        Phase {
+            batch: 3,
+            epochs: 3,
+            warm_up_epochs: 0.5,
+            decay: Decay::Cosine,
+            average_decay: Some(0.9),
+            augmentation: Augmentation {
+                rotation_degrees: 20.0,
+                scale: 0.2,
+                shift_pixels: 2.0,
+                brightness: 0.1,
+                contrast: 0.1,
+                noise: 0.05,
+            },
+            ..Phase::default()
+        },
     ];
     let folder = tempfile::tempdir().unwrap();
     // The state is saved and loaded again before each epoch and within it.
@@ -85,7 +110,7 @@ fn the_same_seed_gives_the_same_weights_stopped_or_not() {
         for phase in &phases {
             trainer.begin_phase(phase, false).unwrap();
             for number in 1..=2 {
-                let mut epoch = Epoch::new(number);
+                let mut epoch = Epoch::of_batches(number, 3);
                 for until in 0..=3 {
                     if stops {
                         trainer.save_state(folder.path(), Some(&epoch)).unwrap();
@@ -104,6 +129,38 @@ fn the_same_seed_gives_the_same_weights_stopped_or_not() {
     assert!(expected == run(5, false, 1), "another number of threads");
     assert!(expected == run(5, true, 2), "stopped and resumed");
     assert!(expected != run(6, false, 2), "another seed");
+}
+
+#[test]
+fn the_average_is_written_and_handed_on() {
+    let examples = discs(6, 32, 2);
+    let phase = Phase { batch: 2, average_decay: Some(0.5), ..Phase::default() };
+    let mut trainer = Trainer::new(&config(), 1, &Device::Cpu).unwrap();
+    trainer.begin_phase(&phase, false).unwrap();
+    let weights = |trainer: &Trainer| -> Vec<f32> {
+        trainer.parameters.tensors.iter().flat_map(|t| view(t).unwrap().to_vec()).collect()
+    };
+    // The recursion by hand: 1/10, 2/11 and 3/12 are below the decay of 0.5.
+    let mut expected = weights(&trainer);
+    let mut epoch = Epoch::new(1);
+    for (until, kept) in [(1, 0.1), (2, 2.0 / 11.0), (3, 0.25)] {
+        trainer.go_on(&phase, &mut epoch, &examples, until);
+        for (average, value) in expected.iter_mut().zip(weights(&trainer)) {
+            *average = kept * *average + (1.0 - kept) * value;
+        }
+    }
+    let last = weights(&trainer);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join(WEIGHTS_FILE);
+    trainer.save_checkpoint(&path, &serde_json::Value::Null).unwrap();
+    trainer.begin_phase(&Phase::default(), false).unwrap();
+    let handed_on = weights(&trainer);
+    let mut other = Trainer::new(&config(), 2, &Device::Cpu).unwrap();
+    other.transfer(&path, "").unwrap();
+    assert_eq!(weights(&other), handed_on);
+    let far =
+        |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0f32, f32::max);
+    assert!(far(&handed_on, &expected) < 1e-5 && far(&handed_on, &last) > 1e-4);
 }
 
 #[test]

@@ -55,6 +55,10 @@ fn slice(k: i64) -> Roi {
         has_nodule: true,
         distance_to_nodule_slices: 0,
         padded: true,
+        reader_counts: vec![0, 0, 1, 0, 0, 0],
+        n_readers: 1,
+        n_no_data_pixels: 0,
+        no_data_bits: vec![0],
     }
 }
 

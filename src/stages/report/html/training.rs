@@ -84,6 +84,7 @@ fn warned(name: &str, epochs: &[&Epoch]) -> Vec<String> {
             epoch: epoch.epoch,
             loss: epoch.loss,
             dice: epoch.dice,
+            validation_dice: epoch.validation_dice,
         });
         let Some(first) = course.first() else { return Vec::new() };
         let fold = first.fold.map_or(String::new(), |fold| format!(", fold {fold} held out"));
