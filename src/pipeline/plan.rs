@@ -6,7 +6,7 @@ use crate::stages::ingest::{self, Sources};
 use crate::stages::spec::{Reduction, RunStep, Settings};
 use crate::tables::{Output, SOURCES};
 use nodulus_store::{
-    InputRef, JobSpec, Manifest, ShardCase, ShardInput, ShardSpec, ShardSummary, Version, hash,
+    CaseReading, InputRef, JobSpec, Manifest, ShardCase, ShardInput, ShardSpec, ShardSummary, Version, hash,
 };
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -142,6 +142,7 @@ fn shard_case(source: &ingest::SourceCase) -> ShardCase {
         case_id: source.case.case_id.clone(),
         n_files: source.case.images.len() + source.case.annotations.len(),
         content_sha256: source.content_sha256.clone(),
+        reading: Some(CaseReading { files_sha256: source.files_sha256.clone(), rows: Vec::new() }),
     }
 }
 

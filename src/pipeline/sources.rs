@@ -236,6 +236,7 @@ impl Lists<'_> {
                         cohort: listed.cohort.name.clone(),
                         case: listed.case.clone(),
                         content_sha256: hash.content.clone(),
+                        files_sha256: listed.files_sha256(),
                         fault: hash.fault.clone(),
                         stamp,
                     });

@@ -110,6 +110,16 @@ impl Job {
         self.shard_keys.len()
     }
 
+    /// The keys of the shards, in order.
+    pub fn shard_keys(&self) -> &[String] {
+        &self.shard_keys
+    }
+
+    /// Whether the shard at a position is made again although it may be committed.
+    pub fn is_redone(&self, position: usize) -> bool {
+        self.shard_keys.get(position).is_some_and(|key| self.redone.contains(key))
+    }
+
     /// The positions of the shards that are still to be made, ascending.
     pub fn pending(&self) -> Vec<usize> {
         let mut seen = BTreeMap::new();

@@ -115,7 +115,7 @@ pub fn forecast(
                 let step = foresight.step(stage, step)?;
                 if stage == Stage::Ingest {
                     let sources = foresight.sources().unwrap_or(&none);
-                    cohorts::add_cases_to_read(&mut cohorts, sources, &step.to_make);
+                    cohorts::add_cases_to_read(&mut cohorts, sources, &step.to_read);
                 }
                 if stage == Stage::Train {
                     training = Some(Training::of(&step));

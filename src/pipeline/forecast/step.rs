@@ -8,7 +8,7 @@ use crate::pipeline::patients::Patients;
 use crate::pipeline::plan::{self, Step};
 use crate::pipeline::runner::{self, Error, Options};
 use crate::pipeline::sources::{Change, Survey};
-use crate::stages::ingest::{SourceCase, Sources};
+use crate::stages::ingest::{EarlierRows, SourceCase, Sources};
 use crate::stages::{Places, Stage, Task, balance};
 use crate::tables::{Output, Table};
 use nodulus_nets::Device;
@@ -56,6 +56,8 @@ pub(super) struct StepForecast {
     pub(super) counts: ShardCounts,
     /// Positions of the shards that are made at most.
     pub(super) to_make: Vec<usize>,
+    /// Number of cases that ingest reads of each of these shards.
+    pub(super) to_read: BTreeMap<usize, usize>,
     /// Whether the current outputs are those that would be made.
     pub(super) is_current: bool,
     pub(super) has_outputs: bool,
@@ -137,6 +139,7 @@ impl<'a> Foresight<'a> {
         let mut found = StepForecast {
             counts: ShardCounts::default(),
             to_make: Vec::new(),
+            to_read: BTreeMap::new(),
             is_current,
             has_outputs: made.is_some(),
             is_kept: false,
@@ -164,6 +167,9 @@ impl<'a> Foresight<'a> {
                 found.to_make.push(n);
             }
         }
+        if stage == Stage::Ingest {
+            found.to_read = self.to_read(&job, &found.to_make)?;
+        }
         found.counts.n_shards = job.n_shards();
         found.counts.n_to_make_at_most = found.to_make.len();
         if self.is_estimate && step.is_sharded(stage) {
@@ -187,6 +193,24 @@ impl<'a> Foresight<'a> {
             self.add(version, fates);
         }
         Ok(found)
+    }
+
+    /// Number of cases that ingest reads of each shard that it makes.
+    fn to_read(&self, job: &Job, to_make: &[usize]) -> Result<BTreeMap<usize, usize>, Error> {
+        let Some(sources) = self.sources().filter(|_| !to_make.is_empty()) else {
+            return Ok(BTreeMap::new());
+        };
+        let again: BTreeSet<usize> =
+            runner::again(job, Stage::Ingest, self.options)?.into_iter().collect();
+        let earlier = EarlierRows::of(&self.config.ingest, self.store, job)?;
+        let n_read = |shard: &usize| {
+            let is_taken_over = |case: &&SourceCase| {
+                !again.contains(shard) && earlier.has(job, *shard, case)
+            };
+            let cases = || sources.shards.get(*shard).into_iter().flatten();
+            (*shard, cases().count() - cases().filter(is_taken_over).count())
+        };
+        Ok(to_make.iter().map(n_read).collect())
     }
 
     /// The version that an output will have, where its rows exist already.

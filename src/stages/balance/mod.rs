@@ -10,6 +10,7 @@ mod nnunet_splits;
 mod reached;
 mod same_image;
 mod units;
+mod unnamed;
 
 pub use assign::{Assignment, FrozenTests, assign};
 pub use config::{AssignmentRule, Config, FoldsFrom, Shares};
@@ -145,14 +146,20 @@ fn splits(config: &Config, task: &Task<'_>) -> Result<(Splits, Lesions), Error> 
         }
     }
     same_image::check(task.table(Table::Scans)?, lesions.values().map(|(_, lesion)| lesion))?;
-    let units = units(config, lesions.iter().map(|(id, (_, lesion))| (id, lesion)), &subsets);
+    let mut units = units(config, lesions.iter().map(|(id, (_, lesion))| (id, lesion)), &subsets);
+    let earlier = unnamed::read(task.store)?;
+    let mut series = earlier.clone();
+    let named_since = unnamed::keep(config, &mut units.units, &mut series);
+    if series != earlier && !task.plans_only {
+        unnamed::write(task.store, &series)?;
+    }
     let before = frozen::read(config, task.store)?;
     let mut frozen = before.clone();
     let assigned = assign(config, &units.units, &mut frozen)?;
     if frozen != before && !task.plans_only {
         frozen::write(config, task.store, &frozen)?;
     }
-    Ok((Splits { units, assigned }, lesions))
+    Ok((Splits { units, assigned, named_since }, lesions))
 }
 
 /// A line for each split that has a share of a cohort's patients and none of its units.
@@ -209,7 +216,8 @@ pub fn run(config: &Config, task: &Task<'_>, job: &Job) -> Result<(), Error> {
         task.cases(n + 1, total);
     }
     (task.progress)(Event::Note(reached.to_string()));
-    for line in empty_splits(config, &splits).into_iter().chain(splits.units.of_several_subsets()) {
+    let lines = splits.units.of_several_subsets().chain(splits.of_names_since());
+    for line in empty_splits(config, &splits).into_iter().chain(lines) {
         (task.progress)(Event::Note(line));
     }
     Ok(())
@@ -266,11 +274,24 @@ pub struct Splits {
     pub units: Units,
     /// The split and fold of each unit.
     pub assigned: BTreeMap<String, Assignment>,
+    /// The units that a file has named since an earlier run split them by a series.
+    pub named_since: Vec<String>,
 }
 
 impl Splits {
     fn of(&self, nodule_id: &str) -> Option<Assignment> {
         self.assigned.get(self.units.of_nodule.get(nodule_id)?).copied()
+    }
+
+    /// A line for each unit that a file has named since an earlier run split it.
+    fn of_names_since(&self) -> impl Iterator<Item = String> {
+        self.named_since.iter().filter_map(|id| {
+            let split = self.assigned.get(id)?.split.name();
+            Some(format!(
+                "patient `{id}` was split by a series before a file named the patient: both count, and the stricter split, \
+                 {split}, holds"
+            ))
+        })
     }
 }
 
@@ -353,6 +374,7 @@ mod tests {
         Splits {
             units: Units { of_nodule: ["m", "n"].map(unit).into(), ..Units::default() },
             assigned: BTreeMap::from([("p".to_owned(), assignment)]),
+            ..Splits::default()
         }
     }
 
@@ -423,7 +445,7 @@ mod tests {
         let n: Vec<usize> = (0..4).map(|shard| failures.get(&shard).map_or(0, Vec::len)).collect();
         assert_eq!(n, [0, 1, 0, 0]);
         assert_eq!(failures[&1][0].case_id, "p");
-        let none = Splits { units, assigned: BTreeMap::new() };
+        let none = Splits { units, ..Splits::default() };
         assert!(transform(&Config::default(), &none, &slices("a", &[0])).is_empty());
     }
 }

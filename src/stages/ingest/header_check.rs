@@ -34,6 +34,7 @@ pub fn check_case(
         cohort: cohort.name.clone(),
         case: case.clone(),
         content_sha256: String::new(),
+        files_sha256: String::new(),
         fault: None,
         stamp: String::new(),
     };

@@ -7,6 +7,7 @@ mod case_error;
 mod case;
 mod case_rows;
 mod cohort_settings;
+mod earlier_rows;
 mod frame;
 mod header_check;
 mod inclusion;
@@ -30,6 +31,7 @@ use case::CaseContent;
 pub use case_rows::CaseRows;
 pub use cohort_settings::{Cohort, MaskReader};
 pub use config::Config;
+pub(crate) use earlier_rows::EarlierRows;
 use frame::Frame;
 pub use header_check::check_case;
 pub use inclusion::{Inclusion, Preset};
@@ -66,7 +68,8 @@ pub const SPEC: StageSpec = StageSpec {
     reduction: None,
 };
 
-/// Reads the cases of every pending shard, as many at once as `max_memory` allows.
+/// Reads the cases of every pending shard, as many at once as `max_memory` allows. Rows of cases that an earlier run read for a
+/// shard that is no longer are taken over.
 ///
 /// # Errors
 ///
@@ -81,12 +84,16 @@ pub fn run(config: &Config, task: &Task<'_>, job: &Job) -> Result<(), Error> {
             geometries.insert(cohort.name.as_str(), table);
         }
     }
+    let earlier = match work.n_left() {
+        0 => EarlierRows::default(),
+        _ => EarlierRows::of(config, task.store, job)?,
+    };
     let reader = case::Reader { config, series_list: sources.series_list.as_ref(), geometries };
     let cases = |shard: usize| sources.shards.get(shard).map_or(&[][..], Vec::as_slice);
     let total = job.pending().into_iter().map(|shard| cases(shard).len()).sum();
     let mut done = 0;
     for writer in work {
-        let writer = writer?;
+        let mut writer = writer?;
         let cases = cases(writer.number());
         let unread: Vec<FailedCase> = cases.iter().filter_map(|case| case.fault.clone()).collect();
         if !unread.is_empty() {
@@ -102,13 +109,23 @@ pub fn run(config: &Config, task: &Task<'_>, job: &Job) -> Result<(), Error> {
         }
         let compares = config.inclusion.thinnest_of_study;
         let thicker = if compares { reader.thicker(cases) } else { inclusion::Thicker::new() };
+        let mut known = earlier.read(job, writer.number(), cases);
+        let is_known: BTreeSet<usize> = known.keys().copied().collect();
+        let numbered: Vec<(usize, &SourceCase)> = cases.iter().enumerate().collect();
+        let mut n_rows = Vec::with_capacity(cases.len());
         memory::for_each(
-            cases,
+            &numbered,
             task.max_memory,
-            |source| cohort::estimate_bytes(&source.case),
-            |source| case_rows(reader.read(source, &thicker)),
-            |source, rows| {
-                let mut case = rows.unwrap_or_else(|error| CaseRows::not_worked(source, &error));
+            |(n, source)| if is_known.contains(n) { 0 } else { cohort::estimate_bytes(&source.case) },
+            |(n, source)| {
+                (!is_known.contains(n)).then(|| case_rows(reader.read(source, &thicker)))
+            },
+            |(n, source), rows| {
+                let mut case = match rows {
+                    Ok(rows) => rows.or_else(|| known.remove(n)).unwrap_or_default(),
+                    Err(error) => CaseRows::not_worked(source, &error),
+                };
+                n_rows.push(case.n_rows());
                 scans.write(case.scans)?;
                 marks.write(case.marks)?;
                 exclusions.write(case.exclusions)?;
@@ -123,6 +140,7 @@ pub fn run(config: &Config, task: &Task<'_>, job: &Job) -> Result<(), Error> {
                 Ok::<_, Error>(())
             },
         )?;
+        writer.set_case_rows(n_rows);
         let parts =
             vec![scans.finish()?, marks.finish()?, exclusions.finish()?, passed_over.finish()?];
         writer.commit(parts, failures)?;
@@ -299,6 +317,7 @@ pub(in crate::stages) mod tests {
             cohort: "c".to_owned(),
             case,
             content_sha256: "0".to_owned(),
+            files_sha256: String::new(),
             fault: None,
             stamp: String::new(),
         }

@@ -15,6 +15,8 @@ pub struct SourceCase {
     /// SHA-256 of its content: the files' bytes, and what their names say of the scan. Where the files lie is no part
     /// of it.
     pub content_sha256: String,
+    /// SHA-256 of where its files lie, relative to the cohort's folders.
+    pub files_sha256: String,
     /// Why its content is not known, where the machine is at fault.
     pub fault: Option<FailedCase>,
     /// Sizes and times that its files had before they were hashed.
