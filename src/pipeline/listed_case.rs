@@ -99,9 +99,9 @@ pub(super) fn content(listed: &ListedCase<'_>, known: Option<&CaseHash>) -> Hash
     let stamps: Vec<String> =
         file_stamp::files(case).map(|path| file_stamp::of_file(path)).collect();
     let stamp = file_stamp::of_case(&stamps);
-    let stats = file_stamp::files(case).zip(stamps).map(|(path, stamp)| {
-        format!("{}\n{stamp}", listed.place(path))
-    });
+    let stats = file_stamp::files(case)
+        .zip(stamps)
+        .map(|(path, stamp)| format!("{}\n{stamp}", listed.place(path)));
     let facts = facts(cohort, case);
     let stats: Vec<String> = stats.chain(geometry_sha256.clone()).chain(facts.clone()).collect();
     let stat = hash::sha256_parts(stats.iter().map(String::as_str));

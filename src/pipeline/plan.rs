@@ -6,7 +6,8 @@ use crate::stages::ingest::{self, Sources};
 use crate::stages::spec::{Reduction, RunStep, Settings};
 use crate::tables::{Output, SOURCES};
 use nodulus_store::{
-    CaseReading, InputRef, JobSpec, Manifest, ShardCase, ShardInput, ShardSpec, ShardSummary, Version, hash,
+    CaseReading, InputRef, JobSpec, Manifest, ShardCase, ShardInput, ShardSpec, ShardSummary,
+    Version, hash,
 };
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};

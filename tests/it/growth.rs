@@ -354,7 +354,9 @@ fn only_new_and_changed_cases_are_read_and_force_reads_all() {
     fs_err::rename(&from, &to).unwrap();
     cohorts.run(&["--to", "ingest"]);
     let scans: Vec<Scan> = fixture::rows(&cohorts.store());
-    assert!(scans.iter().all(|scan| scan.path.as_ref().is_none_or(|p| !p.contains("PHANTOM-0001"))));
+    assert!(
+        scans.iter().all(|scan| scan.path.as_ref().is_none_or(|p| !p.contains("PHANTOM-0001")))
+    );
     assert!(scans.iter().any(|scan| scan.path.as_ref().is_some_and(|p| p.contains("moved"))));
 }
 

@@ -26,13 +26,15 @@ pub fn agreements(
         .par_iter()
         .map(|rating| {
             let (kappa, statistic) = fleiss::without_interval(&rating.subjects);
-            let ordinal = rating.is_ordinal.then(|| krippendorff::without_interval(&rating.subjects));
+            let ordinal =
+                rating.is_ordinal.then(|| krippendorff::without_interval(&rating.subjects));
             let (alpha, of_alpha) = match ordinal.flatten() {
                 Some((alpha, n_patients, statistic)) => (alpha, Some((n_patients, statistic))),
                 None => (None, None),
             };
-            let ordinal =
-                rating.is_ordinal.then(|| OrdinalAgreement { alpha, ..OrdinalAgreement::default() });
+            let ordinal = rating
+                .is_ordinal
+                .then(|| OrdinalAgreement { alpha, ..OrdinalAgreement::default() });
             ((kappa, ordinal), (statistic, of_alpha))
         })
         .unzip();
@@ -66,10 +68,13 @@ mod tests {
     #[test]
     fn ratings_together_agree_as_each_does_alone() {
         let counts = |n: usize, scale: usize| -> RatingCounts {
-            [n % scale, (n * n + n / 3) % scale].iter().fold(RatingCounts::new(), |mut counts, at| {
-                *counts.entry(*at as i64).or_default() += 1;
-                counts
-            })
+            [n % scale, (n * n + n / 3) % scale].iter().fold(
+                RatingCounts::new(),
+                |mut counts, at| {
+                    *counts.entry(*at as i64).or_default() += 1;
+                    counts
+                },
+            )
         };
         let names: Vec<String> = (0..30).map(|n| format!("p{:02}", n / 2)).collect();
         let rated: Vec<[RatingCounts; 2]> = (0..30).map(|n| [counts(n, 5), counts(n, 3)]).collect();
@@ -77,9 +82,8 @@ mod tests {
             names.iter().zip(&rated).take(n).map(|(name, r)| (name.as_str(), &r[rating])).collect()
         };
         // The third has fewer patients, and the last none.
-        let ratings = [(0, 30, true), (1, 30, false), (1, 20, true), (0, 0, true)].map(
-            |(rating, n, is_ordinal)| RatedSubjects { subjects: of(rating, n), is_ordinal },
-        );
+        let ratings = [(0, 30, true), (1, 30, false), (1, 20, true), (0, 0, true)]
+            .map(|(rating, n, is_ordinal)| RatedSubjects { subjects: of(rating, n), is_ordinal });
         let found = agreements(&ratings, 4);
         for (rating, (kappa, ordinal)) in ratings.iter().zip(&found) {
             assert_eq!(*kappa, fleiss::agreement(&rating.subjects, 4));
@@ -87,7 +91,10 @@ mod tests {
                 rating.is_ordinal.then(|| krippendorff::ordinal_agreement(&rating.subjects, 4));
             assert_eq!(*ordinal, alone);
         }
-        assert!(found[0].0.interval.low().is_some() && found[2].1.is_some_and(|o| o.interval.low().is_some()));
+        assert!(
+            found[0].0.interval.low().is_some()
+                && found[2].1.is_some_and(|o| o.interval.low().is_some())
+        );
         assert_ne!(found[0].0.interval, found[1].0.interval);
     }
 }

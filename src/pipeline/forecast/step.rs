@@ -204,9 +204,8 @@ impl<'a> Foresight<'a> {
             runner::again(job, Stage::Ingest, self.options)?.into_iter().collect();
         let earlier = EarlierRows::of(&self.config.ingest, self.store, job)?;
         let n_read = |shard: &usize| {
-            let is_taken_over = |case: &&SourceCase| {
-                !again.contains(shard) && earlier.has(job, *shard, case)
-            };
+            let is_taken_over =
+                |case: &&SourceCase| !again.contains(shard) && earlier.has(job, *shard, case);
             let cases = || sources.shards.get(*shard).into_iter().flatten();
             (*shard, cases().count() - cases().filter(is_taken_over).count())
         };

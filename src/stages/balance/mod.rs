@@ -208,7 +208,11 @@ pub fn run(config: &Config, task: &Task<'_>, job: &Job) -> Result<(), Error> {
         let rows = transform(config, &splits, &slices(rois, shard)?);
         reached.add(config.ratio, &rows);
         let nodules = rois.shard_record(shard)?.digests;
-        writer.set_digests(digests::of_shard(&scans_of(scans, shard)?, &rows, &nodules)?);
+        writer.set_digests(digests::of_shard(
+            &scans.all_shard_rows::<Scan>(shard)?,
+            &rows,
+            &nodules,
+        )?);
         let mut samples = writer.part::<Sample>()?;
         samples.write(rows)?;
         let failures = failures.remove(&shard).unwrap_or_default();
@@ -239,14 +243,6 @@ fn slices(rois: &Version, shard: usize) -> Result<Vec<Slice>, nodulus_store::Err
         slices.extend(batch?);
     }
     Ok(slices)
-}
-
-fn scans_of(scans: &Version, shard: usize) -> Result<Vec<Scan>, nodulus_store::Error> {
-    let mut rows = Vec::new();
-    for batch in scans.shard_rows(shard) {
-        rows.extend(batch?);
-    }
-    Ok(rows)
 }
 
 /// A row for each unit with a problem, by the shard of its first nodule.

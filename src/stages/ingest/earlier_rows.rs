@@ -4,7 +4,7 @@ use super::case_rows::CaseRows;
 use super::config::Config;
 use super::sources::SourceCase;
 use crate::tables::{Exclusion, Mark, PassedOverFile, Scan, Table};
-use nodulus_store::{Error, Job, Row, ShardCase, ShardRecord, Store, Version};
+use nodulus_store::{Error, Job, ShardCase, ShardRecord, Store, Version};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -124,10 +124,10 @@ impl EarlierRows {
     /// The rows of each case of an earlier shard; `None` where they cannot be read.
     fn rows_of_shard(&self, shard: usize) -> Option<Vec<CaseRows>> {
         let [scans, marks, exclusions, passed_over] = &self.versions[..] else { return None };
-        let mut scans = all::<Scan>(scans, shard)?.into_iter();
-        let mut marks = all::<Mark>(marks, shard)?.into_iter();
-        let mut exclusions = all::<Exclusion>(exclusions, shard)?.into_iter();
-        let mut passed_over = all::<PassedOverFile>(passed_over, shard)?.into_iter();
+        let mut scans = scans.all_shard_rows::<Scan>(shard).ok()?.into_iter();
+        let mut marks = marks.all_shard_rows::<Mark>(shard).ok()?.into_iter();
+        let mut exclusions = exclusions.all_shard_rows::<Exclusion>(shard).ok()?.into_iter();
+        let mut passed_over = passed_over.all_shard_rows::<PassedOverFile>(shard).ok()?.into_iter();
         let of_case = |case: &ShardCase| {
             let [n_scans, n_marks, n_exclusions, n_passed_over, _] =
                 <[u64; 5]>::try_from(case.reading.as_ref()?.rows.as_slice()).ok()?;
@@ -144,14 +144,6 @@ impl EarlierRows {
         };
         self.records.get(&shard)?.cases.iter().map(of_case).collect()
     }
-}
-
-fn all<R: Row>(version: &Version, shard: usize) -> Option<Vec<R>> {
-    let mut rows = Vec::new();
-    for batch in version.shard_rows::<R>(shard) {
-        rows.extend(batch.ok()?);
-    }
-    Some(rows)
 }
 
 /// Number of rows in each table, summed up over the cases of a shard; `None` where a case does not tell.

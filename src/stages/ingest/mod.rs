@@ -116,10 +116,10 @@ pub fn run(config: &Config, task: &Task<'_>, job: &Job) -> Result<(), Error> {
         memory::for_each(
             &numbered,
             task.max_memory,
-            |(n, source)| if is_known.contains(n) { 0 } else { cohort::estimate_bytes(&source.case) },
             |(n, source)| {
-                (!is_known.contains(n)).then(|| case_rows(reader.read(source, &thicker)))
+                if is_known.contains(n) { 0 } else { cohort::estimate_bytes(&source.case) }
             },
+            |(n, source)| (!is_known.contains(n)).then(|| case_rows(reader.read(source, &thicker))),
             |(n, source), rows| {
                 let mut case = match rows {
                     Ok(rows) => rows.or_else(|| known.remove(n)).unwrap_or_default(),

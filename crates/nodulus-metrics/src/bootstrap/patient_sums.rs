@@ -119,9 +119,8 @@ impl<F: FnMut(&[Lanes]) -> Lanes> Resampled<F> {
             if n < width { alike.sums.get(group * width + n).copied().unwrap_or(0.0) } else { 0.0 }
         };
         let per_row = width.div_ceil(LANES);
-        let rows = (0..n_groups * per_row).map(|n| {
-            std::array::from_fn(|lane| sum(n / per_row, n % per_row * LANES + lane))
-        });
+        let rows = (0..n_groups * per_row)
+            .map(|n| std::array::from_fn(|lane| sum(n / per_row, n % per_row * LANES + lane)));
         let n_blocks = n_groups.div_ceil(LANES);
         let blocks = (0..n_blocks * width)
             .map(|n| std::array::from_fn(|lane| sum(n / width * LANES + lane, n % width)));
