@@ -7,6 +7,7 @@ mod reasons;
 mod state;
 mod step;
 mod training;
+mod work;
 
 use super::config::Config;
 use super::outdated::{Outdated, outdated};
@@ -24,8 +25,8 @@ use serde::Serialize;
 pub use state::StepState;
 use std::collections::BTreeMap;
 use step::Foresight;
-pub use step::ShardCounts;
 pub use training::{Starts, Training};
+pub use work::ShardCounts;
 
 /// What a run would do.
 #[derive(Clone, Debug, PartialEq, Serialize)]
