@@ -78,7 +78,7 @@ impl Bench {
         fs_err::write(self.folder.join("geometry.csv"), text).unwrap();
     }
 
-    /// A nodule of a few slices that four readers marked.
+    /// A nodule of two slices that four readers marked.
     fn write_case(&self, case: usize) {
         let session = |reader: usize| {
             let at = 100 + (case % 200) as i64;
@@ -93,7 +93,7 @@ impl Bench {
             let nodule = ReadNodule {
                 reader_nodule_id: format!("{reader}"),
                 ratings: Some(ratings),
-                contours: (10..14).map(contour).collect(),
+                contours: (10..12).map(contour).collect(),
             };
             Session { nodules: vec![nodule], ..Session::default() }
         };

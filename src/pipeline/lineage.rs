@@ -281,7 +281,8 @@ fn cases(store: &Store, version: &Version) -> Result<Vec<SourceCase>, Error> {
     }
     let mut cases = Vec::new();
     for shard in 0..version.manifest.n_shards() {
-        for case in version.shard_record(shard)?.cases {
+        for mut case in version.shard_record(shard)?.cases {
+            case.reading = None;
             let owner = owners.get(&(case.cohort.clone(), case.content_sha256.clone())).cloned();
             let (patient_id, series_instance_uid) = owner.unzip();
             cases.push(SourceCase { case, patient_id, series_instance_uid });

@@ -39,6 +39,24 @@ impl<'a> ListedCase<'a> {
         unit_name(self.cohort.source, &self.case).is_some()
     }
 
+    /// Where a file lies, relative to the cohort's folder of annotations or images.
+    fn place(&self, path: &Path) -> String {
+        let base = self.cohort.annotations.as_deref().filter(|base| path.starts_with(base));
+        cohort::relative(base.unwrap_or(&self.cohort.root), path)
+    }
+
+    /// SHA-256 of where the files of the case lie, which reader each mask is of, and what was passed over beside them.
+    pub(super) fn places_sha256(&self) -> String {
+        let case = &self.case;
+        let passed_over = case.passed_over.iter().map(|other| &other.path);
+        let places = file_stamp::files(case).chain(passed_over).map(|path| self.place(path));
+        let parts: Vec<String> = [case.case_id.clone(), format!("{:?}", case.readers)]
+            .into_iter()
+            .chain(places)
+            .collect();
+        hash::sha256_parts(parts.iter().map(String::as_str))
+    }
+
     /// In place of the hash of a case that is not read.
     pub(super) fn unread(&self) -> HashedCase {
         let content = format!("not read yet: {}", self.id());
@@ -83,10 +101,9 @@ pub(super) fn content(listed: &ListedCase<'_>, known: Option<&CaseHash>) -> Hash
     let stamps: Vec<String> =
         file_stamp::files(case).map(|path| file_stamp::of_file(path)).collect();
     let stamp = file_stamp::of_case(&stamps);
-    let stats = file_stamp::files(case).zip(stamps).map(|(path, stamp)| {
-        let base = cohort.annotations.as_deref().filter(|base| path.starts_with(base));
-        format!("{}\n{stamp}", cohort::relative(base.unwrap_or(&cohort.root), path))
-    });
+    let stats = file_stamp::files(case)
+        .zip(stamps)
+        .map(|(path, stamp)| format!("{}\n{stamp}", listed.place(path)));
     let facts = facts(cohort, case);
     let stats: Vec<String> = stats.chain(geometry_sha256.clone()).chain(facts.clone()).collect();
     let stat = hash::sha256_parts(stats.iter().map(String::as_str));

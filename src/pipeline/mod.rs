@@ -2,12 +2,13 @@
 //! do; then lineage, exports and pictures of a store.
 
 pub mod config;
-mod shards;
 mod source_hashes;
 mod listed_case;
+mod shards;
 pub mod sources;
 pub mod pairs;
 pub mod header_check;
+mod differences;
 pub mod plan;
 pub mod outside_weights;
 pub mod preprocessing;

@@ -1,7 +1,42 @@
 //! Which cases make a shard: a function of the cases alone, so that every machine cuts the same ones.
 
+use super::listed_case::unit_name;
+use crate::stages::ingest::SourceCase;
+use nodulus_formats::cohort::Layout;
 use nodulus_store::hash;
 use std::collections::BTreeMap;
+
+/// Cuts the cases of a cohort into shards. Within a shard, cases are by what they are and not by where they lie.
+pub(super) fn of_cases(
+    layout: Layout,
+    cases: Vec<SourceCase>,
+    most: usize,
+) -> Vec<Vec<SourceCase>> {
+    let mut named: Vec<(String, SourceCase)> =
+        cases.into_iter().map(|case| (unit(layout, &case), case)).collect();
+    named.sort_by(|(a, of_a), (b, of_b)| {
+        (a, &of_a.content_sha256, &of_a.case.case_id).cmp(&(
+            b,
+            &of_b.content_sha256,
+            &of_b.case.case_id,
+        ))
+    });
+    let units: Vec<&str> = named.iter().map(|(unit, _)| unit.as_str()).collect();
+    let shards = cut(&units, most);
+    let mut named: Vec<Option<SourceCase>> =
+        named.into_iter().map(|(_, case)| Some(case)).collect();
+    let mut take = |n: usize| named.get_mut(n).and_then(Option::take);
+    let of_shard = |mut shard: Vec<usize>| {
+        shard.sort_unstable();
+        shard.into_iter().filter_map(&mut take).collect()
+    };
+    shards.into_iter().map(of_shard).collect()
+}
+
+/// What stays in one shard with a case: its name, or its content where nothing names it.
+fn unit(layout: Layout, source: &SourceCase) -> String {
+    unit_name(layout, &source.case).unwrap_or_else(|| source.content_sha256.clone())
+}
 
 /// Cuts cases into shards of at most `most` cases. `units` names for each case what stays in one shard: its patient,
 /// or the case itself. Shards hold the positions of their cases, in the order of `units`; there is none without cases.
@@ -9,7 +44,7 @@ use std::collections::BTreeMap;
 /// Units are put into a binary tree by the bits of their hashes; a leaf with more than `most` cases is split at the next
 /// bit. A shard is a leaf. A new case therefore changes its own leaf and no other, and makes at most one leaf more,
 /// whatever was there before and in whatever order it came. A unit with more than `most` cases is one shard.
-pub(super) fn cut(units: &[&str], most: usize) -> Vec<Vec<usize>> {
+fn cut(units: &[&str], most: usize) -> Vec<Vec<usize>> {
     let mut cases: BTreeMap<(u64, &str), Vec<usize>> = BTreeMap::new();
     for (n, unit) in units.iter().enumerate() {
         cases.entry((bits(unit), unit)).or_default().push(n);

@@ -1,12 +1,15 @@
 //! What earlier runs read of source files, so that unchanged files are not read again.
 
+use crate::stages::ingest::file_stamp;
 use fs_err as fs;
+use nodulus_faults::Watch;
 use nodulus_store::{
     FailedCase, PartReader, PartWriter, Provenance, Row, Store, TableSpec, columns, durable,
-    folder_record,
+    folder_record, hash,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 
 /// Path of the hashes of earlier runs, in the store.
 pub(super) const HASHES: &str = "sources/hashes.parquet";
@@ -116,5 +119,87 @@ impl Known {
         durable::publish(&aside, &path)?;
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         path.parent().map_or(Ok(()), |folder| folder_record::write_of(folder, &[name]))
+    }
+}
+
+/// The series of files that are read together, and whether they had to be read because they have changed since the last
+/// time.
+pub(super) fn series_of(
+    known: Option<&KnownSeries>,
+    files: &[PathBuf],
+    read: &dyn Fn() -> BTreeSet<String>,
+) -> (KnownSeries, bool) {
+    let stats: Vec<String> = files
+        .iter()
+        .map(|path| {
+            format!(
+                "{}\n{}",
+                path.file_name().unwrap_or_default().display(),
+                file_stamp::of_file(path)
+            )
+        })
+        .collect();
+    let stat = hash::sha256_parts(stats.iter().map(String::as_str));
+    if let Some(known) = known.filter(|known| known.stat == stat) {
+        return (known.clone(), false);
+    }
+    let watch = Watch::begin();
+    let series = read();
+    // Series that a fault of the machine may have hidden are read again.
+    let stat = if watch.fault().is_some() { String::new() } else { stat };
+    (KnownSeries { stat, series }, true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use nodulus_formats::dicom;
+    use std::path::Path;
+
+    #[test]
+    fn headers_of_an_unchanged_folder_are_not_read_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("1.dcm");
+        fs::write(&file, "no DICOM").unwrap();
+        let files = [file.clone()];
+        let mut known: Option<KnownSeries> = None;
+        let mut list = || {
+            let read = || dicom::series_uids(&files);
+            let (now, _) = series_of(known.as_ref(), &files, &read);
+            known.insert(now).series.clone()
+        };
+        assert_eq!(list(), BTreeSet::new());
+        write_slice(&file);
+        assert_eq!(list(), BTreeSet::from(["2.25.1".to_owned()]));
+        // Same name, size and time of the content, written later.
+        let length = fs::metadata(&file).unwrap().len() as usize;
+        let changed = fs::metadata(&file).unwrap().modified().unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(20));
+        fs::write(&file, vec![0; length]).unwrap();
+        set_modified(&file, changed);
+        assert_eq!(list(), BTreeSet::new());
+    }
+
+    fn set_modified(file: &Path, time: std::time::SystemTime) {
+        let file = fs::OpenOptions::new().write(true).open(file).unwrap();
+        file.file().set_modified(time).unwrap();
+    }
+
+    /// A file of series 2.25.1, as far as listing reads.
+    fn write_slice(file: &Path) {
+        let element = |group: u16, number: u16, vr: &str, value: &str| {
+            let length = (value.len() as u16).to_le_bytes();
+            let tag = [group.to_le_bytes(), number.to_le_bytes()].concat();
+            [&tag, vr.as_bytes(), &length, value.as_bytes()].concat()
+        };
+        let bytes = [
+            vec![0; 128],
+            b"DICM".to_vec(),
+            element(0x0002, 0x0010, "UI", "1.2.840.10008.1.2.1\0"),
+            element(0x0008, 0x0016, "UI", "1.2.840.10008.5.1.4.1.1.2\0"),
+            element(0x0008, 0x0060, "CS", "CT"),
+            element(0x0020, 0x000E, "UI", "2.25.1"),
+        ];
+        fs::write(file, bytes.concat()).unwrap();
     }
 }

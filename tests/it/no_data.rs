@@ -118,7 +118,8 @@ fn only_what_holds_data_is_cut_learnt_and_predicted() {
     assert_eq!(found, expected);
     let n_without = nodules.len() - expected.len();
     assert!(n_without > 0 && !expected.is_empty(), "{n_without}");
-    let told = format!("{n_without} nodules have no region, because their scans hold no data there");
+    let told =
+        format!("{n_without} nodules have no region, because their scans hold no data there");
     assert!(log.contains(&told), "{log}");
 
     // The flags are the pixels outside the crops.
@@ -128,9 +129,8 @@ fn only_what_holds_data_is_cut_learnt_and_predicted() {
         let mask = Mask::from_bits([64, 64, 1], roi.no_data_bits.clone()).unwrap();
         assert_eq!(mask.count() as i64, roi.n_no_data_pixels);
         let at = |i: i64, j: i64| [roi.start_i as i64 + i, roi.start_j as i64 + j, roi.slice_index];
-        let in_image = |[i, j, _]: [i64; 3]| {
-            (0..roi.n_columns).contains(&i) && (0..roi.n_rows).contains(&j)
-        };
+        let in_image =
+            |[i, j, _]: [i64; 3]| (0..roi.n_columns).contains(&i) && (0..roi.n_rows).contains(&j);
         let lacks = |voxel| in_image(voxel) && !crops.iter().any(|crop| crop.holds(voxel));
         assert!(mask.voxels().all(|[i, j, _]| lacks(at(i as i64, j as i64))), "{}", roi.roi_id);
         let pixels = (0..64).flat_map(|j| (0..64).map(move |i| at(i, j)));
@@ -155,7 +155,8 @@ fn only_what_holds_data_is_cut_learnt_and_predicted() {
     assert!(!predictions.is_empty());
     for prediction in &predictions {
         let lacking = &flags[&*prediction.roi_id].no_data_bits;
-        let overlap = prediction.mask_bits.iter().zip(lacking).any(|(mask, lacks)| mask & lacks > 0);
+        let overlap =
+            prediction.mask_bits.iter().zip(lacking).any(|(mask, lacks)| mask & lacks > 0);
         assert!(!overlap, "{}", prediction.roi_id);
     }
 }

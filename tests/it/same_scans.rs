@@ -114,3 +114,34 @@ fn a_folder_of_volumes_with_another_name_is_another_patient() {
     expected.insert("renamed".to_owned());
     assert_eq!(ids(), expected);
 }
+
+#[test]
+fn a_patient_whom_a_file_names_later_stays_in_test() {
+    let cohort = Cohort::without(&[]);
+    cohort.json("run", &["--to", "ingest"]);
+    let uids: BTreeMap<&str, String> =
+        of_split("train").into_iter().map(|patient| (patient, series(&cohort, patient))).collect();
+    fs_err::remove_dir_all(cohort.store()).unwrap();
+    // A patient whose only name is the UID of the series.
+    let folder = |name: &str| cohort.path("clinical").join(name);
+    for (patient, uid) in &uids {
+        fs_err::rename(folder(patient), folder(uid)).unwrap();
+    }
+    cohort.json("run", &["--to", "balance"]);
+    let splits = || -> BTreeMap<String, String> {
+        let samples: Vec<Sample> = fixture::rows(&cohort.store());
+        samples.into_iter().map(|sample| (sample.series_instance_uid, sample.split)).collect()
+    };
+    let before = splits();
+    let (patient, uid) = uids.iter().find(|(_, uid)| before[*uid] == "test").unwrap();
+    fs_err::rename(folder(uid), folder(patient)).unwrap();
+    let [_, progress] = cohort.told("run", &["--to", "balance"]);
+    let line = format!("patient `{patient}` was split by a series before a file named the patient");
+    assert!(progress.contains(&line), "{progress}");
+    assert!(progress.contains("the stricter split, test, holds"), "{progress}");
+    assert_eq!(splits(), before);
+    // A store that had the name from the start goes by it.
+    fs_err::remove_dir_all(cohort.store()).unwrap();
+    cohort.json("run", &["--to", "balance"]);
+    assert_eq!(splits()[uid], "train");
+}

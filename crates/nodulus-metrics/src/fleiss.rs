@@ -1,6 +1,6 @@
 //! Agreement of several readers on categories, beyond chance: Fleiss' kappa.
 
-use super::bootstrap::{LANES, Lanes, PatientSums};
+use super::bootstrap::{self, LANES, Lanes, PatientSums, Statistic};
 use super::interval::Interval;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -46,6 +46,16 @@ pub fn share_of_pairs(counts: &RatingCounts) -> Option<f64> {
 /// (Gwet takes the mean over subjects of each one's shares). Categories have no order: ratings one
 /// apart disagree as much as ratings four apart; see [`krippendorff`](super::krippendorff).
 pub fn agreement(subjects: &[(&str, &RatingCounts)], seed: u64) -> RatingAgreement {
+    let (mut found, kappa) = without_interval(subjects);
+    let intervals = bootstrap::intervals(found.n_patients as usize, seed, vec![kappa]);
+    found.interval = intervals.into_iter().next().unwrap_or_default();
+    found
+}
+
+/// [`agreement`] without the interval, and kappa as the statistic whose interval it is.
+pub(crate) fn without_interval(
+    subjects: &[(&str, &RatingCounts)],
+) -> (RatingAgreement, Statistic<'static>) {
     let rated = RatedSubjects::of(subjects);
     let sums = rated.patient_sums(2 + rated.categories.len(), |counts, sums| {
         sums[0] += 1.0;
@@ -57,18 +67,24 @@ pub fn agreement(subjects: &[(&str, &RatingCounts)], seed: u64) -> RatingAgreeme
     let total: Vec<Lanes> = sums.total().into_iter().map(|sum| [sum; LANES]).collect();
     let [observed, expected, kappa] =
         agreements(&total).map(|[found, ..]| found.is_finite().then_some(found));
-    RatingAgreement {
+    let found = RatingAgreement {
         n_subjects: rated.subjects.len() as u64,
         n_ratings: rated.n_ratings(),
         n_patients: sums.n_patients() as u64,
         observed,
         expected,
         kappa,
-        interval: sums.interval_by_lanes([-1.0, 1.0], seed, |sums| {
+        interval: Interval::default(),
+    };
+    let kappa = sums.statistic(
+        [-1.0, 1.0],
+        #[inline(always)]
+        |sums| {
             let [_, _, kappa] = agreements(sums);
             kappa
-        }),
-    }
+        },
+    );
+    (found, kappa)
 }
 
 /// Observed and expected agreement and kappa, from sums over subjects: their number, their shares of equal pairs, and their
@@ -84,12 +100,14 @@ fn agreements(sums: &[Lanes]) -> [Lanes; 3] {
         }
     }
     let [mut observed, mut expected, mut kappa] = [[f64::NAN; LANES]; 3];
-    for lane in (0..LANES).filter(|lane| sums[0][*lane] > 0.5) {
-        observed[lane] = sums[1][lane] / sums[0][lane];
-        expected[lane] = squares[lane] / (n[lane] * n[lane]);
-        if n_categories[lane] > 1.5 {
-            kappa[lane] = (observed[lane] - expected[lane]) / (1.0 - expected[lane]);
-        }
+    // Without branches, so that all lanes are computed at once.
+    for lane in 0..LANES {
+        let (is_any, are_several) = (sums[0][lane] > 0.5, n_categories[lane] > 1.5);
+        let [o, e] = [sums[1][lane] / sums[0][lane], squares[lane] / (n[lane] * n[lane])];
+        let k = (o - e) / (1.0 - e);
+        observed[lane] = if is_any { o } else { f64::NAN };
+        expected[lane] = if is_any { e } else { f64::NAN };
+        kappa[lane] = if is_any & are_several { k } else { f64::NAN };
     }
     [observed, expected, kappa]
 }

@@ -1,6 +1,6 @@
 //! Agreement of several readers on ordered categories: Krippendorff's alpha.
 
-use super::bootstrap::{LANES, Lanes};
+use super::bootstrap::{self, LANES, Lanes, Statistic};
 use super::fleiss::{RatedSubjects, RatingCounts};
 use super::interval::Interval;
 
@@ -24,11 +24,24 @@ pub struct OrdinalAgreement {
 /// Hayes and Krippendorff 2007). Ratings four apart therefore disagree more than ratings one apart, which Fleiss' kappa
 /// does not see. A category between two others that nobody gave makes no difference.
 pub fn ordinal_agreement(subjects: &[(&str, &RatingCounts)], seed: u64) -> OrdinalAgreement {
+    let Some((alpha, n_patients, statistic)) = without_interval(subjects) else {
+        return OrdinalAgreement::default();
+    };
+    let intervals = bootstrap::intervals(n_patients, seed, vec![statistic]);
+    OrdinalAgreement { alpha, interval: intervals.into_iter().next().unwrap_or_default() }
+}
+
+/// Alpha, the number of patients, and alpha as the statistic whose interval is sought; `None` without a subject that was
+/// rated twice.
+#[expect(clippy::type_complexity, reason = "the parts of one answer")]
+pub(crate) fn without_interval(
+    subjects: &[(&str, &RatingCounts)],
+) -> Option<(Option<f64>, usize, Statistic<'static>)> {
     let rated = RatedSubjects::of(subjects);
     let categories = &rated.categories;
     let width = categories.len();
     if width == 0 {
-        return OrdinalAgreement::default();
+        return None;
     }
     // The ratings in each category, then the coincidences of each two different categories, row by row. The coincidences of a
     // category with all are its ratings.
@@ -44,10 +57,12 @@ pub fn ordinal_agreement(subjects: &[(&str, &RatingCounts)], seed: u64) -> Ordin
     });
     let total: Vec<Lanes> = sums.total().into_iter().map(|sum| [sum; LANES]).collect();
     let [of_total, ..] = alpha(&total, width);
-    OrdinalAgreement {
-        alpha: of_total.is_finite().then_some(of_total),
-        interval: sums.interval_by_lanes([f64::NEG_INFINITY, 1.0], seed, |sums| alpha(sums, width)),
-    }
+    let statistic = sums.statistic(
+        [f64::NEG_INFINITY, 1.0],
+        #[inline(always)]
+        move |sums| alpha(sums, width),
+    );
+    Some((of_total.is_finite().then_some(of_total), sums.n_patients(), statistic))
 }
 
 /// Alpha from the ratings in `width` ordered categories and the coincidences of each two of them.

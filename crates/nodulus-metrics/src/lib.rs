@@ -33,6 +33,7 @@ pub mod holm;
 pub mod paired;
 pub mod fleiss;
 pub mod krippendorff;
+pub mod rating_agreement;
 pub mod classifier;
 pub mod froc;
 #[cfg(test)]

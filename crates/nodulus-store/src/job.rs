@@ -112,6 +112,16 @@ impl Job {
         self.shard_keys.len()
     }
 
+    /// The keys of the shards, in order.
+    pub fn shard_keys(&self) -> &[String] {
+        &self.shard_keys
+    }
+
+    /// Whether the shard at a position is made again although it may be committed.
+    pub fn is_redone(&self, position: usize) -> bool {
+        self.shard_keys.get(position).is_some_and(|key| self.redone.contains(key))
+    }
+
     /// The positions of the shards that are still to be made, ascending: also those of which a file is missing, or not as its
     /// record says.
     ///

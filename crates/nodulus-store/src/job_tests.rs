@@ -478,6 +478,7 @@ fn the_record_of_a_shard_says_what_it_was_made_from() {
         case_id: "p1/ct".to_owned(),
         n_files: 3,
         content_sha256: "a".to_owned(),
+        reading: None,
     }];
     // Where a case lies is no part of the key.
     let mut moved = wanted.clone();

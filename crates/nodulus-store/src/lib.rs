@@ -128,7 +128,7 @@ pub use record::{InputRef, ShardInput};
 pub use row_sum::RowSum;
 pub use setbacks::Setback;
 pub use shard::{FinishedPart, Part, ShardWriter};
-pub use shard_record::{FailedCase, PartRecord, ShardCase, ShardRecord};
+pub use shard_record::{CaseReading, FailedCase, PartRecord, ShardCase, ShardRecord};
 pub use store::Store;
 pub use table::{Row, TableSpec};
 pub use version::{Manifest, ShardSummary, Version};

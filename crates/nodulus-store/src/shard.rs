@@ -90,6 +90,15 @@ impl ShardWriter {
         self.record.digests = digests;
     }
 
+    /// Puts into the record how many rows of each output, and failures, each case has, in the order of the cases.
+    pub fn set_case_rows(&mut self, rows: impl IntoIterator<Item = Vec<u64>>) {
+        for (case, rows) in self.record.cases.iter_mut().zip(rows) {
+            if let Some(reading) = &mut case.reading {
+                reading.rows = rows;
+            }
+        }
+    }
+
     /// Opens the shard's part of a table.
     ///
     /// # Errors

@@ -35,6 +35,19 @@ pub struct ShardCase {
     pub n_files: usize,
     /// SHA-256 of its content.
     pub content_sha256: String,
+    /// What lets another shard take its rows over without reading it again; shards of earlier programs have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reading: Option<CaseReading>,
+}
+
+/// Where a case lay when it was read, and which rows of its shard are its own.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CaseReading {
+    /// SHA-256 of where its files lay. The content is no part of it.
+    pub places_sha256: String,
+    /// Number of its rows in each output of the job, in order, and of its failures; empty until the shard is made. Rows stand in
+    /// the order of the cases.
+    pub rows: Vec<u64>,
 }
 
 /// The record of one shard of one output, `record.json` in the shard's folder.

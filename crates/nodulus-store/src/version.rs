@@ -338,6 +338,19 @@ impl Version {
         batches(self.as_recorded(), self.parts(shard..shard + 1), R::TABLE, None)
     }
 
+    /// All rows of one shard of a table.
+    ///
+    /// # Errors
+    ///
+    /// Fails if a file of the shard cannot be read.
+    pub fn all_shard_rows<R: Row>(&self, shard: usize) -> Result<Vec<R>, Error> {
+        let mut rows = Vec::new();
+        for batch in self.shard_rows(shard) {
+            rows.extend(batch?);
+        }
+        Ok(rows)
+    }
+
     /// The rows of a shard of a table at these positions, which count from its first row and ascend, in batches.
     pub fn shard_rows_at<R: Row>(
         &self,

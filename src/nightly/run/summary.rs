@@ -193,7 +193,8 @@ impl RunSummary {
     pub fn has_failures(&self) -> bool {
         let failed: usize = self.deliveries.values().map(|counts| counts.failed).sum();
         let unreadable = self.candidates.n_unreadable_files;
-        self.failed + self.failed_before + self.undone + self.damaged_records + unreadable + failed > 0
+        self.failed + self.failed_before + self.undone + self.damaged_records + unreadable + failed
+            > 0
     }
 
     /// Writes it to the store, under the time when the run began, to the millisecond.

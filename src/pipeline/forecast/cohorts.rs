@@ -3,6 +3,7 @@
 use crate::pipeline::sources::Changes;
 use crate::stages::ingest::Sources;
 use serde::Serialize;
+use std::collections::BTreeMap;
 
 /// The cases of a cohort.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -13,7 +14,7 @@ pub struct CohortForecast {
     pub n_cases: usize,
     /// Number of cases that no earlier run has listed, or that changed since.
     pub n_new: usize,
-    /// Number of cases that ingest reads: all of those in the shards that it makes.
+    /// Number of cases that ingest reads: those in the shards that it makes whose rows no earlier shard has.
     pub n_to_read: usize,
     /// Whether its files are a synthetic cohort that the run writes first; the counts are then the most there can be.
     pub is_to_be_written: bool,
@@ -44,16 +45,17 @@ pub(super) fn counted(
     cohorts
 }
 
-/// Adds the cases of the shards that ingest makes.
+/// Adds the cases that ingest reads: those of the shards that it makes, given with the number that it reads of each.
 pub(super) fn add_cases_to_read(
     cohorts: &mut [CohortForecast],
     sources: &Sources,
-    to_make: &[usize],
+    to_read: &BTreeMap<usize, usize>,
 ) {
-    for shard in to_make.iter().filter_map(|n| sources.shards.get(*n)) {
-        let name = shard.first().map(|case| &case.cohort);
+    for (shard, n) in to_read {
+        let first = sources.shards.get(*shard).and_then(|shard| shard.first());
+        let name = first.map(|case| &case.cohort);
         if let Some(cohort) = cohorts.iter_mut().find(|cohort| Some(&cohort.cohort) == name) {
-            cohort.n_to_read += shard.len();
+            cohort.n_to_read += n;
         }
     }
 }

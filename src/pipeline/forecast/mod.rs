@@ -7,6 +7,7 @@ mod reasons;
 mod state;
 mod step;
 mod training;
+mod work;
 
 use super::config::Config;
 use super::outdated::{Outdated, outdated};
@@ -24,8 +25,8 @@ use serde::Serialize;
 pub use state::StepState;
 use std::collections::BTreeMap;
 use step::Foresight;
-pub use step::ShardCounts;
 pub use training::{Starts, Training};
+pub use work::ShardCounts;
 
 /// What a run would do.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -115,7 +116,7 @@ pub fn forecast(
                 let step = foresight.step(stage, step)?;
                 if stage == Stage::Ingest {
                     let sources = foresight.sources().unwrap_or(&none);
-                    cohorts::add_cases_to_read(&mut cohorts, sources, &step.to_make);
+                    cohorts::add_cases_to_read(&mut cohorts, sources, &step.to_read);
                 }
                 if stage == Stage::Train {
                     training = Some(Training::of(&step));

@@ -1,7 +1,7 @@
 //! Why the outputs of a step would be made anew.
 
-use super::step::Fate;
-use crate::pipeline::plan;
+use super::work::Fate;
+use crate::pipeline::differences;
 use crate::tables::SOURCES;
 use nodulus_store::{JobSpec, Manifest, ShardInput};
 use std::collections::BTreeMap;
@@ -14,10 +14,10 @@ pub(super) fn reasons(
     fates: &BTreeMap<&str, Fate>,
     contents: Option<&[ShardInput]>,
 ) -> Vec<String> {
-    let mut reasons = plan::changed_work(made, wanted);
-    let changed = plan::changed_inputs(made, wanted);
+    let mut reasons = differences::changed_work(made, wanted);
+    let changed = differences::changed_inputs(made, wanted);
     for input in &wanted.inputs {
-        let name = plan::in_words(&input.name);
+        let name = differences::in_words(&input.name);
         let plural = if input.name == SOURCES || name.ends_with('s') { "" } else { "s" };
         let reason = match fates.get(&*input.name) {
             Some(Fate::Changes) => format!("{name} change{plural}"),
@@ -42,6 +42,6 @@ pub(super) fn reasons(
             reasons.push(reason);
         }
     }
-    reasons.extend(plan::other_inputs(made, wanted));
+    reasons.extend(differences::other_inputs(made, wanted));
     reasons
 }

@@ -2,53 +2,21 @@
 
 use super::reasons::reasons;
 use super::training;
+use super::work::{Fate, ShardCounts, Work};
 use crate::pipeline::config::Config;
+use crate::pipeline::differences;
 use crate::pipeline::outside_weights::outside_weights;
 use crate::pipeline::patients::Patients;
 use crate::pipeline::plan::{self, Step};
 use crate::pipeline::runner::{self, Error, Options};
 use crate::pipeline::sources::{Change, Survey};
-use crate::stages::ingest::{SourceCase, Sources};
+use crate::stages::ingest::{EarlierRows, SourceCase, Sources};
 use crate::stages::{Places, Stage, Task, balance};
 use crate::tables::{Output, Table};
 use nodulus_nets::Device;
 use nodulus_store::{Job, JobSpec, OutputSpec, Store, Version};
-use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-
-/// What becomes of a shard's content.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Fate {
-    /// It exists and stays.
-    Stays,
-    /// The shard may be made, or is made and may get the content that it has.
-    MayChange,
-    /// It is made and gets a content that no shard has.
-    Changes,
-}
-
-/// Number of shards of a stage.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct ShardCounts {
-    /// Shards in all.
-    pub n_shards: usize,
-    /// Shards that are made for certain.
-    pub n_to_make: usize,
-    /// Shards that are made at most: whether some are follows only from the content of others, or from a decision.
-    pub n_to_make_at_most: usize,
-    /// Whether the numbers are the most there can be, because source files are still to be written.
-    pub is_estimate: bool,
-}
-
-impl ShardCounts {
-    pub(super) fn add(&mut self, other: &Self) {
-        self.n_shards += other.n_shards;
-        self.n_to_make += other.n_to_make;
-        self.n_to_make_at_most += other.n_to_make_at_most;
-        self.is_estimate |= other.is_estimate;
-    }
-}
 
 /// What a run would do in a step.
 #[expect(clippy::struct_excessive_bools, reason = "independent facts")]
@@ -56,6 +24,8 @@ pub(super) struct StepForecast {
     pub(super) counts: ShardCounts,
     /// Positions of the shards that are made at most.
     pub(super) to_make: Vec<usize>,
+    /// Number of cases that ingest reads of each of these shards.
+    pub(super) to_read: BTreeMap<usize, usize>,
     /// Whether the current outputs are those that would be made.
     pub(super) is_current: bool,
     pub(super) has_outputs: bool,
@@ -137,6 +107,7 @@ impl<'a> Foresight<'a> {
         let mut found = StepForecast {
             counts: ShardCounts::default(),
             to_make: Vec::new(),
+            to_read: BTreeMap::new(),
             is_current,
             has_outputs: made.is_some(),
             is_kept: false,
@@ -156,13 +127,17 @@ impl<'a> Foresight<'a> {
             }
             return Ok(found);
         }
-        let is_new_work = made.is_some_and(|made| !plan::changed_work(made, job.spec()).is_empty());
+        let is_new_work =
+            made.is_some_and(|made| !differences::changed_work(made, job.spec()).is_empty());
         let work = self.work((stage, step), &job, &inputs, Known { is_decided, is_new_work })?;
         for (n, work) in work.iter().enumerate() {
             found.counts.n_to_make += usize::from(work.is_certain());
             if *work != Work::None {
                 found.to_make.push(n);
             }
+        }
+        if stage == Stage::Ingest {
+            found.to_read = self.to_read(&job, &found.to_make)?;
         }
         found.counts.n_shards = job.n_shards();
         found.counts.n_to_make_at_most = found.to_make.len();
@@ -187,6 +162,23 @@ impl<'a> Foresight<'a> {
             self.add(version, fates);
         }
         Ok(found)
+    }
+
+    /// Number of cases that ingest reads of each shard that it makes.
+    fn to_read(&self, job: &Job, to_make: &[usize]) -> Result<BTreeMap<usize, usize>, Error> {
+        let Some(sources) = self.sources().filter(|_| !to_make.is_empty()) else {
+            return Ok(BTreeMap::new());
+        };
+        let again: BTreeSet<usize> =
+            runner::again(job, Stage::Ingest, self.options)?.into_iter().collect();
+        let earlier = EarlierRows::of(&self.config.ingest, self.store, job)?;
+        let n_read = |shard: &usize| {
+            let is_taken_over =
+                |case: &&SourceCase| !again.contains(shard) && earlier.has(job, *shard, case);
+            let cases = || sources.shards.get(*shard).into_iter().flatten();
+            (*shard, cases().count() - cases().filter(is_taken_over).count())
+        };
+        Ok(to_make.iter().map(n_read).collect())
     }
 
     /// The version that an output will have, where its rows exist already.
@@ -383,40 +375,6 @@ impl<'a> Foresight<'a> {
             "failed cases are tried again".to_owned()
         } else {
             "some shards are missing".to_owned()
-        }
-    }
-}
-
-/// What is to be done for a shard.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Work {
-    /// Nothing: it is committed.
-    None,
-    /// It is made if other shards get another content, or a decision is another one.
-    Perhaps,
-    /// It is made again from what it was made from.
-    Again,
-    /// It is made from other cases, or from cases of another content, with whatever result.
-    Modified,
-    /// It is made because no run has made it with these settings and decisions.
-    Pending,
-    /// It is made from what did not exist before.
-    New,
-}
-
-impl Work {
-    fn is_certain(self) -> bool {
-        !matches!(self, Self::None | Self::Perhaps)
-    }
-
-    /// What becomes of the content. Without volatile columns a part's content covers its settings too; with them, other
-    /// settings may give the same content (`can_repeat`).
-    fn fate(self, can_repeat: bool) -> Fate {
-        match self {
-            Self::None => Fate::Stays,
-            Self::Perhaps | Self::Again | Self::Modified => Fate::MayChange,
-            Self::Pending if can_repeat => Fate::MayChange,
-            Self::Pending | Self::New => Fate::Changes,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Agree: `scans`, `marks`, `nodules` → `reader_agreement`, `rating_agreement`.
 
 pub(super) mod config;
+mod earlier_rows;
 mod ratings;
 
 use crate::stages::spec::{Reduction, StageSpec};
@@ -8,6 +9,7 @@ use crate::stages::task::Task;
 use crate::tables::reader_agreement::ReaderPair;
 use crate::tables::{Error, Mark, Nodule, Output, ReaderAgreement, Scan, Table, mask_box};
 pub use config::Config;
+use earlier_rows::{ComparedNodule, EarlierRows};
 use nodulus_formats::volume::{Mask, PlacedMask};
 use nodulus_metrics::{METRIC_DEFINITION, measure};
 use nodulus_store::{FailedCase, Job};
@@ -50,7 +52,8 @@ pub const SPEC: StageSpec = StageSpec {
     }),
 };
 
-/// Compares the readers of every nodule of every pending shard.
+/// Compares the readers of every nodule of every pending shard. Rows of nodules that an earlier run compared for a shard that is
+/// no longer are taken over.
 ///
 /// # Errors
 ///
@@ -61,6 +64,7 @@ pub fn run(_config: &Config, task: &Task<'_>, job: &Job) -> Result<(), Error> {
     let nodules = task.table(Table::Nodules)?;
     let work = job.work()?;
     let total = work.n_left();
+    let earlier = if total > 0 { EarlierRows::of(task, job)? } else { None };
     for (n, writer) in work.enumerate() {
         let writer = writer?;
         let shard = writer.number();
@@ -82,8 +86,15 @@ pub fn run(_config: &Config, task: &Task<'_>, job: &Job) -> Result<(), Error> {
                 read.entry(series).or_default().insert(mark.mark_id.clone(), mark);
             }
         }
-        let results: Vec<_> =
-            work.par_iter().map(|nodule| of_nodule(nodule, &by_series, &read)).collect();
+        let earlier = earlier.as_ref().filter(|_| !job.is_redone(shard));
+        let known = earlier.map(|earlier| earlier.read(by_series.keys())).unwrap_or_default();
+        let results: Vec<_> = work
+            .par_iter()
+            .map(|nodule| match earlier_row(nodule, &by_series, &read, &known) {
+                Some(row) => Ok(row.clone()),
+                None => of_nodule(nodule, &by_series, &read),
+            })
+            .collect();
         let mut part = writer.part::<ReaderAgreement>()?;
         let mut failures = Vec::new();
         for (nodule, result) in work.iter().zip(results) {
@@ -107,6 +118,19 @@ pub fn run(_config: &Config, task: &Task<'_>, job: &Job) -> Result<(), Error> {
 type Series = (String, String);
 
 type Failed = (AgreeError, Option<String>);
+
+/// The row of a nodule that was compared before, if it is still the same.
+fn earlier_row<'a>(
+    nodule: &Nodule,
+    scans: &BTreeMap<Series, Scan>,
+    marks: &BTreeMap<Series, BTreeMap<String, Mark>>,
+    known: &'a BTreeMap<String, ComparedNodule>,
+) -> Option<&'a Option<ReaderAgreement>> {
+    let series = (nodule.cohort.clone(), nodule.series_instance_uid.clone());
+    let marks = marks.get(&series)?;
+    let compared = known.get(&nodule.nodule_id)?;
+    compared.is_same(nodule, scans.get(&series), |id| marks.get(id)).then_some(&compared.row)
+}
 
 /// Finds a nodule's scan and marks, and applies [`transform`]; an error comes with the path of the scan.
 fn of_nodule(

@@ -7,9 +7,9 @@ use crate::tables::{
     Error, Mark, PairAgreement, PerRating, RATINGS, RatingAgreement, Scale, Table,
 };
 use nodulus_metrics::fleiss::{self, RatingCounts};
-use nodulus_metrics::krippendorff;
+use nodulus_metrics::krippendorff::OrdinalAgreement;
+use nodulus_metrics::rating_agreement::{RatedSubjects, agreements};
 use nodulus_store::Job;
-use rayon::prelude::*;
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -152,33 +152,28 @@ impl Ratings {
     }
 
     /// A row for each cohort and rating, by cohort and then in the order of [`RATINGS`].
+    ///
+    /// METHOD: Krippendorff's alpha takes the order of the categories into account, so nominal ratings have none; Fleiss'
+    /// kappa does not, and is given for all.
     pub(super) fn rows(&self, seed: u64) -> Vec<RatingAgreement> {
-        let rows: Vec<_> = self
-            .0
-            .iter()
-            .flat_map(|cohort| RATINGS.iter().enumerate().map(move |r| (cohort, r)))
-            .collect();
-        rows.par_iter()
-            .map(|((cohort, nodules), (n, rating))| {
-                let subjects: Vec<(&str, &RatingCounts)> =
-                    nodules.iter().map(|(patient, given)| (patient.as_str(), &given[*n])).collect();
-                row(cohort, rating, &subjects, seed)
-            })
-            .collect()
+        let of_cohort = |(cohort, nodules): (&String, &Vec<(String, RatingValues)>)| {
+            let rated = RATINGS.iter().enumerate().map(|(n, rating)| RatedSubjects {
+                subjects: nodules.iter().map(|(p, given)| (p.as_str(), &given[n])).collect(),
+                is_ordinal: rating.scale == Scale::Ordinal,
+            });
+            let found = agreements(&rated.collect::<Vec<_>>(), seed);
+            let rows = RATINGS.iter().zip(found).map(|(rating, found)| row(cohort, rating, found));
+            rows.collect::<Vec<_>>()
+        };
+        self.0.iter().flat_map(of_cohort).collect()
     }
 }
 
-/// METHOD: Krippendorff's alpha takes the order of the categories into account, so nominal ratings have none; Fleiss'
-/// kappa does not, and is given for all.
 fn row(
     cohort: &str,
     rating: &Rating,
-    subjects: &[(&str, &RatingCounts)],
-    seed: u64,
+    (found, ordinal): (fleiss::RatingAgreement, Option<OrdinalAgreement>),
 ) -> RatingAgreement {
-    let found = fleiss::agreement(subjects, seed);
-    let ordinal =
-        (rating.scale == Scale::Ordinal).then(|| krippendorff::ordinal_agreement(subjects, seed));
     RatingAgreement {
         cohort: cohort.to_owned(),
         rating: rating.name.to_owned(),

@@ -1,6 +1,6 @@
 //! Digests of samples by cohort, split and fold, so that what is made from some patients alone depends on no others.
 
-use super::{Error, scans_of};
+use super::Error;
 use crate::stages::Task;
 use crate::tables::{Sample, Scan, Table};
 use nodulus_store::{RowSum, Version, hash};
@@ -142,7 +142,7 @@ pub(in crate::stages) fn digests_of<const N: usize>(
         if chosen.iter().all(Vec::is_empty) {
             continue;
         }
-        let scans = scans_of(scans, shard)?;
+        let scans = scans.all_shard_rows::<Scan>(shard)?;
         let nodules = rois.shard_record(shard)?.digests;
         for (sum, chosen) in sums.iter_mut().zip(chosen) {
             of_groups(&scans, &chosen, &nodules)?.into_values().for_each(|rows| sum.merge(rows));

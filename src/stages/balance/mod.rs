@@ -2,6 +2,8 @@
 
 pub(super) mod config;
 mod error;
+mod choose;
+mod exact_sum;
 mod assign;
 mod digests;
 mod frozen;
@@ -10,8 +12,11 @@ mod nnunet_splits;
 mod reached;
 mod same_image;
 mod units;
+mod unnamed;
 
 pub use assign::{Assignment, FrozenTests, assign};
+use choose::slices;
+pub use choose::{Slice, transform};
 pub use config::{AssignmentRule, Config, FoldsFrom, Shares};
 pub(in crate::stages) use digests::{Group, digests, digests_of};
 pub use error::Error;
@@ -23,9 +28,9 @@ pub use units::{Lesion, ScanSubset, Subsets, Unit, UnitError, Units, luna16_subs
 
 use crate::stages::spec::StageSpec;
 use crate::stages::task::{Event, Task};
-use crate::tables::{Output, Role, Sample, Scan, Split, Table};
-use nodulus_store::{FailedCase, Job, Version};
-use reached::{Reached, wanted};
+use crate::tables::{Output, Sample, Scan, Split, Table};
+use nodulus_store::{FailedCase, Job};
+use reached::Reached;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -49,38 +54,6 @@ pub const SPEC: StageSpec = StageSpec {
     run: |config, task, job| Ok(run(&config.balance, task, job)?),
     reduction: None,
 };
-
-/// The columns of `rois` that this stage reads.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-pub struct Slice {
-    /// Id of the slice.
-    pub roi_id: String,
-    /// Nodule at the centre.
-    pub nodule_id: String,
-    /// Name of the cohort.
-    pub cohort: String,
-    /// The series.
-    pub series_instance_uid: String,
-    /// The patient.
-    pub patient_id: String,
-    /// Whether the slice shows the nodule.
-    pub has_nodule: bool,
-    /// Number of other nodules in the slice.
-    pub n_other_nodules: i64,
-    /// Distance to the nearest slice with the nodule, in slices.
-    pub distance_to_nodule_slices: i64,
-}
-
-const SLICE_COLUMNS: &[&str] = &[
-    "roi_id",
-    "nodule_id",
-    "cohort",
-    "series_instance_uid",
-    "patient_id",
-    "has_nodule",
-    "n_other_nodules",
-    "distance_to_nodule_slices",
-];
 
 /// For each shard the split and fold of its units, and the problems of those that are in no split.
 ///
@@ -145,14 +118,20 @@ fn splits(config: &Config, task: &Task<'_>) -> Result<(Splits, Lesions), Error> 
         }
     }
     same_image::check(task.table(Table::Scans)?, lesions.values().map(|(_, lesion)| lesion))?;
-    let units = units(config, lesions.iter().map(|(id, (_, lesion))| (id, lesion)), &subsets);
+    let mut units = units(config, lesions.iter().map(|(id, (_, lesion))| (id, lesion)), &subsets);
+    let earlier = unnamed::read(task.store)?;
+    let mut series = earlier.clone();
+    let named_since = unnamed::keep(config, &mut units.units, &mut series);
+    if series != earlier && !task.plans_only {
+        unnamed::write(task.store, &series)?;
+    }
     let before = frozen::read(config, task.store)?;
     let mut frozen = before.clone();
     let assigned = assign(config, &units.units, &mut frozen)?;
     if frozen != before && !task.plans_only {
         frozen::write(config, task.store, &frozen)?;
     }
-    Ok((Splits { units, assigned }, lesions))
+    Ok((Splits { units, assigned, named_since }, lesions))
 }
 
 /// A line for each split that has a share of a cohort's patients and none of its units.
@@ -201,7 +180,11 @@ pub fn run(config: &Config, task: &Task<'_>, job: &Job) -> Result<(), Error> {
         let rows = transform(config, &splits, &slices(rois, shard)?);
         reached.add(config.ratio, &rows);
         let nodules = rois.shard_record(shard)?.digests;
-        writer.set_digests(digests::of_shard(&scans_of(scans, shard)?, &rows, &nodules)?);
+        writer.set_digests(digests::of_shard(
+            &scans.all_shard_rows::<Scan>(shard)?,
+            &rows,
+            &nodules,
+        )?);
         let mut samples = writer.part::<Sample>()?;
         samples.write(rows)?;
         let failures = failures.remove(&shard).unwrap_or_default();
@@ -209,7 +192,8 @@ pub fn run(config: &Config, task: &Task<'_>, job: &Job) -> Result<(), Error> {
         task.cases(n + 1, total);
     }
     (task.progress)(Event::Note(reached.to_string()));
-    for line in empty_splits(config, &splits).into_iter().chain(splits.units.of_several_subsets()) {
+    let lines = splits.units.of_several_subsets().chain(splits.of_names_since());
+    for line in empty_splits(config, &splits).into_iter().chain(lines) {
         (task.progress)(Event::Note(line));
     }
     Ok(())
@@ -223,22 +207,6 @@ pub fn run(config: &Config, task: &Task<'_>, job: &Job) -> Result<(), Error> {
 pub fn foreseen(config: &Config, task: &Task<'_>) -> Result<Vec<Sample>, Error> {
     let (splits, lesions) = splits(config, task)?;
     Ok(samples_of_nodules(config, &splits, &lesions))
-}
-
-fn slices(rois: &Version, shard: usize) -> Result<Vec<Slice>, nodulus_store::Error> {
-    let mut slices = Vec::new();
-    for batch in rois.shard_columns(shard, SLICE_COLUMNS) {
-        slices.extend(batch?);
-    }
-    Ok(slices)
-}
-
-fn scans_of(scans: &Version, shard: usize) -> Result<Vec<Scan>, nodulus_store::Error> {
-    let mut rows = Vec::new();
-    for batch in scans.shard_rows(shard) {
-        rows.extend(batch?);
-    }
-    Ok(rows)
 }
 
 /// A row for each unit with a problem, by the shard of its first nodule.
@@ -266,11 +234,24 @@ pub struct Splits {
     pub units: Units,
     /// The split and fold of each unit.
     pub assigned: BTreeMap<String, Assignment>,
+    /// The units that a file has named since an earlier run split them by a series.
+    pub named_since: Vec<String>,
 }
 
 impl Splits {
     fn of(&self, nodule_id: &str) -> Option<Assignment> {
         self.assigned.get(self.units.of_nodule.get(nodule_id)?).copied()
+    }
+
+    /// A line for each unit that a file has named since an earlier run split it.
+    fn of_names_since(&self) -> impl Iterator<Item = String> {
+        self.named_since.iter().filter_map(|id| {
+            let split = self.assigned.get(id)?.split.name();
+            Some(format!(
+                "patient `{id}` was split by a series before a file named the patient: both count, and the stricter split, \
+                 {split}, holds"
+            ))
+        })
     }
 }
 
@@ -285,125 +266,9 @@ struct RoiOwner {
 
 const OWNER_COLUMNS: &[&str] = &["nodule_id", "cohort", "series_instance_uid", "patient_id"];
 
-/// Chooses the samples of nodules: every slice with the nodule, and the nearest slices without any nodule until there are
-/// `ratio` times as many. Nodules that are in no split have no samples.
-///
-/// Samples are by nodule id, then by distance from the nodule, then by slice id.
-///
-/// METHOD: the ratio is met for each nodule, so that empty slices lie near their own nodule and no shard depends on
-/// another. Where a nodule has too few empty slices, those of other nodules do not replace them. A slice that shows
-/// another nodule is not empty.
-pub fn transform(config: &Config, splits: &Splits, slices: &[Slice]) -> Vec<Sample> {
-    let mut by_nodule: BTreeMap<&str, Vec<&Slice>> = BTreeMap::new();
-    for slice in slices {
-        by_nodule.entry(&slice.nodule_id).or_default().push(slice);
-    }
-    let mut samples = Vec::new();
-    for (nodule_id, mut slices) in by_nodule {
-        let Some(assignment) = splits.of(nodule_id) else { continue };
-        slices.sort_by_key(|s| (s.distance_to_nodule_slices, &s.roi_id));
-        let (filled, others): (Vec<&Slice>, Vec<&Slice>) =
-            slices.into_iter().partition(|s| s.has_nodule);
-        let n_empty = wanted(config.ratio, filled.len());
-        let empty = others.into_iter().filter(|s| s.n_other_nodules == 0).take(n_empty);
-        for slice in filled.into_iter().chain(empty) {
-            let role = if slice.has_nodule { Role::Nodule } else { Role::AdjacentEmpty };
-            samples.push(Sample {
-                roi_id: slice.roi_id.clone(),
-                nodule_id: slice.nodule_id.clone(),
-                cohort: slice.cohort.clone(),
-                series_instance_uid: slice.series_instance_uid.clone(),
-                patient_id: slice.patient_id.clone(),
-                role: role.name().to_owned(),
-                split_by: config.split_by.name().to_owned(),
-                split: assignment.split.name().to_owned(),
-                fold: assignment.fold,
-            });
-        }
-    }
-    samples
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tables::Split;
-
-    fn slice(nodule: &str, n: i64, distance: i64) -> Slice {
-        Slice {
-            roi_id: format!("{nodule}-k{n:04}"),
-            nodule_id: nodule.to_owned(),
-            cohort: "c".to_owned(),
-            series_instance_uid: "1.1".to_owned(),
-            patient_id: "p".to_owned(),
-            has_nodule: distance == 0,
-            n_other_nodules: 0,
-            distance_to_nodule_slices: distance,
-        }
-    }
-
-    fn slices(nodule: &str, distances: &[i64]) -> Vec<Slice> {
-        distances.iter().zip(0..).map(|(d, n)| slice(nodule, n, *d)).collect()
-    }
-
-    /// Both nodules belong to one patient, in train.
-    fn splits() -> Splits {
-        let unit = |nodule: &str| (nodule.to_owned(), "p".to_owned());
-        let assignment = Assignment { split: Split::Train, fold: Some(0) };
-        Splits {
-            units: Units { of_nodule: ["m", "n"].map(unit).into(), ..Units::default() },
-            assigned: BTreeMap::from([("p".to_owned(), assignment)]),
-        }
-    }
-
-    fn ids(ratio: f64, slices: &[Slice]) -> Vec<String> {
-        let config = Config { ratio, ..Config::default() };
-        transform(&config, &splits(), slices).into_iter().map(|s| s.roi_id).collect()
-    }
-
-    #[test]
-    fn the_nearest_empty_slices_are_kept_until_the_ratio_is_met() {
-        let mut slices = slices("n", &[3, 2, 1, 0, 0, 1, 2, 3]);
-        assert_eq!(ids(1.0, &slices), ["n-k0003", "n-k0004", "n-k0002", "n-k0005"]);
-        assert_eq!(ids(0.0, &slices), ["n-k0003", "n-k0004"]);
-        assert_eq!(ids(99.0, &slices).len(), 8);
-        // Of two slices at one distance the lower one comes first, whatever the order of the rows.
-        let three = ids(1.5, &slices);
-        assert_eq!(three, ["n-k0003", "n-k0004", "n-k0002", "n-k0005", "n-k0001"]);
-        slices.reverse();
-        assert_eq!(ids(1.5, &slices), three);
-    }
-
-    #[test]
-    fn a_slice_with_another_nodule_is_not_empty() {
-        let mut slices = slices("n", &[2, 1, 0, 1, 2]);
-        slices[1].n_other_nodules = 1;
-        assert_eq!(ids(1.0, &slices), ["n-k0002", "n-k0003"]);
-        assert_eq!(ids(2.0, &slices), ["n-k0002", "n-k0003", "n-k0000"]);
-        slices[2].n_other_nodules = 1;
-        assert_eq!(ids(0.0, &slices), ["n-k0002"]);
-    }
-
-    #[test]
-    fn a_nodule_at_the_scan_s_end_has_fewer_and_no_other_nodule_makes_up_for_it() {
-        let all = [slices("m", &[0, 0, 0, 1]), slices("n", &[3, 2, 1, 0, 1, 2, 3])].concat();
-        let config = Config::default();
-        let samples = transform(&config, &splits(), &all);
-        let of = |nodule: &str| samples.iter().filter(|s| s.nodule_id == nodule).count();
-        assert_eq!((of("m"), of("n")), (4, 2));
-        let mut reached = Reached::default();
-        // The rows come shard by shard.
-        samples.chunks(4).for_each(|rows| reached.add(config.ratio, rows));
-        assert_eq!(
-            reached.to_string(),
-            "4 slices with nodule, 2 without: ratio 0.50 of 1; 1 of 2 nodules have too few slices \
-             without any within `crop.margin_slices`"
-        );
-        assert_eq!(
-            Reached::default().to_string(),
-            "0 slices with nodule, 0 without: ratio 0.00 of 0"
-        );
-    }
 
     #[test]
     fn a_patient_without_a_fold_is_one_failure_in_the_first_shard() {
@@ -423,7 +288,7 @@ mod tests {
         let n: Vec<usize> = (0..4).map(|shard| failures.get(&shard).map_or(0, Vec::len)).collect();
         assert_eq!(n, [0, 1, 0, 0]);
         assert_eq!(failures[&1][0].case_id, "p");
-        let none = Splits { units, assigned: BTreeMap::new() };
-        assert!(transform(&Config::default(), &none, &slices("a", &[0])).is_empty());
+        let none = Splits { units, ..Splits::default() };
+        assert_eq!(none.of("a"), None);
     }
 }

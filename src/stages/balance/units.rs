@@ -21,7 +21,8 @@ pub struct Lesion {
 /// A person, or a single nodule where `split_by` is `lesion`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Unit {
-    /// Names that its split follows from: a nodule's id, or the ids of a person's patients.
+    /// Names that its split follows from: a nodule's id, or the ids of a person's patients and the series by which an
+    /// earlier run split them.
     pub names: BTreeSet<String>,
     /// Its series. One may have been the name of the person as long as no file named another.
     pub series: BTreeSet<String>,

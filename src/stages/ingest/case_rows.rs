@@ -34,6 +34,13 @@ impl CaseRows {
         Self { failures: vec![failed], ..Self::default() }
     }
 
+    /// Number of its rows in each table of the stage, in the order of the outputs, and of its failures.
+    pub(super) fn n_rows(&self) -> Vec<u64> {
+        let Self { scans, marks, exclusions, passed_over, failures } = self;
+        let n = [scans.len(), marks.len(), exclusions.len(), passed_over.len(), failures.len()];
+        n.map(|n| n as u64).to_vec()
+    }
+
     pub(super) fn extend(&mut self, other: Self) {
         self.scans.extend(other.scans);
         self.marks.extend(other.marks);

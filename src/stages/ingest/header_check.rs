@@ -36,6 +36,7 @@ pub fn check_case(
         case: case.clone(),
         content_sha256: String::new(),
         files_sha256: String::new(),
+        places_sha256: String::new(),
         fault: None,
         stamp: String::new(),
     };

@@ -17,6 +17,8 @@ pub struct SourceCase {
     pub content_sha256: String,
     /// SHA-256 of the bytes of its files alone, whatever their names.
     pub files_sha256: String,
+    /// SHA-256 of where its files lie, relative to the cohort's folders.
+    pub places_sha256: String,
     /// Why its content is not known, where the machine is at fault.
     pub fault: Option<FailedCase>,
     /// Sizes and times that its files had before they were hashed.

@@ -1,17 +1,19 @@
 //! Lists and hashes the source files of a run, shard by shard.
 
-use super::listed_case::{HashedCase, ListedCase, content, geometry_sha256, unit_name};
-use super::shards;
-use super::source_hashes::{CaseHash, Known, KnownSeries};
-use crate::stages::ingest::{self, SourceCase, Sources, file_stamp};
+mod error;
+
+use crate::pipeline::listed_case::{HashedCase, ListedCase, content, geometry_sha256};
+use crate::pipeline::shards::of_cases;
+use crate::pipeline::source_hashes::{CaseHash, Known, KnownSeries, series_of};
+use crate::stages::ingest::{self, SourceCase, Sources};
+pub use error::Error;
+use nodulus_faults::Watch;
 use nodulus_faults::retry::WAITS;
-use nodulus_faults::{FaultClass, Watch};
 use nodulus_formats::cohort::{self, Layout, SeriesIn};
-use nodulus_formats::{dicom, luna_csv, scan_geometry};
-use nodulus_store::{Store, hash};
+use nodulus_formats::{dicom, luna_csv};
+use nodulus_store::Store;
 use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
-use std::io;
 use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,60 +23,6 @@ use std::time::{Duration, Instant};
 const CASES_BETWEEN_SAVES: usize = 256;
 /// Time between two writes of the hashes.
 const BETWEEN_SAVES: Duration = Duration::from_secs(20);
-
-/// The sources could not be listed.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The file system refused.
-    #[error(transparent)]
-    Io(#[from] io::Error),
-    /// A cohort's files could not be listed.
-    #[error("cannot list cohort `{cohort}`")]
-    Cohort {
-        /// The cohort.
-        cohort: String,
-        /// What went wrong.
-        source: cohort::Error,
-    },
-    /// A cohort has no cases.
-    #[error("cohort `{cohort}` is empty: `{root}` holds no {expected}")]
-    Empty {
-        /// The cohort.
-        cohort: String,
-        /// Its folder.
-        root: PathBuf,
-        /// What a case of its layout looks like.
-        expected: String,
-    },
-    /// A table of scan geometry could not be read.
-    #[error(transparent)]
-    ScanGeometry(#[from] scan_geometry::Error),
-    /// The list of series could not be read.
-    #[error("cannot read `ingest.series_list`")]
-    SeriesList(#[from] luna_csv::Error),
-    /// The store could not be used.
-    #[error(transparent)]
-    Store(#[from] nodulus_store::Error),
-    /// A part of the sources cannot be read by a fault of the machine, so that cases may be missing from the list.
-    #[error(
-        "the sources cannot be listed as a whole: {cause}; when this is put right, run it again"
-    )]
-    Fault {
-        /// The error of the file system and its causes.
-        cause: String,
-    },
-}
-
-impl Error {
-    /// Whether trying again may end otherwise.
-    fn is_passing(&self) -> bool {
-        match self {
-            // The store's own disk: nothing was lost, and the caller says so.
-            Self::Store(_) => false,
-            other => FaultClass::of(other).is_passing(),
-        }
-    }
-}
 
 /// Lists and hashes the sources, and keeps the hashes in the store.
 ///
@@ -237,6 +185,7 @@ impl Lists<'_> {
                         case: listed.case.clone(),
                         content_sha256: hash.content.clone(),
                         files_sha256: hash.files.clone(),
+                        places_sha256: listed.places_sha256(),
                         fault: hash.fault.clone(),
                         stamp,
                     });
@@ -256,7 +205,7 @@ impl Lists<'_> {
                 // The most shards there can be.
                 shards.extend(cases.into_iter().map(|case| vec![case]));
             } else {
-                shards.extend(sharded(first.cohort.source, cases, config.shard_size));
+                shards.extend(of_cases(first.cohort.source, cases, config.shard_size));
             }
         }
         self.is_any_gone = self.known.cases.keys().any(|id| !seen.contains(id));
@@ -330,34 +279,6 @@ impl Lists<'_> {
     }
 }
 
-/// Cuts the cases of a cohort into shards. Within a shard, cases are by what they are and not by where they lie.
-fn sharded(layout: Layout, cases: Vec<SourceCase>, most: usize) -> Vec<Vec<SourceCase>> {
-    let mut named: Vec<(String, SourceCase)> =
-        cases.into_iter().map(|case| (unit(layout, &case), case)).collect();
-    named.sort_by(|(a, of_a), (b, of_b)| {
-        (a, &of_a.content_sha256, &of_a.case.case_id).cmp(&(
-            b,
-            &of_b.content_sha256,
-            &of_b.case.case_id,
-        ))
-    });
-    let units: Vec<&str> = named.iter().map(|(unit, _)| unit.as_str()).collect();
-    let shards = shards::cut(&units, most);
-    let mut named: Vec<Option<SourceCase>> =
-        named.into_iter().map(|(_, case)| Some(case)).collect();
-    let mut take = |n: usize| named.get_mut(n).and_then(Option::take);
-    let of_shard = |mut shard: Vec<usize>| {
-        shard.sort_unstable();
-        shard.into_iter().filter_map(&mut take).collect()
-    };
-    shards.into_iter().map(of_shard).collect()
-}
-
-/// What stays in one shard with a case: its name, or its content where nothing names it.
-fn unit(layout: Layout, source: &SourceCase) -> String {
-    unit_name(layout, &source.case).unwrap_or_else(|| source.content_sha256.clone())
-}
-
 fn empty(cohort: &ingest::Cohort) -> Error {
     let expected = match cohort.source {
         Layout::Lidc => "folder or archive with DICOM files".to_owned(),
@@ -366,34 +287,6 @@ fn empty(cohort: &ingest::Cohort) -> Error {
         Layout::LidcAnnotations => "`.xml` file, nor does the table of scan geometry".to_owned(),
     };
     Error::Empty { cohort: cohort.name.clone(), root: cohort.root.clone(), expected }
-}
-
-/// The series of files that are read together, and whether they had to be read because they have changed since the last
-/// time.
-fn series_of(
-    known: Option<&KnownSeries>,
-    files: &[PathBuf],
-    read: &dyn Fn() -> BTreeSet<String>,
-) -> (KnownSeries, bool) {
-    let stats: Vec<String> = files
-        .iter()
-        .map(|path| {
-            format!(
-                "{}\n{}",
-                path.file_name().unwrap_or_default().display(),
-                file_stamp::of_file(path)
-            )
-        })
-        .collect();
-    let stat = hash::sha256_parts(stats.iter().map(String::as_str));
-    if let Some(known) = known.filter(|known| known.stat == stat) {
-        return (known.clone(), false);
-    }
-    let watch = Watch::begin();
-    let series = read();
-    // Series that a fault of the machine may have hidden are read again.
-    let stat = if watch.fault().is_some() { String::new() } else { stat };
-    (KnownSeries { stat, series }, true)
 }
 
 /// The series of `ingest.series_list`, where it is given.
@@ -479,53 +372,6 @@ mod tests {
         assert_ne!(a.files_sha256, other.files_sha256);
         // The hashes that the store keeps are the same.
         assert_eq!(sources(&store)[1].files_sha256, copy.files_sha256);
-    }
-
-    #[test]
-    fn headers_of_an_unchanged_folder_are_not_read_again() {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("1.dcm");
-        fs::write(&file, "no DICOM").unwrap();
-        let files = [file.clone()];
-        let mut known: Option<KnownSeries> = None;
-        let mut list = || {
-            let read = || dicom::series_uids(&files);
-            let (now, _) = series_of(known.as_ref(), &files, &read);
-            known.insert(now).series.clone()
-        };
-        assert_eq!(list(), BTreeSet::new());
-        write_slice(&file);
-        assert_eq!(list(), BTreeSet::from(["2.25.1".to_owned()]));
-        // Same name, size and time of the content, written later.
-        let length = fs::metadata(&file).unwrap().len() as usize;
-        let changed = fs::metadata(&file).unwrap().modified().unwrap();
-        std::thread::sleep(std::time::Duration::from_millis(20));
-        fs::write(&file, vec![0; length]).unwrap();
-        set_modified(&file, changed);
-        assert_eq!(list(), BTreeSet::new());
-    }
-
-    fn set_modified(file: &Path, time: std::time::SystemTime) {
-        let file = fs::OpenOptions::new().write(true).open(file).unwrap();
-        file.file().set_modified(time).unwrap();
-    }
-
-    /// A file of series 2.25.1, as far as listing reads.
-    fn write_slice(file: &Path) {
-        let element = |group: u16, number: u16, vr: &str, value: &str| {
-            let length = (value.len() as u16).to_le_bytes();
-            let tag = [group.to_le_bytes(), number.to_le_bytes()].concat();
-            [&tag, vr.as_bytes(), &length, value.as_bytes()].concat()
-        };
-        let bytes = [
-            vec![0; 128],
-            b"DICM".to_vec(),
-            element(0x0002, 0x0010, "UI", "1.2.840.10008.1.2.1\0"),
-            element(0x0008, 0x0016, "UI", "1.2.840.10008.5.1.4.1.1.2\0"),
-            element(0x0008, 0x0060, "CS", "CT"),
-            element(0x0020, 0x000E, "UI", "2.25.1"),
-        ];
-        fs::write(file, bytes.concat()).unwrap();
     }
 
     #[test]

@@ -1,9 +1,12 @@
 //! Intervals over patients: the studentised bootstrap.
 
+mod patient_sums;
+
 use super::interval::{Interval, MIN_PATIENTS_OF_INTERVAL};
-use pulp::Arch;
+pub use patient_sums::{LANES, Lanes, PatientSums};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha12Rng;
+use rayon::prelude::*;
 use std::collections::BTreeMap;
 
 /// Number of resamples.
@@ -68,180 +71,102 @@ pub fn interval(
     n_patients: usize,
     range: [f64; 2],
     seed: u64,
-    mut of: impl FnMut(&[u32]) -> Option<PointEstimate>,
+    of: impl FnMut(&[u32]) -> Option<PointEstimate> + Send,
 ) -> Interval {
+    let statistic = Statistic { range, of: Box::new(of) };
+    intervals(n_patients, seed, vec![statistic]).pop().unwrap_or_default()
+}
+
+/// A statistic whose interval is sought.
+pub struct Statistic<'a> {
+    /// The smallest and the largest value that it can have.
+    pub range: [f64; 2],
+    /// Computes it with its standard error, for patients that are each drawn as often as the argument says.
+    #[expect(clippy::type_complexity, reason = "the one place where it is written")]
+    pub of: Box<dyn FnMut(&[u32]) -> Option<PointEstimate> + Send + 'a>,
+}
+
+/// Number of resamples that are drawn at a time: as many as fill a few megabytes with 50,000 patients.
+const BATCH: usize = 32;
+
+/// The intervals of several statistics of the same patients, in their order; each is what [`interval`] gives alone.
+///
+/// The resamples are drawn once for all of them, and the statistics are computed side by side.
+pub fn intervals(n_patients: usize, seed: u64, statistics: Vec<Statistic<'_>>) -> Vec<Interval> {
     if n_patients < MIN_PATIENTS_OF_INTERVAL {
-        return Interval::TooFewPatients;
+        return vec![Interval::TooFewPatients; statistics.len()];
     }
     // Drawn as 32 bits, to be the same on machines of every word size.
     let below = u32::try_from(n_patients).unwrap_or(u32::MAX);
-    let mut times = vec![1; n_patients];
-    let Some(found) = of(&times) else { return Interval::Undefined };
-    if !found.has_spread() {
-        return Interval::NoSpread;
-    }
+    let mut sought: Vec<Sought<'_>> = statistics.into_iter().map(Sought::new).collect();
+    let once = vec![1; n_patients];
+    sought.par_iter_mut().for_each(|sought| sought.find(&once));
     let mut random = ChaCha12Rng::seed_from_u64(seed);
-    let mut distances: Vec<f64> = (0..RESAMPLES)
-        .map(|_| {
+    let mut batch = vec![vec![0; n_patients]; BATCH.min(RESAMPLES)];
+    let mut left = if sought.iter().any(Sought::needs_resamples) { RESAMPLES } else { 0 };
+    while left > 0 {
+        batch.truncate(left);
+        left -= batch.len();
+        for times in &mut batch {
             times.fill(0);
             for _ in 0..n_patients {
                 times[random.random_range(0..below) as usize] += 1;
             }
-            match of(&times) {
-                Some(resampled) if resampled.has_spread() => {
-                    (resampled.value - found.value).abs() / resampled.standard_error
-                }
-                _ => f64::INFINITY,
-            }
-        })
-        .collect();
-    distances.sort_unstable_by(f64::total_cmp);
-    let half = distances[RANK - 1] * found.standard_error;
-    if !half.is_finite() {
-        return Interval::NoSpread;
-    }
-    let [low, high] = [found.value - half, found.value + half];
-    let is_finite = range.iter().all(|end| end.is_finite());
-    if is_finite && low <= range[0] && high >= range[1] {
-        return Interval::WholeRange;
-    }
-    Interval::Ends([low, high].map(|end| end.clamp(range[0], range[1])))
-}
-
-/// Sums of several resamples or leave-outs side by side, so that the processor computes on them at once.
-pub const LANES: usize = 8;
-
-/// A sum, or a statistic, of each; a statistic that is undefined is not a number.
-pub type Lanes = [f64; LANES];
-
-/// Sums over each patient's cases, from which a statistic of all patients follows.
-#[derive(Clone, Debug)]
-pub struct PatientSums {
-    width: usize,
-    /// The sums of each patient, one patient after the other.
-    sums: Vec<f64>,
-}
-
-impl PatientSums {
-    /// Sums of no patient, `width` numbers for each.
-    pub const fn new(width: usize) -> Self {
-        Self { width, sums: Vec::new() }
-    }
-
-    /// Adds a patient; the sums must be as many as the width.
-    pub fn push(&mut self, sums: &[f64]) {
-        debug_assert_eq!(sums.len(), self.width);
-        self.sums.extend_from_slice(sums);
-    }
-
-    /// Number of patients.
-    pub const fn n_patients(&self) -> usize {
-        self.sums.len() / self.width
-    }
-
-    /// The sums over all patients.
-    pub fn total(&self) -> Vec<f64> {
-        let mut all = vec![0.0; self.width];
-        for sums in self.sums.chunks_exact(self.width) {
-            all.iter_mut().zip(sums).for_each(|(all, sum)| *all += sum);
         }
-        all
-    }
-
-    /// 95% interval of the statistic that `of` computes from the sums over patients; see [`interval`].
-    pub fn interval(
-        &self,
-        range: [f64; 2],
-        seed: u64,
-        of: impl Fn(&[f64]) -> Option<f64>,
-    ) -> Interval {
-        let mut one = vec![0.0; self.width];
-        self.interval_by_lanes(range, seed, |sums| {
-            std::array::from_fn(|lane| {
-                one.iter_mut().zip(sums).for_each(|(one, sums)| *one = sums[lane]);
-                of(&one).unwrap_or(f64::NAN)
-            })
-        })
-    }
-
-    /// As [`Self::interval`], of a statistic that is computed on several sums at once.
-    pub fn interval_by_lanes(
-        &self,
-        range: [f64; 2],
-        seed: u64,
-        mut of: impl FnMut(&[Lanes]) -> Lanes,
-    ) -> Interval {
-        let mut all = vec![0.0; self.width];
-        let mut rest: Vec<Lanes> = vec![[0.0; LANES]; self.width];
-        let (alike, group_of) = self.grouped();
-        let mut drawn = vec![0; alike.n_patients()];
-        // Compiled for the widest vectors of the machine: the same operations in the same order, so the same numbers.
-        let arch = Arch::new();
-        interval(self.n_patients(), range, seed, |times| {
-            drawn.fill(0);
-            for (group, times) in group_of.iter().zip(times) {
-                drawn[*group] += times;
-            }
-            arch.dispatch(|| alike.estimate(&drawn, &mut all, &mut rest, &mut of))
-        })
-    }
-
-    /// The statistic of patients that are each drawn as often as `drawn` says, with its standard error by the jackknife of
-    /// [`PointEstimate`], a few patients at a time. `all` and `rest` have the width of the sums and any content.
-    #[inline(always)]
-    fn estimate(
-        &self,
-        drawn: &[u32],
-        all: &mut [f64],
-        rest: &mut [Lanes],
-        of: &mut impl FnMut(&[Lanes]) -> Lanes,
-    ) -> Option<PointEstimate> {
-        all.fill(0.0);
-        for (sums, times) in self.sums.chunks_exact(self.width).zip(drawn) {
-            let times = f64::from(*times);
-            all.iter_mut().zip(sums).for_each(|(all, sum)| *all += times * sum);
-        }
-        rest.iter_mut().zip(&*all).for_each(|(rest, all)| *rest = [*all; LANES]);
-        let [value, ..] = of(rest);
-        let (mut n, mut squares, mut times_of) = (0.0, 0.0, [0.0; LANES]);
-        let mut groups = self.sums.chunks_exact(self.width).zip(drawn).filter(|(_, n)| **n > 0);
-        loop {
-            let mut n_lanes = 0;
-            for (lane, (sums, times)) in groups.by_ref().take(LANES).enumerate() {
-                times_of[lane] = f64::from(*times);
-                for ((rest, all), sum) in rest.iter_mut().zip(&*all).zip(sums) {
-                    rest[lane] = all - sum;
-                }
-                n_lanes = lane + 1;
-            }
-            let without = of(rest);
-            for (without, times) in without.iter().zip(times_of).take(n_lanes) {
-                n += times;
-                squares += times * (without - value).powi(2);
-            }
-            if n_lanes < LANES {
-                break;
-            }
-        }
-        let standard_error = (squares * (n - 1.0) / n).sqrt();
-        standard_error.is_finite().then_some(PointEstimate { value, standard_error })
-    }
-
-    /// Each different set of sums once, in the order of their first patients, and which one each patient has.
-    ///
-    /// Patients with the same sums are alike to a statistic: many, where readers rate few nodules.
-    fn grouped(&self) -> (Self, Vec<usize>) {
-        let mut groups: BTreeMap<Vec<u64>, usize> = BTreeMap::new();
-        let mut alike = Self::new(self.width);
-        let group_of = self.sums.chunks_exact(self.width).map(|sums| {
-            let bits = sums.iter().map(|sum| sum.to_bits()).collect();
-            *groups.entry(bits).or_insert_with(|| {
-                alike.push(sums);
-                alike.n_patients() - 1
-            })
+        sought.par_iter_mut().filter(|sought| sought.needs_resamples()).for_each(|sought| {
+            batch.iter().for_each(|times| sought.resample(times));
         });
-        let group_of = group_of.collect();
-        (alike, group_of)
+    }
+    sought.into_iter().map(Sought::interval).collect()
+}
+
+/// A statistic on the way to its interval.
+struct Sought<'a> {
+    statistic: Statistic<'a>,
+    /// Of the patients themselves.
+    found: Option<PointEstimate>,
+    /// How far each resample's is from it, in units of the resample's own standard error.
+    distances: Vec<f64>,
+}
+
+impl<'a> Sought<'a> {
+    const fn new(statistic: Statistic<'a>) -> Self {
+        Self { statistic, found: None, distances: Vec::new() }
+    }
+
+    fn find(&mut self, once: &[u32]) {
+        self.found = (self.statistic.of)(once);
+    }
+
+    fn needs_resamples(&self) -> bool {
+        self.found.is_some_and(|found| found.has_spread())
+    }
+
+    fn resample(&mut self, times: &[u32]) {
+        let Some(found) = self.found else { return };
+        self.distances.push(match (self.statistic.of)(times) {
+            Some(resampled) if resampled.has_spread() => {
+                (resampled.value - found.value).abs() / resampled.standard_error
+            }
+            _ => f64::INFINITY,
+        });
+    }
+
+    fn interval(mut self) -> Interval {
+        let Some(found) = self.found else { return Interval::Undefined };
+        self.distances.sort_unstable_by(f64::total_cmp);
+        let Some(quantile) = self.distances.get(RANK - 1) else { return Interval::NoSpread };
+        let half = quantile * found.standard_error;
+        if !half.is_finite() {
+            return Interval::NoSpread;
+        }
+        let range = self.statistic.range;
+        let [low, high] = [found.value - half, found.value + half];
+        let is_finite = range.iter().all(|end| end.is_finite());
+        if is_finite && low <= range[0] && high >= range[1] {
+            return Interval::WholeRange;
+        }
+        Interval::Ends([low, high].map(|end| end.clamp(range[0], range[1])))
     }
 }
 
@@ -363,26 +288,24 @@ mod tests {
     }
 
     #[test]
-    fn patients_with_the_same_sums_count_as_often_as_they_are() {
-        let values = [0.25, 0.5, 0.25, 0.75, 0.5, 0.25, 1.0, 0.75];
-        let mut sums = PatientSums::new(1);
-        for value in values {
-            sums.push(&[value]);
-        }
-        let (alike, group_of) = sums.grouped();
-        assert_eq!(
-            (alike.sums, group_of),
-            (vec![0.25, 0.5, 0.75, 1.0], vec![0, 1, 0, 2, 1, 0, 3, 2])
-        );
-        // The same as one patient at a time: squares of sums of quarters are exact.
-        let of = |sums: &[f64]| Some(sums[0] * sums[0]);
-        let one_by_one = interval(values.len(), UNBOUNDED, 5, |times| {
-            let all: f64 = values.iter().zip(times).map(|(value, n)| value * f64::from(*n)).sum();
-            PointEstimate::by_jackknife(of(&[all])?, times, |patient| of(&[all - values[patient]]))
-        });
-        let ([low, high], [one_low, one_high]) =
-            (ends(sums.interval(UNBOUNDED, 5, of)), ends(one_by_one));
-        assert!((low - one_low).abs() < 1e-12 && (high - one_high).abs() < 1e-12);
+    fn statistics_side_by_side_have_the_intervals_that_they_have_alone() {
+        let values: Vec<f64> = (0..40).map(|n| f64::from((n * 7) % 40)).collect();
+        let mean = |of: fn(f64) -> f64| {
+            let values = &values;
+            move |times: &[u32]| {
+                let all: f64 = values.iter().zip(times).map(|(v, n)| of(*v) * f64::from(*n)).sum();
+                let without = |patient: usize| Some((all - of(values[patient])) / 39.0);
+                PointEstimate::by_jackknife(all / 40.0, times, without)
+            }
+        };
+        let range = [0.0, 1e6];
+        let of = [|x| x, |x| x * x, |_| 3.0];
+        let together = of.map(|of| Statistic { range, of: Box::new(mean(of)) });
+        let together = intervals(40, 9, together.into());
+        assert_eq!(together, of.map(|of| interval(40, range, 9, mean(of))));
+        assert!(matches!(together[..2], [Interval::Ends(_), Interval::Ends(_)]));
+        assert_eq!(together[2], Interval::NoSpread);
+        assert_eq!(intervals(40, 9, Vec::new()), []);
     }
 
     #[test]
