@@ -54,10 +54,10 @@ pub(crate) fn check(store: &Store, identity: &Identity) -> Result<(), Error> {
     let kept: Option<StoreIdentity> = store.read_record(Path::new(FILE))?;
     let was = match kept {
         Some(kept) if kept.fingerprint == now.fingerprint => return Ok(()),
-        Some(kept) => (Ledger::open(store.root())?.states().next().is_some()).then_some(kept.names),
+        Some(kept) => (Ledger::open(store.root(), None)?.states().next().is_some()).then_some(kept.names),
         // A store of an earlier program.
         None => {
-            let is_other = Ledger::open(store.root())?.has_other_identity(&now.fingerprint)?;
+            let is_other = Ledger::open(store.root(), None)?.has_other_identity(&now.fingerprint)?;
             is_other.then(|| "others".to_owned())
         }
     };
@@ -90,7 +90,7 @@ mod tests {
         // A store without records takes any names.
         check(&store, &Identity::AsIs).unwrap();
         check(&store, &first).unwrap();
-        let mut ledger = Ledger::open(store.root()).unwrap();
+        let mut ledger = Ledger::open(store.root(), None).unwrap();
         let mut record = ledger.read("1.2").unwrap();
         record.waiting_since = Some("2026-01-01T00:00:00Z".to_owned());
         ledger.write(&record).unwrap();
