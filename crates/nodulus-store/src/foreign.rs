@@ -187,12 +187,12 @@ mod tests {
         let whole = writer.into_inner().unwrap();
         let mut n_panics = 0;
         for at in 0..whole.len() {
-            for value in [0, 1, 0x7F, 0xFF, whole[at] ^ 2, whole[at] ^ 0x10] {
+            for value in [0, 0xFF, whole[at] ^ 2] {
                 let mut bytes = whole.clone();
                 bytes[at] = value;
                 fs_err::write(&path, bytes).unwrap();
-                let error = read_some(&path).err().map(|error| error.to_string());
-                n_panics += usize::from(error.is_some_and(|text| text.contains("it is damaged: ")));
+                let Err(Error::ReadParquet { source, .. }) = read_some(&path) else { continue };
+                n_panics += usize::from(source.to_string().contains("it is damaged: "));
             }
         }
         assert!(n_panics > 0, "the library no longer panics: `caught` is not needed");
