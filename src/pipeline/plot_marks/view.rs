@@ -177,8 +177,14 @@ impl View<'_> {
                 }
                 continue;
             }
-            let closed = points.iter().chain(points.first()).map(|point| part.at(*point));
-            shapes.push(Shape::Line { points: closed.collect(), colour, dashes });
+            // Steps out of the part are left out.
+            let closed: Vec<[f64; 2]> = points.iter().chain(points.first()).copied().collect();
+            for run in closed.chunk_by(|a, b| part.holds(*a) && part.holds(*b)) {
+                if run.len() > 1 {
+                    let points = run.iter().map(|point| part.at(*point)).collect();
+                    shapes.push(Shape::Line { points, colour, dashes });
+                }
+            }
         }
         shapes
     }

@@ -152,7 +152,13 @@ impl Reader<'_> {
         for (path, annotation) in annotations {
             match annotation {
                 Annotation::Lidc(reads) => {
-                    no_scan(cohort, source, &path, &reads.series_instance_uid, &mut after);
+                    let series = &reads.series_instance_uid;
+                    let is_listed = self.series_list.is_none_or(|list| list.contains(series));
+                    if is_listed {
+                        no_scan(cohort, source, &path, series, &mut after);
+                    } else {
+                        after.exclusions.push(not_listed(cohort, &path, series));
+                    }
                 }
                 Annotation::Mask(Reading { mask: Ok(_), .. }) if has_failed || is_left_out => {
                     after.exclusions.push(of_failed_scan(cohort, source, &path));
@@ -276,6 +282,13 @@ pub(super) fn are_x_rays(passed_over: &[PassedOver]) -> bool {
 /// names no other folder.
 pub(super) fn may_be_without_series(cohort: &Cohort, passed_over: &[PassedOver]) -> bool {
     cohort.source == Layout::Lidc && !passed_over.is_empty()
+}
+
+/// The row for annotations of a scan that neither the cohort nor the list of series has.
+fn not_listed(cohort: &Cohort, path: &str, series: &str) -> Exclusion {
+    let reason = format!("reads series {series}, which is not in `ingest.series_list`");
+    let name = Some(cohort.name.as_str());
+    Exclusion::new(ExclusionRule::NoScan, name, Some(series), path, reason).of_file(path)
 }
 
 /// Adds the row for annotations of a scan that the cohort does not have.
