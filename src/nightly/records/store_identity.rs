@@ -54,10 +54,13 @@ pub(crate) fn check(store: &Store, identity: &Identity) -> Result<(), Error> {
     let kept: Option<StoreIdentity> = store.read_record(Path::new(FILE))?;
     let was = match kept {
         Some(kept) if kept.fingerprint == now.fingerprint => return Ok(()),
-        Some(kept) => (Ledger::open(store.root(), None)?.states().next().is_some()).then_some(kept.names),
+        Some(kept) => {
+            (Ledger::open(store.root(), None)?.states().next().is_some()).then_some(kept.names)
+        }
         // A store of an earlier program.
         None => {
-            let is_other = Ledger::open(store.root(), None)?.has_other_identity(&now.fingerprint)?;
+            let is_other =
+                Ledger::open(store.root(), None)?.has_other_identity(&now.fingerprint)?;
             is_other.then(|| "others".to_owned())
         }
     };
