@@ -86,9 +86,11 @@ columns! {
         /// SHA-256 of the size and of three planes across the body, whatever the names of files, patient and series, and
         /// the order of the voxels; null for a scan without its image
         pub image_sha256: Option<String>,
-        /// SHA-256 over the bytes of the case's files, image and annotations, whatever their names and wherever they lie: the
-        /// same for moved and renamed files, and for copies
+        /// SHA-256 over the case's content, image and annotations, with what names tell of it, wherever the files lie
         pub content_sha256: String,
+        /// SHA-256 over the bytes of the case's files alone, whatever their names and wherever they lie: the same for moved and
+        /// renamed files, and for copies
+        pub files_sha256: String,
         /// path of the image file or folder when it was read, relative to the cohort's root; null for a scan without
         /// its image
         pub path: Option<String>,

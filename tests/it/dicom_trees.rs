@@ -23,6 +23,7 @@ fn rows(store: &Path) -> (Vec<Scan>, Vec<Mark>, Vec<Roi>) {
     for scan in &mut scans {
         scan.path = None;
         scan.content_sha256 = String::new();
+        scan.files_sha256 = String::new();
         scan.annotation_paths.clear();
     }
     let mut marks = fixture::rows::<Mark>(store);
