@@ -82,7 +82,7 @@ pub(crate) fn assert_each_file_once(store: &Path, xml: &Path) {
     // A file that is read may have marks that are excluded.
     let of_files = exclusions
         .iter()
-        .filter(|e| !["no_voxels", "scan_not_included"].contains(&e.rule.as_str()));
+        .filter(|e| !["no_voxels", "other_scan", "scan_not_included"].contains(&e.rule.as_str()));
     paths.extend(of_files.filter_map(|exclusion| exclusion.path.clone()));
     paths.extend(fixture::rows::<Failure>(store).into_iter().filter_map(|failure| failure.path));
     paths.sort();

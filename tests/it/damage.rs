@@ -1,7 +1,7 @@
 //! Damaged stores: a flipped bit, a cut, an emptied, deleted or zeroed file never becomes an answer, and never leaves a store
 //! stuck.
 //!
-//! A sample of the files of a store is damaged; a larger one with `NODULUS_DAMAGE` (`tests/faults/damage`).
+//! A sample of the files of a store is damaged; a larger one with `NODULUS_DAMAGE` (`tests/faults/all`).
 
 use crate::fixture;
 use crate::nightly_job::Job;

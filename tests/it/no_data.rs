@@ -1,6 +1,7 @@
 //! Crops about nodules that were laid into scans of filler: only what holds data is learnt from, predicted and measured.
 
 use crate::fixture;
+use ndarray::Array3;
 use nodulus::tables::{Nodule, Prediction, Roi, Scan};
 use nodulus_formats::metaimage;
 use nodulus_formats::volume::{Mask, Volume};
@@ -14,7 +15,7 @@ const PIPELINE: &str = r#"
 store = "{FOLDER}/store"
 
 [[ingest.cohorts]]
-name = "crops"
+name = "luna16"
 source = "luna16"
 root = "{FOLDER}/scans"
 annotations = "{XML}"
@@ -35,7 +36,7 @@ image_size = 64
 
 [[train.phases]]
 name = "train"
-cohorts = ["crops"]
+cohorts = ["luna16"]
 schedule = { epochs = 2, warm_up_epochs = 0.5, decay = "cosine" }
 
 [infer]
@@ -62,8 +63,11 @@ impl Crop {
     }
 }
 
-/// Writes the scans with -1000 HU outside the crops of all nodules but the first of each scan, and returns the crops.
-fn write_crops(source: &Path, nodules: &[Nodule], folder: &Path) -> BTreeMap<String, Vec<Crop>> {
+/// The voxels of a scan, and its crops.
+type Cropped = (Array3<i16>, Vec<Crop>);
+
+/// Writes the scans with -1000 HU outside the crops of all nodules but the first of each scan, and returns them.
+fn write_crops(source: &Path, nodules: &[Nodule], folder: &Path) -> BTreeMap<String, Cropped> {
     fs_err::create_dir_all(folder).unwrap();
     let scans: Vec<Scan> = fixture::rows(&source.join("store"));
     let mut all = BTreeMap::new();
@@ -79,10 +83,10 @@ fn write_crops(source: &Path, nodules: &[Nodule], folder: &Path) -> BTreeMap<Str
                 *hu = -1000;
             }
         }
-        let cropped = Volume::new(*volume.geometry(), voxels).unwrap();
+        let cropped = Volume::new(*volume.geometry(), voxels.clone()).unwrap();
         let name = path.file_name().unwrap();
         metaimage::write(&folder.join(name), &cropped, true).unwrap();
-        all.insert(scan.series_instance_uid.clone(), crops);
+        all.insert(scan.series_instance_uid.clone(), (voxels, crops));
     }
     all
 }
@@ -105,7 +109,7 @@ fn only_what_holds_data_is_cut_learnt_and_predicted() {
 
     // A nodule has a region if each voxel of its mask is in a crop.
     let has_data = |nodule: &&Nodule| {
-        let crops = &crops[&nodule.series_instance_uid];
+        let (_, crops) = &crops[&nodule.series_instance_uid];
         let placed = nodule.placed().unwrap();
         let mut voxels = placed.voxels();
         voxels.all(|voxel| crops.iter().any(|crop| crop.holds(voxel.map(|v| v as i64))))
@@ -125,14 +129,19 @@ fn only_what_holds_data_is_cut_learnt_and_predicted() {
     // The flags are the pixels outside the crops.
     let mut n_partly = 0;
     for roi in &rois {
-        let crops = &crops[&roi.series_instance_uid];
+        let (voxels, crops) = &crops[&roi.series_instance_uid];
         let mask = Mask::from_bits([64, 64, 1], roi.no_data_bits.clone()).unwrap();
         assert_eq!(mask.count() as i64, roi.n_no_data_pixels);
         let at = |i: i64, j: i64| [roi.start_i as i64 + i, roi.start_j as i64 + j, roi.slice_index];
         let in_image =
             |[i, j, _]: [i64; 3]| (0..roi.n_columns).contains(&i) && (0..roi.n_rows).contains(&j);
         let lacks = |voxel| in_image(voxel) && !crops.iter().any(|crop| crop.holds(voxel));
-        assert!(mask.voxels().all(|[i, j, _]| lacks(at(i as i64, j as i64))), "{}", roi.roi_id);
+        // The phantom has values of -1000 HU of its own.
+        let is_filler = |[i, j, _]: [usize; 3]| {
+            let [i, j, k] = at(i as i64, j as i64).map(|v| v as usize);
+            voxels[[k, j, i]] == -1000
+        };
+        assert!(mask.voxels().all(is_filler), "{}", roi.roi_id);
         let pixels = (0..64).flat_map(|j| (0..64).map(move |i| at(i, j)));
         let n_lacking = pixels.filter(|voxel| lacks(*voxel)).count() as i64;
         // Slivers beside crops, narrower than 5 pixels, are not found.
@@ -141,10 +150,10 @@ fn only_what_holds_data_is_cut_learnt_and_predicted() {
             let size = [roi.n_columns, roi.n_rows];
             let beside = [0, 1].map(|a| [crop.start[a], size[a] - crop.start[a] - SIDE]);
             if beside.iter().flatten().all(|n| *n <= 0 || *n >= 5) {
-                assert_eq!(roi.n_no_data_pixels, n_lacking, "{}", roi.roi_id);
+                assert!(roi.n_no_data_pixels >= n_lacking, "{}", roi.roi_id);
             }
         }
-        assert!(roi.n_no_data_pixels <= 64 * 64 / 2 && roi.n_no_data_pixels <= n_lacking);
+        assert!(roi.n_no_data_pixels <= 64 * 64 / 2);
         n_partly += usize::from(roi.n_no_data_pixels > 0);
     }
     assert!(rois.iter().any(|roi| !roi.has_nodule), "slices that a minority drew");

@@ -171,12 +171,12 @@ fn a_first_or_last_slice_that_leads_nowhere_fails_its_series() {
 
 #[test]
 fn a_night_scores_no_series_whose_slice_leads_nowhere() {
-    let job = Job::new();
-    let series = job.series()[0].clone();
-    let slices = nodulus_formats::cohort::files_below(&series).unwrap();
-    let is_slice = |file: &&std::path::PathBuf| file.extension().is_some_and(|end| end == "dcm");
-    let last = slices.iter().filter(is_slice).next_back().unwrap();
     for (found, put) in IN_PLACE {
+        let job = Job::new();
+        let slices = nodulus_formats::cohort::files_below(&job.series()[0]).unwrap();
+        let is_slice =
+            |file: &&std::path::PathBuf| file.extension().is_some_and(|end| end == "dcm");
+        let last = slices.iter().filter(is_slice).next_back().unwrap();
         fs_err::remove_file(last).unwrap();
         put(last);
         let (summary, log) = job.run(3, &[]);

@@ -63,7 +63,7 @@ for folder in map(Path, sys.argv[1:]):
     for file in sorted(folder.glob("*.parquet")):
         data = file.read_bytes()
         footer = pq.read_metadata(file)
-        n_rows = duckdb.sql(f"SELECT count(*) FROM '{file}'").fetchone()[0]
+        n_rows = duckdb.sql(f"SELECT count(*) FROM '{file}'").fetchall()[0][0]
         assert n_rows == footer.num_rows, file
         duckdb.sql(f"SELECT * FROM '{file}'").fetchall()
         pq.read_table(file, page_checksum_verification=True)

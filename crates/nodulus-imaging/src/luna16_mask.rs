@@ -164,20 +164,19 @@ mod tests {
             ".........",
         ];
         assert_eq!(picture(&[outer.clone(), contour(false, &ell)], [9, 7]), kept);
-        let far = [[2, 1], [2, 5], [7, 5], [7, 4], [4, 4], [4, 1], [4, 1], [4, 1], [7, 4], [7, 4]];
-        let swapped = picture(&[outer, contour(false, &far)], [9, 7]);
-        assert_eq!(
-            swapped,
-            [
-                ".........",
-                ".#.......",
-                ".#.#.....",
-                ".#.#.....",
-                ".#.#.....",
-                ".#.....#.",
-                "........."
-            ]
-        );
+        // Here the mean lies to the right of the line, and the region there goes.
+        let corner = contour(false, &[[2, 1], [2, 5], [6, 5], [2, 5]]);
+        let swapped = picture(&[outer, corner], [9, 7]);
+        let left = [
+            ".........",
+            ".#.......",
+            ".#.......",
+            ".#.......",
+            ".#.......",
+            ".#.......",
+            ".........",
+        ];
+        assert_eq!(swapped, left);
     }
 
     #[test]

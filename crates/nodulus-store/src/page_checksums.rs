@@ -295,6 +295,7 @@ mod tests {
         let properties = WriterProperties::builder()
             .set_statistics_enabled(EnabledStatistics::Page)
             .set_data_page_row_count_limit(100)
+            .set_write_batch_size(100)
             .set_column_bloom_filter_enabled("name".into(), true)
             .set_created_by("a test".to_owned())
             .build();

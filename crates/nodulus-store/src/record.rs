@@ -4,6 +4,7 @@ use crate::{Error, durable, hash};
 use nodulus_faults::FileError;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
+use std::borrow::Cow;
 use std::io;
 use std::path::Path;
 
@@ -72,10 +73,10 @@ fn parse<T: DeserializeOwned>(path: &Path, bytes: &[u8]) -> Result<T, Error> {
     if bytes.iter().all(u8::is_ascii_whitespace) {
         return Err(Error::RecordDamaged { path: path(), found: "empty" });
     }
-    if !is_as_written(bytes) {
+    let Some(json) = as_written(bytes) else {
         return Err(Error::RecordDamaged { path: path(), found: "not what was written" });
-    }
-    serde_json::from_slice(bytes).map_err(|source| Error::Record { path: path(), source })
+    };
+    serde_json::from_slice(&json).map_err(|source| Error::Record { path: path(), source })
 }
 
 /// Fails if a record is not what was written, or no JSON.
@@ -132,16 +133,18 @@ pub(crate) fn with_checksum(json: Vec<u8>) -> Vec<u8> {
     [inner, last.as_bytes()].concat()
 }
 
-/// Whether a record has the content of its checksum; one of an earlier version has none.
-fn is_as_written(bytes: &[u8]) -> bool {
+/// A record without its checksum, or `None` if that is of other content; a record of an earlier version has none.
+fn as_written(bytes: &[u8]) -> Option<Cow<'_, [u8]>> {
     let name = format!("\"{CHECKSUM}\": \"");
     let Some(at) = bytes.windows(name.len()).rposition(|found| found == name.as_bytes()) else {
-        return true;
+        return Some(bytes.into());
     };
     let (before, after) = bytes.split_at(at);
     let inner = before.trim_ascii_end().strip_suffix(b",").unwrap_or(before);
-    let expected = after.get(name.len()..name.len() + 64);
-    expected == Some(hash::sha256(inner).as_bytes())
+    let (checksum, end) = after.get(name.len()..)?.split_at_checked(64)?;
+    (checksum == hash::sha256(inner).as_bytes()
+        && end.strip_prefix(b"\"").map(<[u8]>::trim_ascii) == Some(b"}"))
+    .then(|| [inner, b"}"].concat().into())
 }
 
 #[cfg(test)]
@@ -162,8 +165,10 @@ mod tests {
         for value in &values {
             write(&path, value).unwrap();
             let found: Value = read(&path).unwrap().unwrap();
-            let with_field = found.get(CHECKSUM).is_some();
-            assert_eq!(with_field, value.as_object().is_some_and(|object| !object.is_empty()));
+            assert_eq!(found, *value);
+            let written = fs_err::read_to_string(&path).unwrap();
+            let is_object = value.as_object().is_some_and(|object| !object.is_empty());
+            assert_eq!(written.contains(CHECKSUM), is_object);
         }
         write(&path, &values[0]).unwrap();
         let whole = fs_err::read(&path).unwrap();

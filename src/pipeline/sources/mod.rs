@@ -364,7 +364,11 @@ mod tests {
         for (name, content) in [("1.2.mhd", "x"), ("1.3.mhd", "x"), ("1.4.mhd", "y")] {
             fs::write(root.join(name), content).unwrap();
         }
-        let sources = |store| list(&config(&root), store, &|_, _| {}).unwrap().shards.concat();
+        let sources = |store| {
+            let mut found = list(&config(&root), store, &|_, _| {}).unwrap().shards.concat();
+            found.sort_by(|a, b| a.case.case_id.cmp(&b.case.case_id));
+            found
+        };
         let found = sources(&store);
         let [a, copy, other] = &found[..] else { panic!("{found:?}") };
         assert_ne!(a.content_sha256, copy.content_sha256);

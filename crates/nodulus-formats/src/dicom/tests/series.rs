@@ -228,7 +228,7 @@ fn files_that_are_not_ct_slices_are_refused_by_attribute() {
         (tags::MODALITY, VR::CS, "MR".into(), "Modality (0008,0060) is MR, expected CT"),
         (tags::SOP_CLASS_UID, VR::UI, "1.2.3".into(), "is 1.2.3, expected CT Image, Enhanced"),
         (tags::NUMBER_OF_FRAMES, VR::IS, "2".into(), "is 2, expected 1"),
-        (tags::PHOTOMETRIC_INTERPRETATION, VR::CS, "RGB".into(), "expected MONOCHROME1 or"),
+        (tags::PHOTOMETRIC_INTERPRETATION, VR::CS, "MONOCHROME3".into(), "expected MONOCHROME1 or"),
         (tags::BITS_ALLOCATED, VR::US, 8u16.into(), "is 8, expected 16"),
         (tags::BITS_STORED, VR::US, 17u16.into(), "is 17, expected 1 to 16"),
         (tags::PIXEL_REPRESENTATION, VR::US, 2u16.into(), "is 2, expected 0 or 1"),
