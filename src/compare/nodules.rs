@@ -366,6 +366,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::float_cmp, reason = "this number is exact")]
     fn heights_serve_where_nothing_else_is_known_on_both_sides() {
         let blind = |z_mm| LocatedNodule { patient_mm: None, z_mm, ..nodule("1", [0.0; 3], 6.0) };
         let csv = table(

@@ -10,6 +10,7 @@ use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
@@ -280,7 +281,7 @@ fn a_damaged_store_gives_the_undisturbed_answer_or_names_the_file_and_is_made_wh
         let output = run(&fsck);
         assert!(output.status.success(), "{what}: {}", text(&output));
     }
-    println!("stores: {counts:?}");
+    writeln!(std::io::stderr(), "stores: {counts:?}").unwrap();
     assert_eq!(counts.damaged, n);
 }
 
@@ -371,7 +372,7 @@ fn a_damaged_nightly_store_gives_the_undisturbed_answer_or_names_the_file_and_st
         let output = run(&owned(&["fsck", root]));
         assert!(output.status.success(), "{what}: {}", text(&output));
     }
-    println!("nightly stores: {counts:?}");
+    writeln!(std::io::stderr(), "nightly stores: {counts:?}").unwrap();
     assert_eq!(counts.damaged, n);
 }
 

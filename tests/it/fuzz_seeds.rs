@@ -87,7 +87,9 @@ fn every_target_reads_its_seeds_changed_ones_and_what_was_found() {
             continue;
         }
         let own: Vec<&Seed> = seeds.iter().filter(|seed| seed.target == name).collect();
-        own.iter().for_each(|seed| check(name, target, &seed.bytes));
+        for seed in &own {
+            check(name, target, &seed.bytes);
+        }
         for (_, bytes) in FOUND.iter().filter(|(of, _)| *of == name) {
             check(name, target, bytes);
         }

@@ -6,6 +6,7 @@ use nodulus::tables::{Exclusion, Failure, Mark, Nodule, Scan};
 use nodulus_formats::{luna_csv, scan_geometry};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 use std::path::Path;
 
 /// The expected counts come from `tests/golden/lidc_marks.py`, which shares no code with nodulus.
@@ -115,7 +116,7 @@ fn check_published(folder: &Path, xml: &Path, table: &Path, list: &str) {
     for (series, scan) in scan_geometry::read(table).unwrap() {
         let heights: Vec<_> = scan.slices.z_mm().iter().map(f64::to_string).collect();
         let (pixel_mm, heights) = (scan.slices.spacing().ijk()[0], heights.join(" "));
-        text.push_str(&format!("{series},,,,{pixel_mm},{heights},0,0,1 0 0 0 1 0 0 0 1\n"));
+        writeln!(text, "{series},,,,{pixel_mm},{heights},0,0,1 0 0 0 1 0 0 0 1").unwrap();
     }
     fs_err::write(&placed, text).unwrap();
     let (store, to) = (folder.join("placed"), folder.join("published"));

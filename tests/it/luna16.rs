@@ -5,6 +5,7 @@ use nodulus::tables::{Mark, Nodule, Scan};
 use nodulus_formats::luna_csv::{self, Candidate};
 use nodulus_store::{Row, Store};
 use serde_json::Value;
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
@@ -251,7 +252,7 @@ fn placed_geometry(here: &str) -> PathBuf {
             let origin = [scan.origin_x_mm, scan.origin_y_mm].map(Option::unwrap);
             format!("{},{},{}", origin[0], origin[1], axes.join(" "))
         });
-        placed.push_str(&format!("{line},{place}\n"));
+        writeln!(placed, "{line},{place}").unwrap();
     }
     let path = Path::new(here).join("placed.csv");
     fs_err::write(&path, placed).unwrap();

@@ -64,11 +64,11 @@ impl Job {
 
     /// The rows of `scores`.
     pub(crate) fn rows(&self) -> Vec<Value> {
-        self.rows_of(&self.store())
+        Self::rows_of(&self.store())
     }
 
     /// The rows of `scores` of a store.
-    pub(crate) fn rows_of(&self, store: &Path) -> Vec<Value> {
+    pub(crate) fn rows_of(store: &Path) -> Vec<Value> {
         let arguments =
             ["show", "scores", "--store", store.to_str().unwrap(), "--json", "--rows", "1000"];
         let text = fixture::run_well(&arguments);

@@ -136,8 +136,10 @@ fn a_first_or_last_slice_that_cannot_be_read_fails_its_series() {
     assert_eq!(fixture::rows::<Scan>(&folder.path().join("store")).len(), 2);
 }
 
-/// Puts what cannot be opened in the place of a slice.
-const IN_PLACE: [(&str, fn(&Path)); 3] = [
+/// What cannot be opened, and what puts it in the place of a slice.
+type InPlace = (&'static str, fn(&Path));
+
+const IN_PLACE: [InPlace; 3] = [
     ("a link that leads nowhere", |at| symlink("none", at).unwrap()),
     ("a link that leads nowhere", |at| symlink(at.file_name().unwrap(), at).unwrap()),
     ("a pipe, socket or device", |at| {
@@ -176,7 +178,7 @@ fn a_night_scores_no_series_whose_slice_leads_nowhere() {
         let slices = nodulus_formats::cohort::files_below(&job.series()[0]).unwrap();
         let is_slice =
             |file: &&std::path::PathBuf| file.extension().is_some_and(|end| end == "dcm");
-        let last = slices.iter().filter(is_slice).next_back().unwrap();
+        let last = slices.iter().rfind(is_slice).unwrap();
         fs_err::remove_file(last).unwrap();
         put(last);
         let (summary, log) = job.run(3, &[]);

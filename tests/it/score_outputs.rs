@@ -119,7 +119,7 @@ fn de_identified_outputs_name_no_patient() {
     let plain = job.store().with_file_name("plain");
     let at = format!("score.store={:?}", plain.to_str().unwrap());
     assert_eq!(job.run(3, &["--set", OUTPUTS, "--set", &at]).0["scored"], 1);
-    let rows = job.rows_of(&plain);
+    let rows = Job::rows_of(&plain);
     assert!(rows.iter().any(|row| row["patient_id"] == patients[2].as_str()));
 }
 

@@ -46,7 +46,7 @@ const CREATION: Creation<'_> = Creation {
 struct Seeds {
     repository: PathBuf,
     folder: tempfile::TempDir,
-    seeds: Vec<Seed>,
+    made: Vec<Seed>,
 }
 
 /// The seeds of all targets.
@@ -54,7 +54,7 @@ pub(crate) fn seeds(repository: &Path) -> Vec<Seed> {
     let mut made = Seeds {
         repository: repository.to_owned(),
         folder: tempfile::tempdir().unwrap(),
-        seeds: Vec::new(),
+        made: Vec::new(),
     };
     made.phantom();
     made.dicom();
@@ -63,12 +63,12 @@ pub(crate) fn seeds(repository: &Path) -> Vec<Seed> {
     made.texts();
     made.store();
     made.weights();
-    made.seeds
+    made.made
 }
 
 impl Seeds {
     fn add(&mut self, target: &'static str, name: impl Into<String>, bytes: impl Into<Vec<u8>>) {
-        self.seeds.push(Seed { target, name: name.into(), bytes: bytes.into() });
+        self.made.push(Seed { target, name: name.into(), bytes: bytes.into() });
     }
 
     /// A file for a target.
@@ -269,7 +269,7 @@ impl Seeds {
         self.add_file("data_manifest", &path);
         self.add("data_manifest", "pattern", "{patient}/scan-[0-9]*/{scan}.nii.gz");
         let is_geometry = |seed: &&Seed| seed.target == "scan_geometry";
-        let table = self.seeds.iter().find(is_geometry).unwrap().bytes.clone();
+        let table = self.made.iter().find(is_geometry).unwrap().bytes.clone();
         let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
         gzip.write_all(&table).unwrap();
         self.add("scan_geometry", "a.csv.gz", gzip.finish().unwrap());

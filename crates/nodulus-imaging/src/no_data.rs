@@ -20,7 +20,7 @@ const LEAST_SHARE: f64 = 0.01;
 /// METHOD: an area has no data if its pixels have exactly the same value, each lies in a square of 5 × 5 of them, the area is
 /// 4-connected, and it takes at least 1% of the slice. The value does not matter: files fill with -1000, -1024, -2000, -2048, -3024
 /// or 0. A measured area of this size is constant only where values were cut off, and there it tells nothing either.
-pub fn without_data(slice: ArrayView2<'_, i16>) -> Option<Mask> {
+pub fn without_data(slice: &ArrayView2<'_, i16>) -> Option<Mask> {
     let (rows, columns) = slice.dim();
     let least = ((rows * columns) as f64 * LEAST_SHARE).max((SIDE * SIDE) as f64);
     let in_square = squares(slice);
@@ -54,14 +54,16 @@ pub fn without_data(slice: ArrayView2<'_, i16>) -> Option<Mask> {
         }
         if area.len() as f64 >= least {
             let mask = found.get_or_insert_with(|| Mask::empty([columns, rows, 1]));
-            area.iter().for_each(|p| mask.set(p % columns, p / columns, 0, true));
+            for p in &area {
+                mask.set(p % columns, p / columns, 0, true);
+            }
         }
     }
     found
 }
 
 /// Whether each pixel lies in a square of equal pixels, row by row.
-fn squares(slice: ArrayView2<'_, i16>) -> Vec<bool> {
+fn squares(slice: &ArrayView2<'_, i16>) -> Vec<bool> {
     let (rows, columns) = slice.dim();
     let mut found = vec![false; rows * columns];
     // Number of rows up to this one with the same run of equal pixels that ends in this column.
@@ -106,7 +108,7 @@ mod tests {
     }
 
     fn count(slice: &Array2<i16>) -> usize {
-        without_data(slice.view()).map_or(0, |mask| mask.count())
+        without_data(&slice.view()).map_or(0, |mask| mask.count())
     }
 
     #[test]
@@ -127,7 +129,7 @@ mod tests {
                     *pixel = value;
                 }
             }
-            let mask = without_data(slice.view()).unwrap();
+            let mask = without_data(&slice.view()).unwrap();
             let wrong = mask.voxels().filter(|[i, j, _]| in_crop(*j, *i)).count();
             assert_eq!(mask.count() - wrong, 8000 - 1600);
             // Pixels of the crop's border may have the filler's value by chance, not in a square.
@@ -158,7 +160,7 @@ mod tests {
                 *pixel = -2048;
             }
         }
-        let mask = without_data(slice.view()).unwrap();
+        let mask = without_data(&slice.view()).unwrap();
         assert!(mask.voxels().all(|[i, j, _]| outside(j, i)));
         let n_outside = (0..8000).filter(|p| outside(p / 100, p % 100)).count();
         // The corners' thin tips hold no square.

@@ -33,7 +33,6 @@ pub fn ordinal_agreement(subjects: &[(&str, &RatingCounts)], seed: u64) -> Ordin
 
 /// Alpha, the number of patients, and alpha as the statistic whose interval is sought; `None` without a subject that was
 /// rated twice.
-#[expect(clippy::type_complexity, reason = "the parts of one answer")]
 pub(crate) fn without_interval(
     subjects: &[(&str, &RatingCounts)],
 ) -> Option<(Option<f64>, usize, Statistic<'static>)> {

@@ -14,6 +14,9 @@ pub struct RatedSubjects<'a> {
     pub is_ordinal: bool,
 }
 
+/// A rating with whether it is the coefficient of ordered categories, and its statistic.
+type Sought<'a> = ((usize, bool), Statistic<'a>);
+
 /// [`fleiss::agreement`] of each rating and, for an ordinal one, [`krippendorff::ordinal_agreement`], in the order of the
 /// ratings.
 ///
@@ -39,7 +42,7 @@ pub fn agreements(
         })
         .unzip();
     // By number of patients: which rating each statistic is of, and whether it is the alpha.
-    let mut sought: BTreeMap<usize, Vec<((usize, bool), Statistic<'_>)>> = BTreeMap::new();
+    let mut sought: BTreeMap<usize, Vec<Sought<'_>>> = BTreeMap::new();
     for (n, (kappa, alpha)) in kappas.into_iter().enumerate() {
         let n_patients = found[n].0.n_patients as usize;
         sought.entry(n_patients).or_default().push(((n, false), kappa));

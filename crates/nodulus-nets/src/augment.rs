@@ -161,7 +161,7 @@ mod tests {
         assert_eq!((shifted.mask[6 * SIDE + 7], shifted.mask[6 * SIDE + 8]), (0, 1));
         let mut larger = sample();
         move_pixels(&mut larger, SIDE, 0.0, 2.0, [0.0; 2]);
-        assert_eq!(larger.mask.iter().filter(|m| **m == 1).count(), 64);
+        assert_eq!(larger.mask.iter().map(|m| usize::from(*m == 1)).sum::<usize>(), 64);
         let halves =
             |mask: &[u8]| mask.iter().map(|m| f32::from(u8::from(*m == 1)) / 2.0).collect();
         for moved in [shifted, larger] {

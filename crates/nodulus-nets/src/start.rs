@@ -17,7 +17,6 @@ pub enum Start {
 
 impl Start {
     /// Whether it is the default.
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
     pub fn is_default(&self) -> bool {
         *self == Self::default()
     }
@@ -37,7 +36,7 @@ const LAST_DEVIATION: f32 = 0.01;
 /// Sets the first values of parameters by a rule.
 ///
 /// METHOD: He's variance of 2 / fan-in keeps the size of what passes a `ReLU`, which halves it; without one, 1 / fan-in does
-/// (LeCun 1998).
+/// (`LeCun` 1998).
 pub(super) fn start(specs: &mut [ParameterSpec], rule: Start) {
     if rule == Start::He {
         return;

@@ -203,10 +203,9 @@ impl Job {
         let trust = if is_sealed { Trust::Stamps } else { Trust::Nothing };
         let parts = known.map(|shard| &shard.parts[..]);
         match seal::look(folder, key, output, parts, trust)? {
-            Found::AsSealed => Ok(()),
             // The next run need not read it again.
             Found::Whole if is_sealed => seal::seal(folder, key),
-            Found::Whole => Ok(()),
+            Found::AsSealed | Found::Whole => Ok(()),
             Found::Damaged(_) if !is_sealed && known.is_none() => Ok(durable::remove(&shard)?),
             Found::Damaged(damage) => {
                 // Another process may have made it again in the meantime.

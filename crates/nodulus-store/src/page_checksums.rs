@@ -278,6 +278,7 @@ mod tests {
     use super::*;
     use arrow::array::{AsArray as _, BinaryArray, Float64Array, StringArray};
     use arrow::datatypes::Float64Type;
+    use parquet::arrow::arrow_reader::RowSelection;
     use parquet::file::properties::EnabledStatistics;
 
     fn batch(n: usize) -> RecordBatch {
@@ -331,7 +332,6 @@ mod tests {
         let indexes = builder.metadata().page_index_for_row_group(0);
         assert!(indexes.offset_index(1).unwrap().page_locations.len() >= 5);
         // Pages are found by their places.
-        use parquet::arrow::arrow_reader::RowSelection;
         let rows = RowSelection::from_consecutive_ranges(std::iter::once(730..731), 1005);
         let found: Vec<_> =
             builder.with_row_selection(rows).build().unwrap().map(Result::unwrap).collect();

@@ -94,12 +94,10 @@ impl Partitions {
     /// The value of a key in a file's provenance; `None` if the file is missing, damaged or of another version of
     /// the columns. Damage is noted.
     pub fn provenance(&self, value: &str, key: &str) -> Option<String> {
-        match day_record::damage(&self.record(value), &self.file(value), false) {
-            Ok(Some(damage)) => {
-                damage.note();
-                return None;
-            }
-            Ok(None) | Err(_) => {}
+        if let Ok(Some(damage)) = day_record::damage(&self.record(value), &self.file(value), false)
+        {
+            damage.note();
+            return None;
         }
         let file = File::open(self.file(value)).ok()?.into_parts().0;
         let builder = ParquetRecordBatchReaderBuilder::try_new(file).ok()?;

@@ -8,7 +8,7 @@ use crate::shard_record::{PartRecord, ShardRecord, record_path, shard_folder};
 use crate::stamp::{self, Stamp};
 use crate::{Error, OutputSpec, hash, part_file, record};
 use fs_err as fs;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{LazyLock, Mutex, PoisonError};
@@ -20,7 +20,8 @@ pub(crate) const SEAL: &str = "sealed";
 const OF_RECORD: &str = "-";
 
 /// Files that this process has compared with their records, with their stamps and hashes then.
-static COMPARED: LazyLock<Mutex<HashMap<PathBuf, (Stamp, String)>>> = LazyLock::new(Mutex::default);
+static COMPARED: LazyLock<Mutex<BTreeMap<PathBuf, (Stamp, String)>>> =
+    LazyLock::new(Mutex::default);
 
 /// Whether files that have not changed since they were last compared count as whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,7 +61,8 @@ pub(crate) fn seal(output: &Path, key: &str) -> Result<(), Error> {
     let mut text = String::new();
     let files = record.parts.iter().map(|part| (part.file.as_str(), file_hash(part)));
     for (file, sha256) in files.chain([("record.json", OF_RECORD)]) {
-        text += &format!("{sha256} {} {file}\n", Stamp::of(&folder.join(file))?);
+        let stamp = Stamp::of(&folder.join(file))?.to_string();
+        text.extend([sha256, " ", &stamp, " ", file, "\n"]);
     }
     Ok(fs::write(folder.join(SEAL), text)?)
 }

@@ -165,15 +165,12 @@ impl Store {
             }
             let current = folder.join("CURRENT");
             let newest = version::keys(&folder)?.into_iter().next();
-            let what = match newest {
-                Some((_, key)) => {
-                    durable::write(&current, format!("{key}\n").as_bytes())?;
-                    format!("{what}; the newest version {key} stands in until a run ends")
-                }
-                None => {
-                    durable::remove(&current)?;
-                    what.to_owned()
-                }
+            let what = if let Some((_, key)) = newest {
+                durable::write(&current, format!("{key}\n").as_bytes())?;
+                format!("{what}; the newest version {key} stands in until a run ends")
+            } else {
+                durable::remove(&current)?;
+                what.to_owned()
             };
             Damage::new(&current, &what).note();
         }

@@ -272,8 +272,9 @@ impl Version {
     pub fn check_files(&self) -> Result<(), Error> {
         let as_recorded = self.as_recorded();
         let shards = self.manifest.shards.iter();
-        let parts = shards.flat_map(|shard| shard.parts.iter().map(move |part| (&shard.key, part)));
-        parts.map(|(key, part)| as_recorded.part(key, part).map(drop)).collect()
+        let mut parts =
+            shards.flat_map(|shard| shard.parts.iter().map(move |part| (&shard.key, part)));
+        parts.try_for_each(|(key, part)| as_recorded.part(key, part).map(drop))
     }
 
     fn as_recorded(&self) -> AsRecorded {

@@ -33,12 +33,11 @@ impl FolderEntries {
                 continue;
             }
             match kind_of(&path)? {
-                EntryKind::Folder => continue,
                 EntryKind::NoFile if may_be_dicom(&path) => {
                     entries.beside.push(PassedOver::no_file(&path));
                     continue;
                 }
-                EntryKind::NoFile => continue,
+                EntryKind::Folder | EntryKind::NoFile => continue,
                 EntryKind::File => {}
             }
             if image_file::is_voxel_data(&path) {

@@ -119,10 +119,7 @@ fn try_run(
     ledger.remove_unfinished()?;
     let tables = DayTables::open(store, &model)?;
     tables.write(&ledger, &tables.outdated(&ledger))?;
-    let mut damage: Vec<String> = damage::take_noted().iter().map(ToString::to_string).collect();
-    damage.extend(ledger.damaged().map(|damage| {
-        format!("{damage}: if its series is in the input, it is scored again; its earlier results are lost")
-    }));
+    let damage = damage_found(&ledger);
     let listing = Instant::now();
     // A damaged cache costs time, but never a wrong result.
     let previous: ContentsCache =
@@ -159,15 +156,7 @@ fn try_run(
         let (file, cause) = (file.clone(), cause.clone());
         notify(RunEvent::UnreadableCandidates { file, cause });
     }
-    match &model.profile {
-        None => warn(training_range::without_profile(&model.name.id)),
-        Some(profile) => {
-            let rule = MaskRule::of_settings(settings);
-            if let Some(reason) = other_rule(&profile.predicted, Some(&rule)) {
-                warn(format!("no drift of volume and mean HU: {reason}"));
-            }
-        }
-    }
+    profile_doubt(&model, settings).into_iter().for_each(warn);
     let recipe = recipe(settings, &model, &identity);
     let mut triage = Triage {
         settings,
@@ -202,18 +191,46 @@ fn try_run(
         rows(Some(file.clone()), *counts);
     }
     rows(None, summary.candidates.in_all);
+    add_ledger(&context, &ledger, &names, summary);
+    write_drift_page(tables, &ledger, context.identity.is_replaced())?;
+    result.and_then(|()| deliver(&context, destinations, &mut ledger, summary))
+}
+
+/// Why the model's profile of its training cohort does not serve, or not in all.
+fn profile_doubt(model: &LoadedModel, settings: &ScoreSettings) -> Option<String> {
+    let Some(profile) = &model.profile else {
+        return Some(training_range::without_profile(&model.name.id));
+    };
+    let rule = MaskRule::of_settings(settings);
+    let reason = other_rule(&profile.predicted, Some(&rule))?;
+    Some(format!("no drift of volume and mean HU: {reason}"))
+}
+
+/// What of the store was damaged, each in a sentence.
+fn damage_found(ledger: &Ledger) -> Vec<String> {
+    let of_records = ledger.damaged().map(|damage| {
+        format!("{damage}: if its series is in the input, it is scored again; its earlier results are lost")
+    });
+    damage::take_noted().iter().map(ToString::to_string).chain(of_records).collect()
+}
+
+/// Adds to the summary what the records of series say after the run.
+fn add_ledger(
+    context: &RunContext<'_>,
+    ledger: &Ledger,
+    names: &BTreeSet<String>,
+    summary: &mut RunSummary,
+) {
     let never =
         ledger.entries().filter(|(id, entry)| names.contains(*id) && entry.is_never_scored());
     summary.never_scored = never.count();
     summary.damaged_records = ledger.damaged().count();
     summary.seen_by_model = context.seen.lock().map_or(0, |seen| seen.len());
-    summary.notices = notices(&context, summary);
+    summary.notices = notices(context, summary);
     for text in summary.notices.clone() {
         summary.warnings.push(text.clone());
-        notify(RunEvent::Warning { text });
+        (context.notify)(RunEvent::Warning { text });
     }
-    write_drift_page(tables, &ledger, context.identity.is_replaced())?;
-    result.and_then(|()| deliver(&context, destinations, &mut ledger, summary))
 }
 
 /// SHA-256 of what results are made of besides scans and candidates.

@@ -17,7 +17,7 @@ use crate::nightly::records::record::{
 use crate::nightly::records::rows;
 use crate::nightly::scan::result_inputs::ResultInputs;
 use crate::nightly::scan::scored::ScoredNodule;
-use nodulus_store::hash;
+use nodulus_store::{durable, hash};
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -202,6 +202,8 @@ impl ResultWriter<'_> {
         let parts = [&**content_sha256, candidates_sha256, recipe_sha256].into_iter();
         let result = hash::id("", parts.chain(n_before.as_deref()));
         let folder = settings.output().join(identity.uid(study)).join(result);
+        // A run that was killed may have left some that no other writes again.
+        durable::remove_unfinished(&folder).map_err(|error| Problem::of_run(settings, &error))?;
         let earlier = EarlierObjects::of(before);
         let write = || deliver(scan, &scored.slices, requested, identity, &earlier, &folder);
         match catch_unwind(AssertUnwindSafe(write)) {

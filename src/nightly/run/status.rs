@@ -74,7 +74,7 @@ pub fn status(store: &Store) -> Result<JobStatus, Error> {
         ..JobStatus::default()
     };
     let ledger = Ledger::open(store.root(), None)?;
-    status.damaged = ledger.damaged().map(|damage| damage.to_string()).collect();
+    status.damaged = ledger.damaged().map(ToString::to_string).collect();
     for (id, entry) in ledger.entries() {
         let id = id.clone();
         if let Some(Undone { at, cause, .. }) = &entry.undone {

@@ -25,7 +25,7 @@ pub(super) enum Error {
     #[error(transparent)]
     Dicom(#[from] dicom::Error),
     #[error(transparent)]
-    Unreadable(#[from] UnreadableSeries),
+    Unreadable(#[from] Box<UnreadableSeries>),
     #[error(transparent)]
     ImageFile(#[from] image_file::Error),
     #[error("the files of the series are gone")]
@@ -36,7 +36,7 @@ pub(super) enum Error {
 #[derive(Debug)]
 pub(super) enum ScanFiles {
     /// DICOM slices.
-    Dicom(Vec<PathBuf>, Option<CaseFiles>),
+    Dicom(Vec<PathBuf>, Option<Box<CaseFiles>>),
     /// An image file.
     Image(PathBuf),
 }
@@ -47,7 +47,7 @@ impl ScanFiles {
             SeriesSource::Image(path) => return Ok(Self::Image(path.clone())),
             SeriesSource::Archive(path) => {
                 let unpacked = CaseFiles::at(path)?;
-                (unpacked.dicom.clone(), Some(unpacked))
+                (unpacked.dicom.clone(), Some(Box::new(unpacked)))
             }
             SeriesSource::Folders(folders) => {
                 let files = folders.iter().map(SeriesFolder::files);
@@ -89,8 +89,8 @@ impl ScanFiles {
             Self::Dicom(files, unpacked) => match OpenSeries::open(&files, tolerances) {
                 Ok(series) => Ok(OpenScan::Dicom { series: Box::new(series), unpacked }),
                 Err(error) => {
-                    let named = |error| named(error, unpacked.as_ref());
-                    Err(UnreadableSeries::new(error, &files, named).into())
+                    let named = |error| named(error, unpacked.as_deref());
+                    Err(Box::new(UnreadableSeries::new(error, &files, named)).into())
                 }
             },
         }
@@ -109,7 +109,7 @@ fn named(error: dicom::Error, unpacked: Option<&CaseFiles>) -> dicom::Error {
 #[derive(Debug)]
 pub(crate) enum OpenScan {
     /// DICOM slices.
-    Dicom { series: Box<OpenSeries>, unpacked: Option<CaseFiles> },
+    Dicom { series: Box<OpenSeries>, unpacked: Option<Box<CaseFiles>> },
     /// An image file.
     Image { geometry: Geometry, path: PathBuf, rules: ImageRules },
 }
@@ -148,7 +148,7 @@ impl OpenScan {
         let Self::Dicom { series, unpacked } = self else { return Ok(None) };
         let OpenSeries { files, sop_instance_uids, geometry, .. } = &**series;
         let source = SourceSeries::read(files, sop_instance_uids, geometry);
-        Ok(Some(source.map_err(|error| named(error, unpacked.as_ref()))?))
+        Ok(Some(source.map_err(|error| named(error, unpacked.as_deref()))?))
     }
 
     /// Bytes of some slices in memory.
@@ -161,7 +161,7 @@ impl OpenScan {
     pub(super) fn read_slices(&self, wanted: &SliceRanges) -> Result<LoadedSlices<i16>, Error> {
         match self {
             Self::Dicom { series, unpacked } => {
-                let named = |error| named(error, unpacked.as_ref());
+                let named = |error| named(error, unpacked.as_deref());
                 Ok(series.read_slices(wanted).map_err(named)?)
             }
             Self::Image { path, rules, .. } => Ok(image_file::read_slices(path, wanted, rules)?),

@@ -113,6 +113,7 @@ pub(crate) struct LoadedScan<'a> {
 
 /// A series could not be read.
 #[derive(Debug, thiserror::Error)]
+#[expect(clippy::large_enum_variant, reason = "a series has one")]
 enum Error {
     #[error("{}", quoted::io(.0))]
     Io(#[from] std::io::Error),

@@ -251,7 +251,7 @@ pub fn transform(
     let slices = region_slices(config, placed.start[2]..end[2], size[2]);
     let no_data = slices.clone().map(|k| {
         let slice = volume.slice(k).ok_or_else(outside)?;
-        Ok(without_data(slice).map(|mask| PlacedMask { start: [0, 0, k], mask }))
+        Ok(without_data(&slice).map(|mask| PlacedMask { start: [0, 0, k], mask }))
     });
     let no_data = no_data.collect::<Result<Vec<_>, CropError>>()?;
     let first_slice = slices.start;

@@ -16,7 +16,7 @@ use std::path::Path;
 pub(super) fn read(folder: &Path) -> Result<ScanGeometries, Error> {
     let io = |source| Error::Io { path: folder.to_owned(), source };
     let mut geometries = ScanGeometries::new();
-    for path in files_below(folder).map_err(|error| io(error.into()))? {
+    for path in files_below(folder).map_err(io)? {
         if !has_extension(&path, "mhd") {
             continue;
         }

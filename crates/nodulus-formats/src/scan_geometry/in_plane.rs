@@ -67,6 +67,7 @@ mod tests {
     use super::*;
 
     #[test]
+    #[expect(clippy::float_cmp, reason = "these numbers are exact")]
     fn pixels_lie_along_the_axes() {
         let turned =
             InPlane::new([10.0, 20.0], [-1.0, 0.0, 0.0, 0.0, -1.0, 0.0, 0.0, 0.0, 1.0]).unwrap();

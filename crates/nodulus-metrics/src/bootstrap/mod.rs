@@ -114,7 +114,9 @@ pub fn intervals(n_patients: usize, seed: u64, statistics: Vec<Statistic<'_>>) -
             }
         }
         sought.par_iter_mut().filter(|sought| sought.needs_resamples()).for_each(|sought| {
-            batch.iter().for_each(|times| sought.resample(times));
+            for times in &batch {
+                sought.resample(times);
+            }
         });
     }
     sought.into_iter().map(Sought::interval).collect()

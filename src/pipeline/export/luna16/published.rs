@@ -226,6 +226,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::float_cmp, reason = "these numbers are exact")]
     fn heights_go_on_beyond_the_scan() {
         let point = mark(0, MarkKind::NonNodule, -35.1, &[[4, 6]]);
         let measured = grid().point(&point).unwrap();

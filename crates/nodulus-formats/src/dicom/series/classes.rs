@@ -251,6 +251,7 @@ pub(super) fn classes<'a>(
 }
 
 /// Whether a number is among these.
+#[expect(clippy::float_cmp, reason = "the same text gives the same number")]
 fn has(numbers: &[(f64, Value<'_>, Place)], wanted: Option<f64>) -> bool {
     wanted.is_some_and(|wanted| numbers.iter().any(|(number, ..)| *number == wanted))
 }
