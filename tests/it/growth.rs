@@ -282,16 +282,16 @@ fn a_new_case_makes_at_most_two_shards_of_each_stage_and_reads_their_files_alone
 fn new_annotations_are_read_and_the_others_are_not() {
     let folder = tempfile::tempdir().unwrap();
     let below = annotations::phantom().join("lidc-annotations");
-    let (xml, held) = (folder.path().join("xml"), folder.path().join("002.xml"));
+    let (xml, held) = (folder.path().join("xml"), folder.path().join("003.xml"));
     fixture::copy(&below.join("xml"), &xml);
     let table = below.join("scan-geometry.csv");
-    fs_err::rename(xml.join("002.xml"), &held).unwrap();
+    fs_err::rename(xml.join("003.xml"), &held).unwrap();
     let [store, whole] = ["store", "whole"].map(|name| folder.path().join(name));
-    let small = ["ingest.shard_size=8"];
+    let small = ["ingest.shard_size=3"];
     annotations::run_well(&store, &xml, &table, &small);
     let before = keys(&store);
 
-    fs_err::rename(&held, xml.join("002.xml")).unwrap();
+    fs_err::rename(&held, xml.join("003.xml")).unwrap();
     annotations::run_well(&whole, &xml, &table, &small);
     let new = beyond(&before, &current_keys(&whole))["scans"].clone();
     assert_eq!(new.len(), 1);
@@ -302,12 +302,12 @@ fn new_annotations_are_read_and_the_others_are_not() {
         .flat_map(|scan| scan.annotation_paths)
         .map(|path| xml.join(path))
         .collect();
-    assert!(read.contains(&xml.join("002.xml")), "{read:?}");
+    assert!(read.contains(&xml.join("003.xml")), "{read:?}");
     let opened = OpenedFiles::below([xml.clone()]);
     annotations::run_well(&store, &xml, &table, &small);
     // The rows of the shard's other cases come from the shard that they were in before.
     assert!(read.len() > 1, "{read:?}");
-    assert_eq!(opened.take(), BTreeSet::from([xml.join("002.xml")]));
+    assert_eq!(opened.take(), BTreeSet::from([xml.join("003.xml")]));
     for (output, keys) in beyond(&before, &keys(&store)) {
         assert!(keys.len() <= 2, "{output}: {keys:?}");
     }
