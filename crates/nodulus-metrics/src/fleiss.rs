@@ -23,7 +23,7 @@ pub struct RatingAgreement {
     pub expected: Option<f64>,
     /// Fleiss' kappa; `None` without a subject, and where every rating is the same.
     pub kappa: Option<f64>,
-    /// 95% interval of kappa by patient: see [`bootstrap::interval`](super::bootstrap::interval).
+    /// 95% interval of kappa by patient: see [`bootstrap::interval`].
     pub interval: Interval,
 }
 

@@ -10,7 +10,7 @@ pub struct OrdinalAgreement {
     /// Alpha: 1 where all readers agree, 0 where they agree as by chance; `None` without a subject that was rated twice,
     /// and where every rating is the same.
     pub alpha: Option<f64>,
-    /// Its 95% interval by patient: see [`bootstrap::interval`](super::bootstrap::interval).
+    /// Its 95% interval by patient: see [`bootstrap::interval`].
     pub interval: Interval,
 }
 

@@ -28,7 +28,7 @@ pub fn write(folder: &Path) -> Result<(), Error> {
 ///
 /// # Errors
 ///
-/// As [`write`].
+/// As [`write()`].
 pub fn write_of(folder: &Path, names: &[impl AsRef<str>]) -> Result<(), Error> {
     let mut files = BTreeMap::new();
     for name in names.iter().map(AsRef::as_ref) {

@@ -102,7 +102,7 @@ pub fn write(path: &Path, record: &impl Serialize) -> Result<(), Error> {
 ///
 /// # Errors
 ///
-/// As [`write`].
+/// As [`write()`].
 pub fn write_plain(path: &Path, value: &impl Serialize) -> Result<(), Error> {
     Ok(durable::write(path, &pretty(path, value)?)?)
 }
