@@ -8,50 +8,20 @@ line, united over the inclusions of a slice, minus each exclusion with its line.
 """
 
 import collections
-import csv
 import glob
 import hashlib
 import json
-import lzma
 import sys
 import xml.etree.ElementTree as ElementTree
 
 import numpy
 from scipy.ndimage import binary_fill_holes
 
-csv.field_size_limit(10**9)
+from lidc_xml import children, drawn, points, scan_geometry, text
+
 folder, geometry, listed = sys.argv[1:]
-scans = {}
-with lzma.open(geometry, "rt") as file:
-    for row in csv.DictReader(file):
-        heights = numpy.array(sorted({float(z) for z in row["z_positions_mm"].split()}))
-        scans[row["series_instance_uid"]] = (heights, float(row["pixel_spacing_mm"]))
+scans = scan_geometry(geometry)
 luna16 = set(open(listed).read().split())
-
-
-def children(element, name):
-    return [child for child in element if child.tag.split("}")[-1] == name]
-
-
-def text(element, name):
-    found = children(element, name)
-    return (found[0].text or "").strip() if found else ""
-
-
-def points(element, name):
-    return numpy.array([[int(text(p, "xCoord")), int(text(p, "yCoord"))] for p in children(element, name)])
-
-
-def drawn(line, low, shape):
-    """The line's pixels, its gaps and its end joined by straight lines."""
-    grid = numpy.zeros(shape, bool)
-    for a, b in zip(line, numpy.vstack([line[1:], line[:1]])):
-        steps = max(1, abs(b - a).max())
-        for t in range(steps + 1):
-            # Half up, as nodulus rounds.
-            i, j = (2 * (a * (steps - t) + b * t) + steps) // (2 * steps) - low
-            grid[i, j] = True
-    return grid
 
 
 def outlined(rois, heights):

@@ -8,40 +8,15 @@ where marks of different readers nearer than 3 mm are joined.
 """
 
 import collections
-import csv
 import glob
 import json
-import lzma
 import sys
 import xml.etree.ElementTree as ElementTree
 
 import numpy
 from scipy.ndimage import binary_fill_holes
 
-csv.field_size_limit(10**9)
-
-
-def children(element, name):
-    return [child for child in element if child.tag.split("}")[-1] == name]
-
-
-def text(element, name):
-    found = children(element, name)
-    return (found[0].text or "").strip() if found else ""
-
-
-def points(element, name):
-    return numpy.array([[int(text(p, "xCoord")), int(text(p, "yCoord"))] for p in children(element, name)])
-
-
-def drawn(line, low, shape):
-    grid = numpy.zeros(shape, bool)
-    for a, b in zip(line, numpy.vstack([line[1:], line[:1]])):
-        steps = max(1, abs(b - a).max())
-        for t in range(steps + 1):
-            i, j = (2 * (a * (steps - t) + b * t) + steps) // (2 * steps) - low
-            grid[i, j] = True
-    return grid
+from lidc_xml import children, drawn, points, scan_geometry, text
 
 
 def outlined(rois, heights, step, pixel):
@@ -97,11 +72,7 @@ def split(marks, members):
 
 
 folder, geometry, listed = sys.argv[1:]
-scans = {}
-with lzma.open(geometry, "rt") as file:
-    for row in csv.DictReader(file):
-        heights = numpy.array(sorted({float(z) for z in row["z_positions_mm"].split()}))
-        scans[row["series_instance_uid"]] = heights, float(row["pixel_spacing_mm"])
+scans = scan_geometry(geometry)
 luna16 = set(open(listed).read().split())
 names = ["linkage", "split", "linkage_of_luna16", "split_of_luna16"]
 counts = {name: [0] * 4 for name in names}

@@ -26,30 +26,7 @@ import xml.etree.ElementTree as ElementTree
 import numpy
 from scipy.ndimage import label
 
-csv.field_size_limit(10**9)
-
-
-def children(element, name):
-    return [child for child in element if child.tag.split("}")[-1] == name]
-
-
-def text(element, name):
-    found = children(element, name)
-    return (found[0].text or "").strip() if found else ""
-
-
-def points(element, name):
-    return numpy.array([[int(text(p, "xCoord")), int(text(p, "yCoord"))] for p in children(element, name)])
-
-
-def line_pixels(line):
-    """The pixels of a closed line; gaps and the two ends are joined by straight lines, rounded half up."""
-    found = set()
-    for a, b in zip(line, numpy.vstack([line[1:], line[:1]])):
-        steps = max(1, abs(b - a).max())
-        for t in range(steps + 1):
-            found.add(tuple(int(v) for v in (2 * (a * (steps - t) + b * t) + steps) // (2 * steps)))
-    return found
+from lidc_xml import children, line_pixels, points, text
 
 
 def enclosed(lines, low, shape):
