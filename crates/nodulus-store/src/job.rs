@@ -1,15 +1,13 @@
 //! The work of one stage on the store: the shards of its outputs, and the versions that list them.
 
 use crate::claim::Claim;
-use crate::damage::{self, Damage};
 use crate::record::{InputRef, ShardInput};
-use crate::seal::{self, Found, Trust};
 use crate::setbacks::{Setback, Setbacks};
 use crate::shard::{self, ShardWriter, is_committed};
-use crate::shard_record::{ShardCase, ShardRecord, record_path, shard_folder};
-use crate::version::{self, ShardSummary};
+use crate::shard_record::{ShardCase, ShardRecord};
+use crate::version;
 use crate::work::Work;
-use crate::{Error, OutputSpec, Provenance, Version, durable, hash, lock, record};
+use crate::{Error, OutputSpec, Provenance, Version, durable, hash, lock};
 use fs_err as fs;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -79,6 +77,8 @@ pub struct Job {
     key: String,
     /// Shards that are made again although they are committed.
     pub(crate) redone: BTreeSet<String>,
+    /// The positions of the shards that were still to be made when they were checked.
+    pub(crate) checked: Option<Vec<usize>>,
     pub(crate) setbacks: Arc<Setbacks>,
 }
 
@@ -93,6 +93,7 @@ impl Job {
             shard_keys,
             key,
             redone: BTreeSet::new(),
+            checked: None,
             setbacks: Arc::default(),
         }
     }
@@ -122,117 +123,11 @@ impl Job {
         self.shard_keys.get(position).is_some_and(|key| self.redone.contains(key))
     }
 
-    /// The positions of the shards that are still to be made, ascending: also those of which a file is missing, or not as its
-    /// record says.
-    ///
-    /// # Errors
-    ///
-    /// Fails if the records cannot be read.
-    pub fn pending(&self) -> Result<Vec<usize>, Error> {
-        let known = self.spec.outputs.iter().map(|output| Ok((*output, self.known(*output)?)));
-        let known: Vec<_> = known.collect::<Result<_, Error>>()?;
-        let mut seen = BTreeMap::new();
-        let is_made = |key: &String| {
-            let is_whole = |(output, known): &(OutputSpec, BTreeMap<String, ShardSummary>)| {
-                self.is_whole(*output, key, known.get(key))
-            };
-            self.is_made(key) && known.iter().all(is_whole)
-        };
-        let mut is_pending =
-            |key: &String| *seen.entry(key.clone()).or_insert_with(|| !is_made(key));
-        let keys = self.shard_keys.iter().enumerate();
-        Ok(keys.filter(|(_, key)| is_pending(key)).map(|(n, _)| n).collect())
-    }
-
     /// Makes the shards at these positions again, although they are committed. They are replaced one by one, so that an
     /// interrupted run leaves the old one or the new one of each.
-    ///
     pub fn redo(&mut self, positions: impl IntoIterator<Item = usize>) {
         let keys = positions.into_iter().filter_map(|n| self.shard_keys.get(n));
         self.redone.extend(keys.cloned());
-    }
-
-    /// The committed shards, by position, as a version would list them.
-    ///
-    /// # Errors
-    ///
-    /// Fails if the records cannot be read.
-    pub fn committed(&self) -> Result<Vec<Option<ShardSummary>>, Error> {
-        let Some(first) = self.spec.outputs.first() else { return Ok(Vec::new()) };
-        let folder = self.folder(*first);
-        let known = self.known(*first)?;
-        let summary = |key: &String| {
-            if let Some(known) = known.get(key) {
-                return Ok(Some(known.clone()));
-            }
-            let record: Option<ShardRecord> = record::read(&record_path(&folder, key))?;
-            Ok(record.as_ref().map(ShardSummary::of))
-        };
-        self.shard_keys.iter().map(summary).collect()
-    }
-
-    /// Looks at the committed shards. Those that are not as their records say are made again: one of an interrupted run, whose
-    /// machine may have stopped before it was safe on disk, is removed, any other is set aside and noted.
-    ///
-    /// # Errors
-    ///
-    /// Fails if a shard cannot be read, moved or removed.
-    pub fn check_shards(&self) -> Result<(), Error> {
-        for output in &self.spec.outputs {
-            let folder = self.folder(*output);
-            let known = self.known(*output)?;
-            for key in &self.shard_keys {
-                self.check_shard(*output, &folder, key, known.get(key))?;
-            }
-        }
-        Ok(())
-    }
-
-    fn check_shard(
-        &self,
-        output: OutputSpec,
-        folder: &Path,
-        key: &str,
-        known: Option<&ShardSummary>,
-    ) -> Result<(), Error> {
-        let shard = shard_folder(folder, key);
-        let is_sealed = seal::is_sealed(folder, key);
-        if known.is_none() && !shard.exists() {
-            return Ok(());
-        }
-        let trust = if is_sealed { Trust::Stamps } else { Trust::Nothing };
-        let parts = known.map(|shard| &shard.parts[..]);
-        match seal::look(folder, key, output, parts, trust)? {
-            // The next run need not read it again.
-            Found::Whole if is_sealed => seal::seal(folder, key),
-            Found::AsSealed | Found::Whole => Ok(()),
-            Found::Damaged(_) if !is_sealed && known.is_none() => Ok(durable::remove(&shard)?),
-            Found::Damaged(damage) => {
-                // Another process may have made it again in the meantime.
-                let Some(claim) = Claim::try_take(&self.claims()?, key)? else { return Ok(()) };
-                if let Some(damage) = seal::look(folder, key, output, parts, trust)?.damage() {
-                    let set_aside = damage::set_aside(&self.store, &shard)?;
-                    Damage { set_aside, ..damage }.note();
-                } else {
-                    damage.note();
-                }
-                Ok(claim.finish()?)
-            }
-        }
-    }
-
-    /// Whether all files of a committed shard are as their records say, as far as their sizes and times tell; what is not is
-    /// noted.
-    fn is_whole(&self, output: OutputSpec, key: &str, known: Option<&ShardSummary>) -> bool {
-        let parts = known.map(|shard| &shard.parts[..]);
-        match seal::look(&self.folder(output), key, output, parts, Trust::Stamps) {
-            Ok(Found::Damaged(damage)) => {
-                damage.note();
-                false
-            }
-            // What reads it says why it cannot be read.
-            Ok(Found::AsSealed | Found::Whole) | Err(_) => true,
-        }
     }
 
     /// The shards to be made, one after the other. Shards that another process works on come last, once it has stopped
@@ -247,9 +142,8 @@ impl Job {
             fs::create_dir_all(folder.join("shards"))?;
             shard::remove_unfinished(&self.claims()?, &folder)?;
         }
-        self.check_shards()?;
         let mut seen = BTreeSet::new();
-        let mut pending = self.pending()?;
+        let mut pending = self.to_make()?;
         pending.retain(|n| seen.insert(self.shard_keys[*n].clone()));
         Ok(Work::new(self, pending.into()))
     }

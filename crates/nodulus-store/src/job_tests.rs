@@ -124,12 +124,12 @@ fn a_table_exists_once_its_last_shard_is_committed() {
     let job = store.job(spec(&["a", "b"]));
     let mut work = job.work().unwrap();
     commit(work.next().unwrap().unwrap(), 0, vec![failed_case(None)]);
-    assert_eq!(job.pending().unwrap(), [1]);
+    assert_eq!(job.standing().unwrap().pending, [1]);
     let error = job.finish().unwrap_err();
     assert!(matches!(error, Error::ShardMissing { .. }), "{error}");
     assert!(store.current(Slice::TABLE).unwrap().is_none());
     commit(work.next().unwrap().unwrap(), 1, vec![failed_case(None)]);
-    assert!(work.next().is_none() && job.pending().unwrap().is_empty());
+    assert!(work.next().is_none() && job.standing().unwrap().pending.is_empty());
     job.finish().unwrap();
     let version = current(&store);
     assert_eq!((rows(&version), version.manifest.n_failures()), (vec![0, 1], 2));
@@ -148,7 +148,7 @@ fn a_shard_is_committed_as_a_whole_or_not_at_all() {
     let writer = job.work().unwrap().next().unwrap().unwrap();
     let error = writer.commit(Vec::new(), Vec::new()).unwrap_err();
     assert!(matches!(error, Error::PartMissing { .. }), "{error}");
-    assert_eq!(job.pending().unwrap(), [0]);
+    assert_eq!(job.standing().unwrap().pending, [0]);
     // Stopped after the first of two outputs: the shard is made again, and the committed output stays as it is.
     assert_eq!(make(&job), [0]);
     let key = &job.spec().shard_keys()[0];
@@ -156,7 +156,7 @@ fn a_shard_is_committed_as_a_whole_or_not_at_all() {
         ["slices", "pictures"].map(|output| store.root().join(output).join("shards"));
     fs::remove_dir_all(pictures.join(key)).unwrap();
     let before = files(&slices);
-    assert_eq!(job.pending().unwrap(), [0]);
+    assert_eq!(job.standing().unwrap().pending, [0]);
     assert_eq!(make(&job), [0]);
     assert_eq!(files(&slices), before);
     assert!(pictures.join(key).join("record.json").exists());
@@ -172,7 +172,7 @@ fn the_same_job_twice_does_nothing() {
     job.finish().unwrap();
     let before = files(store.root());
     let again = store.job(spec(&["a", "b"]));
-    assert_eq!((again.key(), again.pending().unwrap()), (job.key(), Vec::new()));
+    assert_eq!((again.key(), again.standing().unwrap().pending), (job.key(), Vec::new()));
     assert_eq!(again.work().unwrap().n_left(), 0);
     again.finish().unwrap();
     assert_eq!(files(store.root()), before);
@@ -198,22 +198,22 @@ fn versions_share_shards() {
     // Shards of other settings are others.
     let mut other = spec(&["a"]);
     other.shards[0].config = Arc::new(json!({ "ratio": 2.0 }));
-    assert_eq!(store.job(other).pending().unwrap(), [0]);
+    assert_eq!(store.job(other).standing().unwrap().pending, [0]);
     let mut other = spec(&["a"]);
     other.shards[0].decisions = json!({ "p": "test" });
-    assert_eq!(store.job(other).pending().unwrap(), [0]);
+    assert_eq!(store.job(other).standing().unwrap().pending, [0]);
     // Shards do not depend on the settings of the whole, nor on the key of an input.
     let mut same = spec(&["a"]);
     same.config = json!({ "shard_size": 3 });
     same.inputs[0].key = "other".to_owned();
-    assert_eq!(store.job(same).pending().unwrap(), [0; 0]);
+    assert_eq!(store.job(same).standing().unwrap().pending, [0; 0]);
 }
 
 #[test]
 fn shards_of_one_content_are_made_once_and_listed_twice() {
     let (_folder, store) = store();
     let job = store.job(spec(&["a", "a"]));
-    assert_eq!((job.pending().unwrap(), make(&job)), (vec![0, 1], vec![0]));
+    assert_eq!((job.standing().unwrap().pending, make(&job)), (vec![0, 1], vec![0]));
     job.finish().unwrap();
     assert_eq!(rows(&current(&store)).len(), 2);
     assert_eq!(fs::read_dir(store.root().join("slices/current")).unwrap().count(), 2);
@@ -234,7 +234,7 @@ fn a_redone_shard_replaces_the_old_one_and_what_listed_it() {
     let before = current(&store);
 
     grown.redo([0]);
-    assert_eq!(grown.pending().unwrap(), [0]);
+    assert_eq!(grown.standing().unwrap().pending, [0]);
     let writer = grown.work().unwrap().next().unwrap().unwrap();
     // Until it is committed, the old one stays.
     assert_eq!(rows(&current(&store)), rows(&before));
@@ -270,7 +270,7 @@ fn a_run_that_is_killed_after_a_shard_was_redone_leaves_no_version_with_the_old_
     // Killed here: the current version lists a part that is gone.
     drop(job);
     let job = store.job(spec(&["a", "b"]));
-    let committed = job.committed().unwrap();
+    let committed = job.standing().unwrap().committed;
     assert_eq!(committed[0].as_ref().map(|shard| shard.n_failures), Some(1));
     assert_eq!(make(&job), [0; 0]);
     job.finish().unwrap();
@@ -397,7 +397,7 @@ fn a_shard_that_another_process_gives_up_is_made_here() {
     thread::scope(|scope| {
         let waiting = scope.spawn(|| make(&mine));
         // The shard that is free comes first; then this process waits for the other.
-        while mine.pending().unwrap() != [0] {
+        while mine.standing().unwrap().pending != [0] {
             thread::sleep(Duration::from_millis(1));
         }
         drop(writer);
@@ -418,9 +418,12 @@ fn a_failed_case_tells_how_much_memory_it_needs() {
     let needs = |shards: Vec<Option<crate::ShardSummary>>| -> Vec<Option<u64>> {
         shards.into_iter().map(|shard| shard.unwrap().needs_bytes).collect()
     };
-    assert_eq!(needs(job.committed().unwrap()), [Some(700), None]);
+    assert_eq!(needs(job.standing().unwrap().committed), [Some(700), None]);
     job.finish().unwrap();
-    assert_eq!(needs(store.job(spec(&["a", "b"])).committed().unwrap()), [Some(700), None]);
+    assert_eq!(
+        needs(store.job(spec(&["a", "b"])).standing().unwrap().committed),
+        [Some(700), None]
+    );
     let failures = current(&store).failures().unwrap();
     let wanted = [Some(900), Some(700), None, None, None, None];
     assert_eq!(failures, wanted.map(failed_case));
@@ -508,10 +511,10 @@ fn a_shard_that_was_not_on_disk_when_the_machine_stopped_is_made_again() {
             fs::write(entry.path(), "").unwrap();
         }
     }
-    let job = store.job(spec(&["a", "b"]));
-    assert_eq!(job.pending().unwrap(), [0]);
+    let mut job = store.job(spec(&["a", "b"]));
+    assert_eq!(job.standing().unwrap().pending, [0]);
     job.check_shards().unwrap();
-    assert_eq!((job.pending().unwrap(), make(&job)), (vec![0], vec![0]));
+    assert_eq!((job.standing().unwrap().pending, make(&job)), (vec![0], vec![0]));
     job.finish().unwrap();
     assert_eq!(rows(&current(&store)).len(), 2);
     // Shards of a finished version are sealed, and are not read again.
@@ -547,8 +550,8 @@ fn a_damaged_shard_is_set_aside_and_made_again() {
             let found = [version.check_files(), pictures.check_files()];
             let error = found.into_iter().find_map(Result::err).unwrap().to_string();
             assert!(error.contains(&file.display().to_string()), "{damage}: {error}");
-            let job = store.job(spec(&["a", "b"]));
-            assert_eq!(job.pending().unwrap().len(), 1, "{damage} {}", file.display());
+            let mut job = store.job(spec(&["a", "b"]));
+            assert_eq!(job.standing().unwrap().pending.len(), 1, "{damage} {}", file.display());
             job.check_shards().unwrap();
             assert_eq!(make(&job).len(), 1);
             job.finish().unwrap();

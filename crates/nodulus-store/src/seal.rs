@@ -9,7 +9,7 @@ use crate::stamp::{self, Stamp};
 use crate::{Error, OutputSpec, hash, part_file, record};
 use fs_err as fs;
 use std::collections::BTreeMap;
-use std::io;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::{LazyLock, Mutex, PoisonError};
 
@@ -23,11 +23,15 @@ const OF_RECORD: &str = "-";
 static COMPARED: LazyLock<Mutex<BTreeMap<PathBuf, (Stamp, String)>>> =
     LazyLock::new(Mutex::default);
 
+/// The lines of a shard's seal by their files.
+#[derive(Debug)]
+pub(crate) struct Seal(BTreeMap<String, (Stamp, String)>);
+
 /// Whether files that have not changed since they were last compared count as whole.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Trust {
-    /// By size, time of change and number.
-    Stamps,
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Trust<'a> {
+    /// By size, time of change and number, as the seal has them.
+    Stamps(&'a Seal),
     /// No: every file is read.
     Nothing,
 }
@@ -76,20 +80,29 @@ fn file_hash(part: &PartRecord) -> &str {
     part.file_sha256.as_deref().unwrap_or(&part.content_sha256)
 }
 
-/// The lines of a seal by their files. A line that cannot be read is left out, and so is one of a file that was changed just
-/// before: clocks of file systems tick, and a later change could have the same time.
-fn read(output: &Path, key: &str) -> BTreeMap<String, (Stamp, String)> {
-    let path = shard_folder(output, key).join(SEAL);
-    let text = fs::read_to_string(&path).unwrap_or_default();
-    let Ok(sealed) = Stamp::of(&path) else { return BTreeMap::new() };
-    let line = |line: &str| {
-        let mut words = line.splitn(5, ' ');
-        let sha256 = words.next()?.to_owned();
-        let stamp = Stamp::parse([words.next()?, words.next()?, words.next()?])?;
-        stamp.is_well_before(sealed.modified_ns).then_some(())?;
-        Some((words.next()?.to_owned(), (stamp, sha256)))
-    };
-    text.lines().filter_map(line).collect()
+impl Seal {
+    /// Reads a shard's seal; `None` where it has none. A line that cannot be read is left out, and so is one of a file that was
+    /// changed just before: clocks of file systems tick, and a later change could have the same time.
+    pub(crate) fn read(output: &Path, key: &str) -> Option<Self> {
+        let mut text = String::new();
+        let mut file = match fs::File::open(shard_folder(output, key).join(SEAL)) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
+            Err(_) => return Some(Self(BTreeMap::new())),
+        };
+        let sealed = file.metadata().and_then(|found| Stamp::of_found(&found));
+        let (Ok(sealed), Ok(_)) = (sealed, file.read_to_string(&mut text)) else {
+            return Some(Self(BTreeMap::new()));
+        };
+        let line = |line: &str| {
+            let mut words = line.splitn(5, ' ');
+            let sha256 = words.next()?.to_owned();
+            let stamp = Stamp::parse([words.next()?, words.next()?, words.next()?])?;
+            stamp.is_well_before(sealed.modified_ns).then_some(())?;
+            Some((words.next()?.to_owned(), (stamp, sha256)))
+        };
+        Some(Self(text.lines().filter_map(line).collect()))
+    }
 }
 
 /// Looks at a committed shard: its record, and its files up to the first that is not as recorded. `parts` are those that a
@@ -103,18 +116,15 @@ pub(crate) fn look(
     key: &str,
     spec: OutputSpec,
     parts: Option<&[PartRecord]>,
-    trust: Trust,
+    trust: Trust<'_>,
 ) -> Result<Found, Error> {
-    let sealed = match trust {
-        Trust::Stamps => read(output, key),
-        Trust::Nothing => BTreeMap::new(),
-    };
     let path = record_path(output, key);
-    let is_known = || {
-        let (stamp, _) = sealed.get("record.json")?;
-        (Stamp::of(&path).ok()? == *stamp).then_some(())
+    let is_known = match trust {
+        Trust::Stamps(Seal(sealed)) => sealed
+            .get("record.json")
+            .is_some_and(|(stamp, _)| Stamp::of(&path).is_ok_and(|found| found == *stamp)),
+        Trust::Nothing => false,
     };
-    let is_known = is_known().is_some();
     let of_record;
     let parts = match parts {
         Some(parts) if is_known => parts,
@@ -131,8 +141,7 @@ pub(crate) fn look(
     let mut is_as_sealed = is_known;
     let folder = shard_folder(output, key);
     for part in parts {
-        let sealed = sealed.get(&part.file);
-        match look_at_part(&folder.join(&part.file), part, spec, sealed, trust)? {
+        match look_at_part(&folder.join(&part.file), part, spec, trust)? {
             Found::AsSealed => {}
             Found::Whole => is_as_sealed = false,
             damaged @ Found::Damaged(_) => return Ok(damaged),
@@ -153,17 +162,15 @@ pub(crate) fn damage_of_part(
     part: &PartRecord,
 ) -> Result<Option<Damage>, Error> {
     let path = shard_folder(output, key).join(&part.file);
-    let sealed = read(output, key);
-    let found = look_at_part(&path, part, spec, sealed.get(&part.file), Trust::Stamps)?;
-    Ok(found.damage())
+    let seal = Seal::read(output, key).unwrap_or_else(|| Seal(BTreeMap::new()));
+    Ok(look_at_part(&path, part, spec, Trust::Stamps(&seal))?.damage())
 }
 
 fn look_at_part(
     path: &Path,
     part: &PartRecord,
     spec: OutputSpec,
-    sealed: Option<&(Stamp, String)>,
-    trust: Trust,
+    trust: Trust<'_>,
 ) -> Result<Found, Error> {
     let stamp = match Stamp::of(path) {
         Ok(stamp) => stamp,
@@ -178,8 +185,8 @@ fn look_at_part(
     }
     let expected = (stamp, file_hash(part).to_owned());
     let compared = || COMPARED.lock().unwrap_or_else(PoisonError::into_inner);
-    if trust == Trust::Stamps {
-        if sealed == Some(&expected) {
+    if let Trust::Stamps(Seal(sealed)) = trust {
+        if sealed.get(&part.file) == Some(&expected) {
             return Ok(Found::AsSealed);
         }
         if compared().get(path) == Some(&expected) {

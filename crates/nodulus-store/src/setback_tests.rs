@@ -54,7 +54,7 @@ fn a_shard_with_a_lasting_fault_or_a_bug_is_left_undone_and_others_are_made() {
     let left: Vec<(usize, FaultClass)> =
         job.set_back().iter().map(|setback| (setback.n_attempts, setback.cases[0].class)).collect();
     assert_eq!(left, [(3, FaultClass::Bug), (1, FaultClass::Machine)]);
-    assert_eq!(job.pending().unwrap(), [0, 2]);
+    assert_eq!(job.standing().unwrap().pending, [0, 2]);
     assert!(matches!(job.finish().unwrap_err(), Error::ShardMissing { .. }));
 }
 
@@ -68,7 +68,7 @@ fn a_full_disk_ends_the_work() {
     let failed = FailedCase::new("balance", "c", &full, None);
     let error = writer.commit(vec![part], vec![failed]).unwrap_err();
     assert!(matches!(error, Error::DiskFull { .. }), "{error}");
-    assert_eq!(job.pending().unwrap(), [0]);
+    assert_eq!(job.standing().unwrap().pending, [0]);
     assert_eq!(
         fs::read_dir(store.root().join(Slice::TABLE.name).join("shards")).unwrap().count(),
         0

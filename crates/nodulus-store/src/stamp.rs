@@ -2,6 +2,7 @@
 
 use fs_err as fs;
 use std::fmt;
+use std::fs::Metadata;
 use std::io;
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -17,12 +18,15 @@ pub(crate) struct Stamp {
 
 impl Stamp {
     pub(crate) fn of(path: &Path) -> io::Result<Self> {
-        let found = fs::metadata(path)?;
+        Self::of_found(&fs::metadata(path)?)
+    }
+
+    pub(crate) fn of_found(found: &Metadata) -> io::Result<Self> {
         if !found.is_file() {
             return Err(io::ErrorKind::IsADirectory.into());
         }
         let since = found.modified()?.duration_since(UNIX_EPOCH).unwrap_or_default();
-        Ok(Self { bytes: found.len(), modified_ns: since.as_nanos(), number: number(&found) })
+        Ok(Self { bytes: found.len(), modified_ns: since.as_nanos(), number: number(found) })
     }
 
     /// Whether the file was last changed before a time, by more than a file system's clock may be behind.
@@ -52,11 +56,11 @@ impl fmt::Display for Stamp {
 }
 
 #[cfg(unix)]
-fn number(found: &std::fs::Metadata) -> u64 {
+fn number(found: &Metadata) -> u64 {
     std::os::unix::fs::MetadataExt::ino(found)
 }
 
 #[cfg(not(unix))]
-fn number(_: &std::fs::Metadata) -> u64 {
+fn number(_: &Metadata) -> u64 {
     0
 }

@@ -24,6 +24,11 @@ impl<'a> Work<'a> {
         self.pending.len() + self.claimed_by_others.len()
     }
 
+    /// The positions of the shards that are left, those of other processes included.
+    pub fn positions(&self) -> impl Iterator<Item = usize> {
+        self.pending.iter().chain(&self.claimed_by_others).copied()
+    }
+
     fn next_shard(&mut self) -> Result<Option<ShardWriter>, Error> {
         let claims = self.job.claims()?;
         while let Some(number) = self.pending.pop_front() {

@@ -310,8 +310,10 @@ impl<'a> Foresight<'a> {
         inputs: &[Version],
         Known { is_decided, is_new_work }: Known,
     ) -> Result<Vec<Work>, Error> {
-        let pending: BTreeSet<usize> = job.pending()?.into_iter().collect();
-        let again: BTreeSet<usize> = runner::again(job, stage, self.options)?.into_iter().collect();
+        let standing = job.standing()?;
+        let again: BTreeSet<usize> =
+            runner::again(&standing, stage, self.options).into_iter().collect();
+        let pending: BTreeSet<usize> = standing.pending.into_iter().collect();
         let is_first = !job.has_shards()?;
         let work = |n: usize| {
             let unknown = match self.fate_of_inputs((stage, step), n, inputs) {

@@ -14,7 +14,7 @@ use crate::stages::{Event, Stage, Task};
 use crate::tables::{Output, Table, failures};
 pub use error::Error;
 use nodulus_nets::Device;
-use nodulus_store::{InputRef, Job, ShardSummary, Store, Version};
+use nodulus_store::{InputRef, Job, ShardSummary, Standing, Store, Version};
 use prepare::places;
 pub(super) use prepare::{check, check_weights, inputs, job_spec, maker, roots};
 use std::collections::{BTreeMap, BTreeSet};
@@ -183,9 +183,10 @@ impl Run<'_> {
         let spec = job_spec(self.config, stage, step, &task, weights)?
             .unwrap_or_else(|| unreachable!("only a plan goes without a decision"));
         let mut job = self.store.job(spec);
-        job.check_shards()?;
-        job.redo(again(&job, stage, self.options)?);
-        let n_pending = job.pending()?.len();
+        let standing = job.check_shards()?;
+        let again = again(&standing, stage, self.options);
+        let n_pending = again.iter().chain(&standing.pending).collect::<BTreeSet<_>>().len();
+        job.redo(again);
         if n_pending > 0 {
             if step == Step::Shards {
                 (self.progress)(RunEvent::Begin(stage));
@@ -284,23 +285,16 @@ pub fn can_be_kept(stage: Stage) -> bool {
 
 /// The positions of the committed shards that are made again: all where the stage is forced; those with a case that fits
 /// into memory now, or with any failed case where these are tried again.
-pub(super) fn again(
-    job: &Job,
-    stage: Stage,
-    options: &Options<'_>,
-) -> Result<Vec<usize>, nodulus_store::Error> {
+pub(super) fn again(standing: &Standing, stage: Stage, options: &Options<'_>) -> Vec<usize> {
     if options.force.contains(&stage) {
-        return Ok((0..job.n_shards()).collect());
+        return (0..standing.committed.len()).collect();
     }
     let is_again = |shard: &ShardSummary| {
         let fits = shard.needs_bytes.is_some_and(|needed| needed <= options.max_memory);
         fits || (options.retry_failed && shard.n_failures > 0)
     };
-    let committed = job.committed()?.into_iter().enumerate();
-    Ok(committed
-        .filter(|(_, shard)| shard.as_ref().is_some_and(is_again))
-        .map(|(n, _)| n)
-        .collect())
+    let committed = standing.committed.iter().enumerate();
+    committed.filter(|(_, shard)| shard.as_ref().is_some_and(is_again)).map(|(n, _)| n).collect()
 }
 
 /// Number of failed cases in the store's current outputs.

@@ -249,7 +249,7 @@ impl Lists<'_> {
         if cases.is_empty() {
             return Err(empty(cohort));
         }
-        let listed = cases.into_iter().map(|case| {
+        let listed = cases.into_par_iter().map(|case| {
             let geometry = geometries.as_ref().and_then(|table| table.get(&case.case_id));
             ListedCase { cohort, geometry_sha256: geometry.map(geometry_sha256), case }
         });

@@ -10,6 +10,7 @@ use nodulus_metrics::fleiss::{self, RatingCounts};
 use nodulus_metrics::krippendorff::OrdinalAgreement;
 use nodulus_metrics::rating_agreement::{RatedSubjects, agreements};
 use nodulus_store::Job;
+use rayon::prelude::*;
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -90,38 +91,17 @@ struct Agreed {
 ///
 /// Fails if the store cannot be read or written to.
 pub(super) fn reduce(config: &Config, task: &Task<'_>, job: &Job) -> Result<(), Error> {
-    let (scans, marks) = (task.table(Table::Scans)?, task.table(Table::Marks)?);
-    let (nodules, agreed) = (task.table(Table::Nodules)?, task.table(Table::ReaderAgreement)?);
-    let names = RATINGS.iter().map(|rating| rating.name);
-    let rated: Vec<&str> =
-        ["mark_id", "reading_session", "n_voxels"].into_iter().chain(names).collect();
     for writer in job.work()? {
         let writer = writer?;
+        let shards = 0..task.table(Table::ReaderAgreement)?.manifest.n_shards();
+        let of_shards: Vec<Ratings> = shards
+            .into_par_iter()
+            .map(|shard| Ratings::of_shard(task, shard))
+            .collect::<Result<_, Error>>()?;
         let mut ratings = Ratings::default();
-        for shard in 0..agreed.manifest.n_shards() {
-            for batch in scans.shard_columns::<OfCohort>(shard, &["cohort"]) {
-                batch?.into_iter().for_each(|scan| ratings.cohort(&scan.cohort));
-            }
-            let mut wanted: BTreeSet<String> = BTreeSet::new();
-            for batch in agreed.shard_columns::<Agreed>(shard, &["nodule_id"]) {
-                wanted.extend(batch?.into_iter().map(|row| row.nodule_id));
-            }
-            if wanted.is_empty() {
-                continue;
-            }
-            let mut by_id: BTreeMap<String, RatedMark> = BTreeMap::new();
-            for batch in marks.shard_columns::<RatedMark>(shard, &rated) {
-                by_id.extend(batch?.into_iter().map(|mark| (mark.mark_id.clone(), mark)));
-            }
-            let columns = ["nodule_id", "cohort", "patient_id", "mark_ids"];
-            for batch in nodules.shard_columns::<MergedNodule>(shard, &columns) {
-                for nodule in batch?.into_iter().filter(|n| wanted.contains(&n.nodule_id)) {
-                    let mut readers: BTreeMap<i64, Vec<RatedMark>> = BTreeMap::new();
-                    for mark in nodule.mark_ids.iter().filter_map(|id| by_id.get(id)) {
-                        readers.entry(mark.reading_session).or_default().push(mark.clone());
-                    }
-                    ratings.add(&nodule.cohort, &nodule.patient_id, &given(readers));
-                }
+        for of_shard in of_shards {
+            for (cohort, nodules) in of_shard.0 {
+                ratings.0.entry(cohort).or_default().extend(nodules);
             }
         }
         let mut part = writer.part::<RatingAgreement>()?;
@@ -136,6 +116,40 @@ pub(super) fn reduce(config: &Config, task: &Task<'_>, job: &Job) -> Result<(), 
 pub(super) struct Ratings(BTreeMap<String, Vec<(String, RatingValues)>>);
 
 impl Ratings {
+    /// Those of the nodules of a shard.
+    fn of_shard(task: &Task<'_>, shard: usize) -> Result<Self, Error> {
+        let mut ratings = Self::default();
+        for batch in task.table(Table::Scans)?.shard_columns::<OfCohort>(shard, &["cohort"]) {
+            batch?.into_iter().for_each(|scan| ratings.cohort(&scan.cohort));
+        }
+        let agreed = task.table(Table::ReaderAgreement)?;
+        let mut wanted: BTreeSet<String> = BTreeSet::new();
+        for batch in agreed.shard_columns::<Agreed>(shard, &["nodule_id"]) {
+            wanted.extend(batch?.into_iter().map(|row| row.nodule_id));
+        }
+        if wanted.is_empty() {
+            return Ok(ratings);
+        }
+        let names = RATINGS.iter().map(|rating| rating.name);
+        let rated: Vec<&str> =
+            ["mark_id", "reading_session", "n_voxels"].into_iter().chain(names).collect();
+        let mut by_id: BTreeMap<String, RatedMark> = BTreeMap::new();
+        for batch in task.table(Table::Marks)?.shard_columns::<RatedMark>(shard, &rated) {
+            by_id.extend(batch?.into_iter().map(|mark| (mark.mark_id.clone(), mark)));
+        }
+        let columns = ["nodule_id", "cohort", "patient_id", "mark_ids"];
+        for batch in task.table(Table::Nodules)?.shard_columns::<MergedNodule>(shard, &columns) {
+            for nodule in batch?.into_iter().filter(|n| wanted.contains(&n.nodule_id)) {
+                let mut readers: BTreeMap<i64, Vec<RatedMark>> = BTreeMap::new();
+                for mark in nodule.mark_ids.iter().filter_map(|id| by_id.get(id)) {
+                    readers.entry(mark.reading_session).or_default().push(mark.clone());
+                }
+                ratings.add(&nodule.cohort, &nodule.patient_id, &given(readers));
+            }
+        }
+        Ok(ratings)
+    }
+
     /// Adds a cohort, which gets rows even where none of its nodules is rated.
     pub(super) fn cohort(&mut self, cohort: &str) {
         if !self.0.contains_key(cohort) {

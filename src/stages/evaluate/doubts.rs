@@ -222,10 +222,16 @@ fn of_model(
 
 /// A sentence for each cohort of LUNA16 with series whose patients are unknown.
 fn unknown_patients(scans: &Version) -> Result<Vec<String>, nodulus_store::Error> {
+    let luna16 = Layout::Luna16.source();
+    // A cohort of 100,000 scans of other sources need not be read.
+    let of_config = scans.manifest.config["cohorts"].as_array();
+    if of_config.is_some_and(|cohorts| cohorts.iter().all(|cohort| cohort["source"] != luna16)) {
+        return Ok(Vec::new());
+    }
     let mut cohorts: BTreeMap<String, [usize; 2]> = BTreeMap::new();
     let columns = ["cohort", "source", "patient_id", "series_instance_uid"];
     for batch in scans.columns::<ScanPatient>(&columns) {
-        for scan in batch?.into_iter().filter(|scan| scan.source == Layout::Luna16.source()) {
+        for scan in batch?.into_iter().filter(|scan| scan.source == luna16) {
             let [unknown, all] = cohorts.entry(scan.cohort).or_default();
             *all += 1;
             *unknown += usize::from(scan.patient_id == scan.series_instance_uid);

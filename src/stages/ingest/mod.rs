@@ -92,7 +92,7 @@ pub fn run(config: &Config, task: &Task<'_>, job: &Job) -> Result<(), Error> {
     };
     let reader = case::Reader { config, series_list: sources.series_list.as_ref(), geometries };
     let cases = |shard: usize| sources.shards.get(shard).map_or(&[][..], Vec::as_slice);
-    let total = job.pending()?.into_iter().map(|shard| cases(shard).len()).sum();
+    let total = work.positions().map(|shard| cases(shard).len()).sum();
     let mut done = 0;
     for writer in work {
         let mut writer = writer?;

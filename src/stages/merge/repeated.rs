@@ -1,6 +1,7 @@
 //! Finds series that a cohort has more than once.
 
 use nodulus_store::Version;
+use rayon::prelude::*;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -29,11 +30,17 @@ pub(super) fn repeated(
     scans: &Version,
 ) -> Result<BTreeMap<String, Vec<String>>, nodulus_store::Error> {
     let mut places: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for batch in scans.columns::<ScanPath>(&COLUMNS) {
-        for scan in batch?.into_iter().filter(|scan| scan.included) {
-            let key = series_key(&scan.cohort, &scan.series_instance_uid);
-            places.entry(key).or_default().push(scan.path.unwrap_or_default());
+    let of_shard = |shard: usize| -> Result<Vec<ScanPath>, nodulus_store::Error> {
+        let mut scans_of_shard = Vec::new();
+        for batch in scans.shard_columns::<ScanPath>(shard, &COLUMNS) {
+            scans_of_shard.extend(batch?.into_iter().filter(|scan| scan.included));
         }
+        Ok(scans_of_shard)
+    };
+    let shards = (0..scans.manifest.n_shards()).into_par_iter().map(of_shard);
+    for scan in shards.collect::<Result<Vec<_>, _>>()?.into_iter().flatten() {
+        let key = series_key(&scan.cohort, &scan.series_instance_uid);
+        places.entry(key).or_default().push(scan.path.unwrap_or_default());
     }
     places.retain(|_, places| places.len() > 1);
     Ok(places)

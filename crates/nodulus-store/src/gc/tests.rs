@@ -202,8 +202,8 @@ fn the_work_of_an_interrupted_run_stays_and_old_leftovers_go() {
     assert_eq!(interrupted, [("slices", 2)]);
     // Two halves, a state, and the shard and the claim of the writer that was dropped.
     assert_eq!(found.n_unfinished, 5);
-    assert!(!over.exists() && new.pending().unwrap().is_empty() && begun.is_begun(0));
-    assert_eq!(old.pending().unwrap(), [0]);
+    assert!(!over.exists() && new.standing().unwrap().pending.is_empty() && begun.is_begun(0));
+    assert_eq!(old.standing().unwrap().pending, [0]);
     assert!(collect(&store, keep(0)).unwrap().is_empty());
 }
 
