@@ -58,11 +58,15 @@ pub(super) struct Foresight<'a> {
 
 /// What is known of a job before its inputs are made.
 #[derive(Clone, Copy)]
-struct Known {
+struct Known<'a> {
     /// The decisions over the whole cohort that shards depend on are made.
     is_decided: bool,
     /// The work differs from that of the current version, apart from its inputs.
     is_new_work: bool,
+    /// The shards that are still to be made, as far as the store tells.
+    pending: &'a BTreeSet<usize>,
+    /// The committed shards that are made again.
+    again: &'a BTreeSet<usize>,
 }
 
 impl<'a> Foresight<'a> {
@@ -129,7 +133,12 @@ impl<'a> Foresight<'a> {
         }
         let is_new_work =
             made.is_some_and(|made| !differences::changed_work(made, job.spec()).is_empty());
-        let work = self.work((stage, step), &job, &inputs, Known { is_decided, is_new_work })?;
+        let standing = job.standing()?;
+        let again: BTreeSet<usize> =
+            runner::again(&standing, stage, self.options).into_iter().collect();
+        let pending: BTreeSet<usize> = standing.pending.into_iter().collect();
+        let known = Known { is_decided, is_new_work, pending: &pending, again: &again };
+        let work = self.work((stage, step), &job, &inputs, known)?;
         for (n, work) in work.iter().enumerate() {
             found.counts.n_to_make += usize::from(work.is_certain());
             if *work != Work::None {
@@ -137,7 +146,7 @@ impl<'a> Foresight<'a> {
             }
         }
         if stage == Stage::Ingest {
-            found.to_read = self.to_read(&job, &found.to_make)?;
+            found.to_read = self.to_read(&job, &found.to_make, &again)?;
         }
         found.counts.n_shards = job.n_shards();
         found.counts.n_to_make_at_most = found.to_make.len();
@@ -165,12 +174,15 @@ impl<'a> Foresight<'a> {
     }
 
     /// Number of cases that ingest reads of each shard that it makes.
-    fn to_read(&self, job: &Job, to_make: &[usize]) -> Result<BTreeMap<usize, usize>, Error> {
+    fn to_read(
+        &self,
+        job: &Job,
+        to_make: &[usize],
+        again: &BTreeSet<usize>,
+    ) -> Result<BTreeMap<usize, usize>, Error> {
         let Some(sources) = self.sources().filter(|_| !to_make.is_empty()) else {
             return Ok(BTreeMap::new());
         };
-        let again: BTreeSet<usize> =
-            runner::again(job, Stage::Ingest, self.options)?.into_iter().collect();
         let earlier = EarlierRows::of(&self.config.ingest, self.store, job)?;
         let n_read = |shard: &usize| {
             let is_taken_over =
@@ -308,12 +320,8 @@ impl<'a> Foresight<'a> {
         (stage, step): (Stage, Step),
         job: &Job,
         inputs: &[Version],
-        Known { is_decided, is_new_work }: Known,
+        Known { is_decided, is_new_work, pending, again }: Known<'_>,
     ) -> Result<Vec<Work>, Error> {
-        let standing = job.standing()?;
-        let again: BTreeSet<usize> =
-            runner::again(&standing, stage, self.options).into_iter().collect();
-        let pending: BTreeSet<usize> = standing.pending.into_iter().collect();
         let is_first = !job.has_shards()?;
         let work = |n: usize| {
             let unknown = match self.fate_of_inputs((stage, step), n, inputs) {
