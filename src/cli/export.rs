@@ -220,10 +220,8 @@ fn export_seg(arguments: &SegArguments, out: &mut dyn Write) -> Result<Outcome, 
     let options =
         seg::SegOptions { cohort: arguments.cohort.as_deref(), series: &arguments.series };
     let record = seg::export(&config, &store, &arguments.out, options)?;
-    let outcome = match record.about.skipped.is_empty() {
-        true => Outcome::Success,
-        false => Outcome::FailedCases,
-    };
+    let is_whole = record.about.skipped.is_empty();
+    let outcome = if is_whole { Outcome::Success } else { Outcome::FailedCases };
     if warned(&store, &record, arguments.json, out)? {
         return Ok(outcome);
     }

@@ -55,7 +55,7 @@ pub(crate) fn run_well(store: &Path, xml: &Path, table: &Path, sets: &[&str]) ->
 }
 
 /// A store in which the pipeline has run on the phantom's annotations.
-fn finished() -> &'static Path {
+pub(crate) fn finished() -> &'static Path {
     static FINISHED: OnceLock<PathBuf> = OnceLock::new();
     FINISHED.get_or_init(|| {
         let below = phantom().join("lidc-annotations");

@@ -156,6 +156,15 @@ fn merged<'a>(scans: &Path, store: &Path, root: &'a mut [String; 2]) -> Vec<&'a 
     [&["export", "seg"], &common[..]].concat()
 }
 
+/// Exports the phantom into `folder/out/seg`.
+pub(crate) fn export_phantom(folder: &Path) {
+    let (scans, out) = (folder.join("scans"), folder.join("out/seg"));
+    phantom(&scans);
+    let mut texts = <[String; 2]>::default();
+    let export = merged(&scans, &folder.join("store"), &mut texts);
+    fixture::run_well(&[&export[..], &["--out", out.to_str().unwrap()]].concat());
+}
+
 fn files(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     let entries = fs_err::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     let mut found: Vec<_> = entries.map(|p| (p.clone(), fs_err::read(p).unwrap())).collect();
@@ -195,7 +204,7 @@ fn a_phantom_with_reversed_axes_has_its_readers_segments() {
     let folder = tempfile::tempdir().unwrap();
     let [scans, store, out] = ["scans", "store", "out"].map(|name| folder.path().join(name));
     phantom(&scans);
-    let mut texts = Default::default();
+    let mut texts = <[String; 2]>::default();
     let export = merged(&scans, &store, &mut texts);
     let to = out.to_str().unwrap();
     let text = fixture::run_well(&[&export[..], &["--out", to]].concat());
@@ -236,7 +245,7 @@ fn what_cannot_be_exported_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let [scans, store, out] = ["scans", "store", "out"].map(|name| folder.path().join(name));
     phantom(&scans);
-    let mut texts = Default::default();
+    let mut texts = <[String; 2]>::default();
     let export = merged(&scans, &store, &mut texts);
     let to = out.to_str().unwrap();
     let points = series_uid(POINTS_ONLY);
@@ -269,7 +278,7 @@ fn segments_of_two_real_scans_are_pylidcs_voxel_by_voxel() {
     let Some(scans) = fixture::real_scans() else { return };
     let folder = tempfile::tempdir().unwrap();
     let [store, out] = ["store", "out"].map(|name| folder.path().join(name));
-    let mut texts = Default::default();
+    let mut texts = <[String; 2]>::default();
     let export = merged(&scans, &store, &mut texts);
     fixture::run_well(&[&export[..], &["--out", out.to_str().unwrap()]].concat());
     validate(&out);

@@ -186,6 +186,9 @@ pub enum Error {
         /// `--min-marks`.
         asked: i64,
     },
+    /// The folder is a file.
+    #[error("`{0}` is a file, expected a folder to write to: choose another path")]
+    NotAFolder(PathBuf),
     /// The folder holds a file that no export wrote.
     #[error("`{0}` exists and was not written by an export: choose another folder")]
     Occupied(PathBuf),

@@ -10,7 +10,7 @@ use crate::pipeline::Config;
 use crate::pipeline::runner;
 use crate::tables::{Mark, MarkKind, Nodule, Output, Scan, Table};
 use index::Index;
-use nodulus_store::{Store, hash};
+use nodulus_store::{Store, Version, hash};
 use scan::{ScanObjects, SegScan};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -112,36 +112,14 @@ pub fn export(
     let mut about = SegDescription { series: options.series.to_vec(), ..SegDescription::default() };
     let mut index = Index::create(folder.aside())?;
     for shard in 0..nodules.manifest.n_shards() {
-        let mut chosen = Vec::new();
-        for batch in scans.shard_rows::<Scan>(shard) {
-            chosen.extend(batch?.into_iter().filter(is_chosen));
-        }
-        let series: BTreeSet<&str> =
-            chosen.iter().map(|scan| scan.series_instance_uid.as_str()).collect();
-        let is_own = |of: &str, uid: &str| of == cohort && series.contains(uid);
-        let mut outlines = BTreeMap::new();
-        for batch in marks.shard_rows::<Mark>(shard) {
-            let own = batch?.into_iter().filter(|mark| {
-                is_own(&mark.cohort, &mark.series_instance_uid)
-                    && mark.kind == MarkKind::Nodule.name()
-            });
-            outlines.extend(own.map(|mark| (mark.mark_id.clone(), mark)));
-        }
-        let mut by_series: BTreeMap<String, Vec<Nodule>> = BTreeMap::new();
-        for batch in nodules.shard_rows::<Nodule>(shard) {
-            let is_own = |nodule: &Nodule| is_own(&nodule.cohort, &nodule.series_instance_uid);
-            for nodule in batch?.into_iter().filter(is_own) {
-                by_series.entry(nodule.series_instance_uid.clone()).or_default().push(nodule);
-            }
-        }
-        let merged: usize = by_series.values().flatten().map(|nodule| nodule.mark_ids.len()).sum();
-        about.n_marks_without_nodule += outlines.len().saturating_sub(merged);
-        for scan in &chosen {
-            let Some(nodules) = by_series.get(&scan.series_instance_uid) else {
+        let rows = ShardRows::read([&scans, &marks, &nodules], shard, &is_chosen)?;
+        about.n_marks_without_nodule += rows.n_marks_without_nodule();
+        for scan in &rows.scans {
+            let Some(nodules) = rows.nodules.get(&scan.series_instance_uid) else {
                 about.n_scans_without_nodules += 1;
                 continue;
             };
-            let scan = SegScan { scan, nodules, marks: &outlines };
+            let scan = SegScan { scan, nodules, marks: &rows.outlines };
             match scan.objects(root, &places, &tolerances, &made_by) {
                 Ok(made) => write(folder.aside(), &scan, &made, &mut index, &mut about)?,
                 Err(error) => about.skipped.push(SkippedScan {
@@ -166,6 +144,54 @@ pub fn export(
     about.cohort = cohort;
     let inputs = [&scans, &marks, &nodules].map(|version| version.manifest.as_input());
     folder.publish("seg", about, inputs.into())
+}
+
+/// The rows of a shard that are of chosen scans.
+struct ShardRows {
+    scans: Vec<Scan>,
+    /// Outlined marks by their ids.
+    outlines: BTreeMap<String, Mark>,
+    /// Nodules by their series.
+    nodules: BTreeMap<String, Vec<Nodule>>,
+}
+
+impl ShardRows {
+    fn read(
+        [scans, marks, nodules]: [&Version; 3],
+        shard: usize,
+        is_chosen: &dyn Fn(&Scan) -> bool,
+    ) -> Result<Self, Error> {
+        let (mut chosen, mut outlines) = (Vec::new(), BTreeMap::new());
+        for batch in scans.shard_rows::<Scan>(shard) {
+            chosen.extend(batch?.into_iter().filter(is_chosen));
+        }
+        let cases: BTreeSet<(&str, &str)> = chosen
+            .iter()
+            .map(|scan| (scan.cohort.as_str(), scan.series_instance_uid.as_str()))
+            .collect();
+        for batch in marks.shard_rows::<Mark>(shard) {
+            let own = batch?.into_iter().filter(|mark| {
+                cases.contains(&(mark.cohort.as_str(), mark.series_instance_uid.as_str()))
+                    && mark.kind == MarkKind::Nodule.name()
+            });
+            outlines.extend(own.map(|mark| (mark.mark_id.clone(), mark)));
+        }
+        let mut by_series: BTreeMap<String, Vec<Nodule>> = BTreeMap::new();
+        for batch in nodules.shard_rows::<Nodule>(shard) {
+            for nodule in batch? {
+                if cases.contains(&(nodule.cohort.as_str(), nodule.series_instance_uid.as_str())) {
+                    by_series.entry(nodule.series_instance_uid.clone()).or_default().push(nodule);
+                }
+            }
+        }
+        drop(cases);
+        Ok(Self { scans: chosen, outlines, nodules: by_series })
+    }
+
+    fn n_marks_without_nodule(&self) -> usize {
+        let merged: usize = self.nodules.values().flatten().map(|of| of.mark_ids.len()).sum();
+        self.outlines.len().saturating_sub(merged)
+    }
 }
 
 /// What is known of a scan before its files are looked for.

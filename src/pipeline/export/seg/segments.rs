@@ -118,3 +118,74 @@ pub(super) fn ratings(mark: &Mark) -> Ratings {
         malignancy: of.malignancy,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use nodulus_formats::volume::Mask;
+
+    fn mark(mark_id: &str, reading_session: i64, n_voxels: i64) -> (String, Mark) {
+        let bits = Mask::from_fn([n_voxels as usize, 1, 1], |_, _, _| true).into_bits();
+        let mark = Mark {
+            mark_id: mark_id.to_owned(),
+            reading_session,
+            bbox_i: Some(5),
+            bbox_j: Some(6),
+            bbox_k: Some(7),
+            bbox_size_i: Some(n_voxels),
+            bbox_size_j: Some(1),
+            bbox_size_k: Some(1),
+            mask_bits: Some(bits),
+            ..Mark::default()
+        };
+        (mark_id.to_owned(), mark)
+    }
+
+    fn nodule(nodule_id: &str, mark_ids: &[&str]) -> Nodule {
+        Nodule {
+            nodule_id: nodule_id.to_owned(),
+            mark_ids: mark_ids.iter().map(ToString::to_string).collect(),
+            consensus_n_needed: 1,
+            consensus_n_readers: 2,
+            ..Nodule::default()
+        }
+    }
+
+    #[test]
+    fn each_mark_is_a_segment_after_its_consensus() {
+        let marks = BTreeMap::from([mark("a", 3, 2), mark("b", 0, 4), mark("c", 3, 1)]);
+        // One voxel in the consensus of the first nodule, none in that of the second.
+        let agreed = Nodule {
+            bbox_size_i: 1,
+            bbox_size_j: 1,
+            bbox_size_k: 1,
+            mask_bits: vec![1],
+            ..nodule("n-1", &["a", "b", "c"])
+        };
+        let nodules = [agreed, nodule("n-2", &["b"])];
+        let planned = planned(&nodules, &marks).unwrap();
+        let found: Vec<_> = planned
+            .iter()
+            .map(|s| (s.label.as_str(), s.tracking_id, s.mask.mask.count()))
+            .collect();
+        assert_eq!(
+            found,
+            [
+                ("Nodule 1, consensus", "n-1", 1),
+                ("Nodule 1, reader 0", "b", 4),
+                ("Nodule 1, reader 3, mark 1", "a", 2),
+                ("Nodule 1, reader 3, mark 2", "c", 1),
+                ("Nodule 2, reader 0", "b", 4),
+            ]
+        );
+        assert_eq!(planned[1].mask.start, [5, 6, 7]);
+        assert_eq!(planned[0].description, "Voxels that 1 or more of 2 readers include");
+    }
+
+    #[test]
+    fn a_mark_that_is_not_in_the_table_is_named() {
+        let nodules = [nodule("n-1", &["gone"])];
+        let Err(error) = planned(&nodules, &BTreeMap::new()) else { panic!("no error") };
+        assert!(error.to_string().contains("has mark `gone`, which is not in `marks`"), "{error}");
+    }
+}

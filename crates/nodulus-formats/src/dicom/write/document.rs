@@ -8,7 +8,7 @@ use crate::uid as uids;
 use dicom_dictionary_std::tags;
 
 /// LIDC does not name its readers.
-const READERS: &str = "Anonymous";
+const READERS: &str = "Observer^Anonymous";
 
 /// Begins a document.
 pub(crate) fn begin(

@@ -17,7 +17,7 @@ const FOUR: CodedConcept = ("004", "99LIDCQIICR", "4 out of 5");
 /// The codes in the order of LIDC's file.
 ///
 /// METHOD: the codes of QIICR's lidc2dicom, by which TCIA publishes these ratings (DICOM-LIDC-IDRI-Nodules): the NCI thesaurus
-/// and RadLex where they have a concept, and QIICR's own scheme 99LIDCQIICR otherwise. RadLex is `RADLEX` as PS3.16, table 8-1,
+/// and `RadLex` where they have a concept, and QIICR's own scheme 99LIDCQIICR otherwise. The former is `RADLEX` as PS3.16, table 8-1,
 /// registers it; lidc2dicom writes `RadLex`.
 const CODES: [RatingCodes; 9] = [
     RatingCodes {
