@@ -209,8 +209,9 @@ fn a_phantom_with_reversed_axes_has_its_readers_segments() {
     let to = out.to_str().unwrap();
     let text = fixture::run_well(&[&export[..], &["--out", to]].concat());
     for line in [
-        "10 segments of 4 nodules in 2 scans: 6 files",
+        "12 segments of 4 nodules in 2 scans: 5 files",
         "1 scans have no nodule, and no files",
+        "2 outlined marks belong to no nodule",
         "2 ratings are off their scale",
     ] {
         assert!(text.contains(line), "{text}");
@@ -228,7 +229,7 @@ fn a_phantom_with_reversed_axes_has_its_readers_segments() {
     fixture::run_well(&[&export[..], &["--out", to]].concat());
     assert_eq!(files(&out), first);
     if let Some(found) = check(&scans, &out) {
-        assert_eq!(found["segments"], 10);
+        assert_eq!(found["segments"], 12);
         assert_eq!((&found["reversed"], &found["pylidc"]), (&1.into(), &0.into()));
     }
 
@@ -236,7 +237,7 @@ fn a_phantom_with_reversed_axes_has_its_readers_segments() {
     let text =
         fixture::run_well(&[&export[..], &["--out", to, "--series", &one, "--json"]].concat());
     let record: Value = serde_json::from_str(&text).unwrap();
-    assert_eq!((&record["n_scans"], &record["n_segments"]), (&1.into(), &5.into()));
+    assert_eq!((&record["n_scans"], &record["n_segments"]), (&1.into(), &6.into()));
     assert_eq!(files(&out).len(), 4);
 }
 
