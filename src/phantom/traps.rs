@@ -163,7 +163,7 @@ fn joined() -> Vec<Session> {
         session(vec![lesion("1", [44, 48]), lesion("2", [54, 48])]),
         session(vec![lesion("1", [43, 49]), lesion("2", [55, 49])]),
         session(vec![two_slices("1", [42, 47], [23, 11])]),
-        session(vec![lesion("1", [45, 47]), point_at("2", 2, [59, 52])]),
+        session(vec![lesion("1", [45, 47]), point_at("2", 3, [59, 52])]),
     ]
 }
 
