@@ -32,7 +32,7 @@ pub enum ScanFilesError {
     Changed(PathBuf),
     /// The files have changed since they were listed.
     #[error(
-        "the files of `{0}` changed while they were read: run again once nothing writes to them"
+        "the files of `{0}` changed while they were read: run again with `--retry-failed`, or export again, once nothing writes to them"
     )]
     ChangedMeanwhile(PathBuf),
 }

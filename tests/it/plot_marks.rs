@@ -32,14 +32,14 @@ fn lesions_that_a_reader_joined_are_drawn_as_in_the_docs() {
     let folder = tempfile::tempdir().unwrap();
     let [store, out] = [store, folder.path()].map(|path| path.to_str().unwrap());
     fixture::run_well(&["plot-marks", "--store", store, "--series", series, "--out", out]);
-    let drawn = folder.path().join(format!("{}.svg", nodules[1].nodule_id));
     let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs");
-    assert_eq!(
-        fs_err::read_to_string(drawn).unwrap(),
-        fs_err::read_to_string(docs.join("images/joined-lesions.svg")).unwrap()
-    );
+    let read = |path: &Path| fs_err::read_to_string(path).unwrap();
+    let drawn = read(&folder.path().join(format!("{}.svg", nodules[1].nodule_id)));
+    assert!(drawn.contains("reader 3: nodule, small_nodule") && drawn.contains("<circle"));
+    let picture = docs.join("images/joined-lesions.svg");
+    assert!(drawn == read(&picture), "{} is not what plot-marks draws", picture.display());
     // The command of the page names the series.
-    assert!(fs_err::read_to_string(docs.join("annotations.md")).unwrap().contains(series));
+    assert!(read(&docs.join("annotations.md")).contains(series));
 }
 
 #[test]
