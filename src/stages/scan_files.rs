@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 /// The files of a scan could not be read again.
 #[derive(Debug, thiserror::Error)]
+#[expect(clippy::large_enum_variant, reason = "a scan has one")]
 pub enum ScanFilesError {
     /// The scan has no image.
     #[error("series {0} has no image; only its annotations were ingested")]
