@@ -34,7 +34,7 @@ enum ExportKind {
     Rois(RoisArguments),
     /// Write what readers outlined as DICOM SEG, with their ratings as DICOM SR
     #[command(
-        after_help = "Example:\n  nodulus export seg pipelines/lidc.toml --set ingest.root=/data/LIDC-IDRI --out out/seg\n  nodulus export seg pipelines/lidc.toml --set ingest.root=/data/LIDC-IDRI --out out/seg --series 1.3.6.1.4.1.14519.5.2.1.6279.6001.179049373636438705059720603192"
+        after_help = "Example:\n  nodulus export seg pipelines/lidc.toml --set ingest.cohorts.0.root=/data/LIDC-IDRI --out out/seg\n  nodulus export seg pipelines/lidc.toml --set ingest.cohorts.0.root=/data/LIDC-IDRI --out out/seg --series 1.3.6.1.4.1.14519.5.2.1.6279.6001.179049373636438705059720603192"
     )]
     Seg(SegArguments),
 }
