@@ -92,7 +92,7 @@ pub(super) enum Command {
     /// Print the columns of a table, or write the schemas of all tables
     #[command(after_help = "Example:\n  nodulus schema nodules\n  nodulus schema --write schemas")]
     Schema(SchemaArguments),
-    /// Write files for other programs: nodules' regions, or LUNA16's tables
+    /// Write files for other programs: regions, LUNA16's tables, or outlines as DICOM
     #[command(
         subcommand_required = true,
         arg_required_else_help = true,

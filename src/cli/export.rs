@@ -4,7 +4,9 @@ use super::error::{Error, Outcome};
 use super::format;
 use super::numbers;
 use super::outdated::warn;
-use crate::pipeline::export::{Record, luna16, rois};
+use super::pipeline_arguments::PipelineArguments;
+use crate::pipeline::Config;
+use crate::pipeline::export::{Record, luna16, rois, seg};
 use crate::pipeline::outdated::outdated_among;
 use crate::tables::{Output, Split};
 use clap::{Args, Subcommand, ValueEnum};
@@ -30,6 +32,11 @@ enum ExportKind {
         after_help = "Example:\n  nodulus export rois --store store/demo --to nifti --out out/nifti\n  nodulus export rois --store store/demo --to npz --out out/npz --cohort clinical --split test\n  nodulus export rois --store store/demo --to nnunet --out nnUNet_raw/Dataset501_Nodules"
     )]
     Rois(RoisArguments),
+    /// Write what readers outlined as DICOM SEG, with their ratings as DICOM SR
+    #[command(
+        after_help = "Example:\n  nodulus export seg pipelines/lidc.toml --set ingest.cohorts.0.root=/data/LIDC-IDRI --out out/seg\n  nodulus export seg pipelines/lidc.toml --set ingest.cohorts.0.root=/data/LIDC-IDRI --out out/seg --series 1.3.6.1.4.1.14519.5.2.1.6279.6001.179049373636438705059720603192"
+    )]
+    Seg(SegArguments),
 }
 
 #[derive(Debug, Args)]
@@ -79,6 +86,24 @@ struct RoisArguments {
     json: bool,
 }
 
+#[derive(Debug, Args)]
+struct SegArguments {
+    #[command(flatten)]
+    pipeline: PipelineArguments,
+    /// Folder to write to; replaces an earlier export
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// Cohort; needed where the store has several
+    #[arg(long, value_name = "NAME")]
+    cohort: Option<String>,
+    /// Series to export; repeatable; default: all of the cohort
+    #[arg(long, value_name = "UID")]
+    series: Vec<String>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
 /// File format of regions.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum RoisFormat {
@@ -100,11 +125,12 @@ enum SplitName {
     Test,
 }
 
-/// Exports regions or LUNA16's files.
+/// Exports regions, LUNA16's files or DICOM segmentations.
 pub(super) fn export(arguments: &ExportArguments, out: &mut dyn Write) -> Result<Outcome, Error> {
     match &arguments.what {
         ExportKind::Luna16(arguments) => export_luna16(arguments, out),
         ExportKind::Rois(arguments) => export_rois(arguments, out),
+        ExportKind::Seg(arguments) => export_seg(arguments, out),
     }
 }
 
@@ -185,6 +211,48 @@ fn export_rois(arguments: &RoisArguments, out: &mut dyn Write) -> Result<Outcome
     let rows = n_nodules_by_split.into_iter().map(|(split, n)| vec![split, n.to_string()]);
     writeln!(out, "{}", format::table(&["split", "nodules"], rows))?;
     Ok(Outcome::Success)
+}
+
+fn export_seg(arguments: &SegArguments, out: &mut dyn Write) -> Result<Outcome, Error> {
+    let PipelineArguments { pipeline, store, sets } = &arguments.pipeline;
+    let config = Config::read(pipeline, sets, store.as_deref())?;
+    let store = Store::open(&config.store)?;
+    let options =
+        seg::SegOptions { cohort: arguments.cohort.as_deref(), series: &arguments.series };
+    let record = seg::export(&config, &store, &arguments.out, options)?;
+    let is_whole = record.about.skipped.is_empty();
+    let outcome = if is_whole { Outcome::Success } else { Outcome::FailedCases };
+    if warned(&store, &record, arguments.json, out)? {
+        return Ok(outcome);
+    }
+    let about = record.about;
+    writeln!(
+        out,
+        "cohort {}: {} segments of {} nodules in {} scans: {} files in {}",
+        about.cohort,
+        about.n_segments,
+        about.n_nodules,
+        about.n_scans,
+        record.files.len(),
+        arguments.out.display()
+    )?;
+    for (n, text) in [
+        (about.n_scans_without_nodules, "scans have no nodule, and no files"),
+        (
+            about.n_without_consensus,
+            "nodules have no consensus segment, because no voxel has enough readers",
+        ),
+        (about.n_marks_without_nodule, "outlined marks belong to no nodule and are in no file"),
+        (about.n_ratings_off_scale, "ratings are off their scale and have no code"),
+    ] {
+        if n > 0 {
+            writeln!(out, "{n} {text}")?;
+        }
+    }
+    for skipped in &about.skipped {
+        writeln!(out, "skipped {}: {}", skipped.series_instance_uid, skipped.reason)?;
+    }
+    Ok(outcome)
 }
 
 /// Names the tables of an export that are older than what they were made from: in the JSON, if it is asked for and then

@@ -97,6 +97,7 @@ fn prepare(cli: &Cli) -> Result<(), Error> {
             | Command::Stage(_)
             | Command::Experiment(_)
             | Command::CrossValidate(_)
+            | Command::Export(_)
             | Command::Score(_)
     );
     if reads_archives {

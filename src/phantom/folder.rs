@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use std::path::Path;
 
 /// Raised when the same settings give other bytes.
-const VERSION: u32 = 3;
+const VERSION: u32 = 4;
 
 /// File of a complete phantom.
 const COMPLETE: &str = "phantom.json";

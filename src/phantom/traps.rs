@@ -19,7 +19,7 @@ const SLICES: usize = 8;
 ///
 /// METHOD: cases that LIDC-IDRI's 1,318 files contain (docs/annotations.md). A line is a square of pixels, 5 wide unless
 /// stated otherwise, with a known inside of 3 × 3 pixels.
-pub const TRAPS: [&str; 17] = [
+pub const TRAPS: [&str; 18] = [
     // Marks of another modality.
     "chest-x-ray",
     // Two files with the same marks: one mark in total.
@@ -51,6 +51,9 @@ pub const TRAPS: [&str; 17] = [
     "descending",
     // A scan whose only mark has no position in it: an outline above the scan.
     "no-voxels",
+    // Two lesions, 9 wide, that two readers outlined apart and a third joined by one line; a fourth outlined one of them, and
+    // marked the other as a point.
+    "joined",
 ];
 
 /// Writes the traps' files into a folder; returns series and study of each scan.
@@ -134,6 +137,7 @@ fn reads(name: &str, series: &str, study: &str) -> Annotations {
         "nothing" => vec![Session::default()],
         "descending" => one(outlined("1", vec![square(3, 50, 5), square(2, 50, 5)])),
         "no-voxels" => one(outlined("1", vec![square(12, 50, 5)])),
+        "joined" => joined(),
         _ => one(plain()),
     };
     let delivered = match name {
@@ -147,6 +151,20 @@ fn reads(name: &str, series: &str, study: &str) -> Annotations {
         delivered,
         sessions,
     }
+}
+
+/// Four readers of two neighbouring lesions.
+fn joined() -> Vec<Session> {
+    let two_slices = |id: &str, start: [i64; 2], size: [i64; 2]| {
+        outlined(id, vec![rectangle(2, start, size), rectangle(3, start, size)])
+    };
+    let lesion = |id: &str, start: [i64; 2]| two_slices(id, start, [9, 9]);
+    vec![
+        session(vec![lesion("1", [44, 48]), lesion("2", [54, 48])]),
+        session(vec![lesion("1", [43, 49]), lesion("2", [55, 49])]),
+        session(vec![two_slices("1", [42, 47], [23, 11])]),
+        session(vec![lesion("1", [45, 47]), point_at("2", 3, [59, 52])]),
+    ]
 }
 
 fn height(k: usize) -> f64 {
@@ -173,7 +191,11 @@ fn outlined(id: &str, contours: Vec<Contour>) -> ReadNodule {
 }
 
 fn point(id: &str, k: usize, at: i64) -> ReadNodule {
-    let contours = vec![contour(k, vec![[at, at]])];
+    point_at(id, k, [at, at])
+}
+
+fn point_at(id: &str, k: usize, at: [i64; 2]) -> ReadNodule {
+    let contours = vec![contour(k, vec![at])];
     ReadNodule { reader_nodule_id: id.to_owned(), ratings: None, contours }
 }
 
@@ -189,13 +211,18 @@ fn contour(k: usize, points: Vec<[i64; 2]>) -> Contour {
 
 /// A closed square line of pixels, `width` pixels wide, from (`start`, `start`).
 fn square(k: usize, start: i64, width: i64) -> Contour {
-    let last = width - 1;
+    rectangle(k, [start; 2], [width; 2])
+}
+
+/// A closed line of pixels around a rectangle, clockwise from its first pixel.
+fn rectangle(k: usize, [i, j]: [i64; 2], size: [i64; 2]) -> Contour {
+    let [right, down] = size.map(|n| n - 1);
     let mut points = Vec::new();
-    points.extend((0..last).map(|t| [start + t, start]));
-    points.extend((0..last).map(|t| [start + last, start + t]));
-    points.extend((0..last).map(|t| [start + last - t, start + last]));
-    points.extend((0..last).map(|t| [start, start + last - t]));
-    points.push([start, start]);
+    points.extend((0..right).map(|t| [i + t, j]));
+    points.extend((0..down).map(|t| [i + right, j + t]));
+    points.extend((0..right).map(|t| [i + right - t, j + down]));
+    points.extend((0..down).map(|t| [i, j + down - t]));
+    points.push([i, j]);
     contour(k, points)
 }
 

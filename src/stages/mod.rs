@@ -8,6 +8,7 @@ pub mod config;
 pub mod task;
 pub mod spec;
 mod memory;
+mod scan_files;
 mod nodule_slices;
 mod nodule_region;
 pub mod ingest;
@@ -20,6 +21,8 @@ pub mod infer;
 pub mod evaluate;
 pub mod report;
 
+pub use scan_files::ScanFilesError;
+pub(crate) use scan_files::read_scan;
 use serde::Serialize;
 pub use spec::{OutsideWeights, StageError, StageSpec};
 pub use task::{Event, Places, Task};

@@ -52,6 +52,7 @@ impl ColumnValue for MarkContour {
 columns! {
     /// A reader's mark.
     #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+    #[cfg_attr(test, derive(Default))]
     pub struct Mark {
         /// stable id of the mark
         pub mark_id: String,

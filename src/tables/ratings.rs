@@ -205,8 +205,13 @@ impl RatingColumns for Option<i64> {
 impl PerRating<Option<i64>> {
     /// Whether a value is off its rating's scale.
     pub fn is_off_scale(&self) -> bool {
-        let mut given = RATINGS.iter().zip(self.values());
-        given.any(|(rating, value)| value.is_some_and(|value| !rating.holds(value)))
+        self.n_off_scale() > 0
+    }
+
+    /// Number of values off their rating's scale.
+    pub fn n_off_scale(&self) -> usize {
+        let given = RATINGS.iter().zip(self.values());
+        given.filter(|(rating, value)| value.is_some_and(|value| !rating.holds(value))).count()
     }
 }
 

@@ -1,6 +1,6 @@
 //! Regions exported for other programs, and contact sheets.
 
-use crate::{fixture, python};
+use crate::{fixture, python, readers_segments};
 use nodulus::tables::Roi;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -64,15 +64,17 @@ fn each_example_of_the_docs_runs() {
     ] {
         export(&store(), format, &folder.path().join(name), &[]);
     }
+    readers_segments::export_phantom(folder.path());
     let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/export.md");
     let arguments = [docs.to_str().unwrap(), folder.path().to_str().unwrap()];
     let Some(text) = python::script("run_examples.py", &arguments) else { return };
     let printed: Vec<String> = serde_json::from_str(&text).unwrap();
-    assert_eq!(printed.len(), 4);
+    assert_eq!(printed.len(), 5);
     assert!(
         printed[2].ends_with(", 64, 64)\n") && printed[3].starts_with("(64, 64, "),
         "{printed:?}"
     );
+    assert!(printed[4].contains("Nodule 1, reader 0") && printed[4].contains("'Malignancy': "));
 }
 
 #[test]

@@ -60,6 +60,7 @@ mod quoted_parts;
 mod python;
 mod pytorch_weights;
 mod r_arrow;
+mod readers_segments;
 mod real;
 mod regions;
 mod report_page;

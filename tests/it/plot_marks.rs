@@ -1,6 +1,6 @@
 //! Pictures of what readers marked, over slices and over a blank grid.
 
-use crate::fixture;
+use crate::{annotations, fixture};
 use nodulus::tables::{Mark, Nodule};
 use serde_json::Value;
 use std::path::Path;
@@ -16,6 +16,30 @@ fn busiest(store: &Path, cohort: &str) -> (String, Vec<Nodule>) {
     let is_own = |n: &Nodule| n.cohort == cohort && n.series_instance_uid == series;
     let own = nodules.iter().filter(|n| is_own(n)).cloned().collect();
     (series, own)
+}
+
+#[test]
+fn lesions_that_a_reader_joined_are_drawn_as_in_the_docs() {
+    let store = annotations::finished();
+    let marks: Vec<Mark> = fixture::rows(store);
+    let joined = marks.iter().find(|m| m.source_path == "traps/joined.xml").unwrap();
+    let series = &joined.series_instance_uid;
+    let mut nodules: Vec<Nodule> = fixture::rows(store);
+    nodules.retain(|nodule| nodule.series_instance_uid == *series);
+    nodules.sort_by_key(|nodule| nodule.n_readers);
+    let found: Vec<_> = nodules.iter().map(|n| (n.n_readers, n.n_small)).collect();
+    assert_eq!(found, [(2, 1), (4, 0)]);
+    let folder = tempfile::tempdir().unwrap();
+    let [store, out] = [store, folder.path()].map(|path| path.to_str().unwrap());
+    fixture::run_well(&["plot-marks", "--store", store, "--series", series, "--out", out]);
+    let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs");
+    let read = |path: &Path| fs_err::read_to_string(path).unwrap();
+    let drawn = read(&folder.path().join(format!("{}.svg", nodules[1].nodule_id)));
+    assert!(drawn.contains("reader 3: nodule, small_nodule") && drawn.contains("<circle"));
+    let picture = docs.join("images/joined-lesions.svg");
+    assert!(drawn == read(&picture), "{} is not what plot-marks draws", picture.display());
+    // The command of the page names the series.
+    assert!(read(&docs.join("annotations.md")).contains(series));
 }
 
 #[test]

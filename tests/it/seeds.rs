@@ -37,6 +37,7 @@ const NRRD: [&str; 2] = [
 const CREATION: Creation<'_> = Creation {
     date: "20261124",
     time: "125227",
+    author: dicom::Author::Network,
     algorithm: "unet-0123456789ab",
     version: "0.1.0",
     number: 1,
@@ -145,8 +146,13 @@ impl Seeds {
             start: [3, 4, 5],
             mask: Mask::from_fn([4, 3, 2], |i, j, k| i + j + k < 6),
         };
-        let segment =
-            dicom::NewSegment { label: "Nodule 1".to_owned(), tracking_id: "nod_ä", mask: &mask };
+        let segment = dicom::NewSegment {
+            label: "Nodule 1".to_owned(),
+            description: None,
+            maker: dicom::SegmentMaker::Network,
+            tracking_id: "nod_ä",
+            mask: &mask,
+        };
         let segmentation = dicom::segmentation(&source, &CREATION, &[segment]).unwrap().unwrap();
         self.add("dicom_marks", "segmentation.dcm", segmentation.bytes);
         let points_ij = vec![[1.0, 1.0], [4.5, 1.0], [4.0, 5.0], [1.0, 4.0]];
@@ -159,6 +165,7 @@ impl Seeds {
         let nodule = dicom::NewMeasurements {
             tracking_id: "nod",
             segment: Some(1),
+            reading_session: None,
             position_mm: [1.0, 2.0, 3.0],
             volume_mm3: 523.6,
             equivalent_diameter_mm: Some(10.0),
@@ -166,6 +173,7 @@ impl Seeds {
             short_axis_mm: Some(9.0),
             mean_hu: Some(-300.5),
             probability: Some(0.75),
+            ratings: None,
         };
         let reference = Some(&segmentation.reference);
         let report = dicom::report(&source, &CREATION, reference, &[nodule]).unwrap();

@@ -7,8 +7,8 @@ use super::output::{FileContent, OutputKind};
 use super::overlay::{self, Overlay};
 use crate::nightly::scan::scored::{ScoredNodule, ScoredScan};
 use nodulus_formats::dicom::{
-    self, Creation, NewContour, NewMeasurements, NewObject, NewPicture, NewRoi, NewSegment,
-    SourceSeries,
+    self, Author, Creation, NewContour, NewMeasurements, NewObject, NewPicture, NewRoi, NewSegment,
+    SegmentMaker, SourceSeries,
 };
 use nodulus_formats::volume::LoadedSlices;
 use nodulus_imaging::pixel_edges;
@@ -84,7 +84,13 @@ impl Objects<'_> {
             .nodules()
             .filter_map(|(nodule, id)| {
                 let mask = nodule.mask.as_ref()?;
-                Some(NewSegment { label: label(nodule), tracking_id: id, mask })
+                Some(NewSegment {
+                    label: label(nodule),
+                    description: None,
+                    maker: SegmentMaker::Network,
+                    tracking_id: id,
+                    mask,
+                })
             })
             .collect();
         Ok(dicom::segmentation(&self.source, &self.creation(OutputKind::Seg), &segments)?)
@@ -101,6 +107,7 @@ impl Objects<'_> {
                 NewMeasurements {
                     tracking_id: id,
                     segment: has_voxels.then_some(n_segments),
+                    reading_session: None,
                     position_mm: nodule.centroid_mm,
                     volume_mm3: nodule.volume_mm3,
                     equivalent_diameter_mm: has_voxels.then_some(nodule.equivalent_diameter_mm),
@@ -108,6 +115,7 @@ impl Objects<'_> {
                     short_axis_mm: nodule.axial_short_diameter_mm,
                     mean_hu: nodule.mean_hu,
                     probability: nodule.probability,
+                    ratings: None,
                 }
             })
             .collect();
@@ -141,6 +149,7 @@ impl Objects<'_> {
         Creation {
             date,
             time,
+            author: Author::Network,
             algorithm,
             version,
             number: self.earlier.next_number(output),

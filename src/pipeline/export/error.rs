@@ -1,6 +1,7 @@
 //! Why an export failed.
 
 use crate::near_names::near_or_all;
+use crate::stages::StageError;
 use crate::stages::balance::TwoFolds;
 use nodulus_formats::luna_csv;
 use std::io;
@@ -18,6 +19,9 @@ pub enum Error {
     /// Samples of one nodule have different folds.
     #[error(transparent)]
     TwoFolds(#[from] TwoFolds),
+    /// Where the scans' files lie could not be listed.
+    #[error(transparent)]
+    Places(#[from] StageError),
     /// A CSV file could not be read or written.
     #[error(transparent)]
     Csv(#[from] luna_csv::Error),
@@ -64,6 +68,42 @@ pub enum Error {
         cohort: String,
         /// The first of these scans.
         series: String,
+    },
+    /// The cohort is not in the pipeline file, which says where its files lie.
+    #[error("the pipeline file has no cohort `{cohort}`{}", near(cohort, found))]
+    NotInPipeline {
+        /// The cohort.
+        cohort: String,
+        /// The pipeline file's cohorts.
+        found: Vec<String>,
+    },
+    /// The scans have no images, to whose slices segments belong.
+    #[error(
+        "cohort `{cohort}` has no images, and DICOM segments belong to slices of a DICOM series: ingest it with its images"
+    )]
+    NoSlices {
+        /// The cohort.
+        cohort: String,
+    },
+    /// A chosen series is excluded.
+    #[error(
+        "series {series} is excluded, so that it has no nodules: `exclusion_reasons` of its row in `scans` says why"
+    )]
+    Excluded {
+        /// The series.
+        series: String,
+    },
+    /// No scan has anything to segment.
+    #[error("{}", nothing_text(cohort, *n_without_nodules, *n_skipped, first.as_deref()))]
+    NothingSegmented {
+        /// The cohort.
+        cohort: String,
+        /// Number of scans without a nodule.
+        n_without_nodules: usize,
+        /// Number of scans whose objects could not be made.
+        n_skipped: usize,
+        /// The first of them, and why.
+        first: Option<String>,
     },
     /// The store has no scan of the series.
     #[error("store has no scan of series {series}: `nodulus show scans` lists them")]
@@ -146,6 +186,9 @@ pub enum Error {
         /// `--min-marks`.
         asked: i64,
     },
+    /// The folder is a file.
+    #[error("`{0}` is a file, expected a folder to write to: choose another path")]
+    NotAFolder(PathBuf),
     /// The folder holds a file that no export wrote.
     #[error("`{0}` exists and was not written by an export: choose another folder")]
     Occupied(PathBuf),
@@ -207,6 +250,7 @@ impl Error {
             self,
             Self::NoCohort { .. }
                 | Self::Cohorts { .. }
+                | Self::NotInPipeline { .. }
                 | Self::DatasetName(_)
                 | Self::Page { .. }
                 | Self::Model { .. }
@@ -216,6 +260,16 @@ impl Error {
 
 fn near(name: &str, found: &[String]) -> String {
     near_or_all(name, &found.iter().map(String::as_str).collect::<Vec<_>>())
+}
+
+fn nothing_text(cohort: &str, n_without: usize, n_skipped: usize, first: Option<&str>) -> String {
+    let mut text =
+        format!("nothing was written: {n_without} scans of cohort `{cohort}` have no nodule");
+    if let Some(first) = first {
+        text =
+            format!("{text}, and of {n_skipped} no objects can be made, the first being {first}");
+    }
+    text
 }
 
 fn model_text(model: Option<&str>, found: &[String]) -> String {

@@ -67,8 +67,11 @@ impl Folder {
     ///
     /// # Errors
     ///
-    /// Fails if the folder holds a file that no export wrote, or cannot be written to.
+    /// Fails if the path is a file, or the folder holds a file that no export wrote, or cannot be written to.
     pub(in crate::pipeline) fn open(to: &Path) -> Result<Self, Error> {
+        if to.is_file() {
+            return Err(Error::NotAFolder(to.to_owned()));
+        }
         let aside = to.join(UNFINISHED);
         let is_new = !to.exists();
         if aside.exists() {
@@ -192,6 +195,8 @@ mod tests {
         assert!(!to.join("a").exists());
 
         fs::write(to.join("notes"), "mine").unwrap();
+        let error = export(&to.join("notes"), &["d"]).unwrap_err().to_string();
+        assert!(error.contains("notes` is a file, expected a folder"), "{error}");
         let error = export(&to, &["d"]).unwrap_err().to_string();
         assert!(error.contains("notes` exists and was not written by an export"), "{error}");
         assert_eq!(files(&to).unwrap(), ["d", "e", "export.json", "notes"]);

@@ -1,10 +1,11 @@
-//! Exports a store for other programs: LUNA16's files, and nodules' regions in four formats.
+//! Exports a store for other programs: LUNA16's files, nodules' regions in four formats, and readers' outlines as DICOM.
 
 mod error;
 pub(super) mod folder;
 pub(super) mod regions;
 pub mod luna16;
 pub mod rois;
+pub mod seg;
 
 pub use error::Error;
 pub use folder::{FileRecord, Record};

@@ -110,14 +110,20 @@ impl View<'_> {
         mark.contours.iter().filter(near).map(|contour| &contour.points)
     }
 
+    /// The part about the nodule's lines, and about all lines that come into it: those of lesions that a reader joined.
     fn part(&self) -> Option<Part> {
         let own = self.nodules.first()?;
         let members = self.marks.iter().filter(|mark| own.mark_ids.contains(&mark.mark_id));
-        let points: Vec<[f64; 2]> = members
-            .flat_map(|mark| self.on_slice(mark))
-            .flatten()
-            .map(|point| point.map(|v| v as f64))
-            .collect();
+        let of_nodule = self.around(members.flat_map(|mark| self.on_slice(mark)))?;
+        let enters = |line: &&Vec<[i64; 2]>| {
+            line.iter().any(|point| of_nodule.holds(point.map(|v| v as f64)))
+        };
+        self.around(self.marks.iter().flat_map(|mark| self.on_slice(mark)).filter(enters))
+    }
+
+    /// The part about lines; `None` without lines.
+    fn around<'m>(&self, lines: impl Iterator<Item = &'m Vec<[i64; 2]>>) -> Option<Part> {
+        let points: Vec<[f64; 2]> = lines.flatten().map(|point| point.map(|v| v as f64)).collect();
         let first = *points.first()?;
         let margin = self.spacing_mm.map(|mm| MARGIN_MM / mm);
         let ends = |pick: fn(f64, f64) -> f64| {
@@ -241,7 +247,8 @@ impl View<'_> {
         let per_mm = part.scale[0] / self.spacing_mm[0];
         let longest = 0.4 * width as f64 / per_mm;
         let mm = [10.0, 5.0].into_iter().find(|mm| *mm <= longest).unwrap_or(1.0);
-        let (x, y) = (PAD as f64 + 8.0, (TOP + height) as f64 - 8.0);
+        // At the right, as the numbers of a blank grid are at the left and on top.
+        let (x, y) = ((PAD + width) as f64 - 8.0 - mm * per_mm, (TOP + height) as f64 - 8.0);
         let colour = if self.region.is_some() { [255, 220, 0] } else { BLACK };
         let points = vec![[x, y], [x + mm * per_mm, y]];
         let text = Shape::Text { at: [x, y - 14.0], text: format!("{mm} mm"), colour };

@@ -15,8 +15,7 @@ use crate::tables::{Output, Table, failures};
 pub use error::Error;
 use nodulus_nets::Device;
 use nodulus_store::{InputRef, Job, ShardSummary, Standing, Store, Version};
-use prepare::places;
-pub(super) use prepare::{check, check_weights, inputs, job_spec, maker, roots};
+pub(super) use prepare::{check, check_weights, inputs, job_spec, maker, places, roots};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 

@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// Where each case lies, as listed by this run or now.
-pub(super) fn places<'a>(
+pub(in crate::pipeline) fn places<'a>(
     config: &Config,
     store: &Store,
     listed: Option<&'a Sources>,

@@ -1,8 +1,7 @@
 //! Why a scan or nodule could not be cropped.
 
+use crate::stages::scan_files::ScanFilesError;
 use crate::tables::mask_box;
-use nodulus_formats::cohort;
-use std::path::PathBuf;
 
 /// One scan or nodule could not be cropped.
 #[derive(Debug, thiserror::Error)]
@@ -10,33 +9,9 @@ pub enum CropError {
     /// The scan's cohort has no folder.
     #[error("cohort `{0}` is not in the pipeline file")]
     Cohort(String),
-    /// The scan has no image.
-    #[error("series {0} has no image; only its annotations were ingested")]
-    NoImage(String),
-    /// The image could not be read.
+    /// The scan could not be read again.
     #[error(transparent)]
-    Image(#[from] cohort::Error),
-    /// No case of the cohort has the content that was ingested.
-    #[error(
-        "cohort `{cohort}` no longer has the files that ingest read at `{path}`, there or elsewhere: run ingest again"
-    )]
-    NotThere {
-        /// The cohort.
-        cohort: String,
-        /// Where they were.
-        path: String,
-    },
-    /// The series is no longer in its folder.
-    #[error("series {0} is no longer where ingest found it")]
-    Gone(String),
-    /// The image has changed since it was ingested.
-    #[error("`{0}` has another size than when it was ingested; run ingest again")]
-    Changed(PathBuf),
-    /// The files have changed since they were listed.
-    #[error(
-        "the files of `{0}` changed while they were read: run again with `--retry-failed` once nothing writes to them"
-    )]
-    ChangedMeanwhile(PathBuf),
+    Files(#[from] ScanFilesError),
     /// The mask's bits do not fit its bounding box.
     #[error(transparent)]
     Mask(#[from] mask_box::Error),

@@ -11,11 +11,11 @@ pub use config::{Config, WhenOversize, Window};
 pub use error::CropError;
 
 use crate::stages::memory;
+use crate::stages::scan_files::read_scan;
 use crate::stages::spec::{StageError, StageSpec};
 use crate::stages::task::{Event, Places, Task};
 use crate::tables::{Error, Nodule, Output, Roi, Scan, Table};
 use nodulus_formats::cohort;
-use nodulus_formats::cohort::CaseFiles;
 use nodulus_formats::volume::{LoadedSlices, Mask, PlacedMask, SliceRanges};
 use nodulus_imaging::crop::{CropGrid, crop_mask, crop_nearest, crop_slice};
 use nodulus_imaging::no_data::without_data;
@@ -184,7 +184,7 @@ fn region_slices(config: &Config, nodule: Range<usize>, n_slices: usize) -> Rang
     first..nodule.end.saturating_add(config.margin_slices).min(n_slices)
 }
 
-/// Reads slices of a scan from where its case lies now. Another case may lie where this one was.
+/// Reads slices of a scan from where its case lies now.
 fn read_slices(
     root: &Path,
     task: &Task<'_>,
@@ -192,28 +192,11 @@ fn read_slices(
     scan: &Scan,
     wanted: &SliceRanges,
 ) -> Result<LoadedSlices<i16>, CropError> {
-    let series = &scan.series_instance_uid;
-    let path = scan.path.as_deref().ok_or_else(|| CropError::NoImage(series.clone()))?;
-    let case = places.find(&scan.cohort, &scan.content_sha256);
-    let (cohort, read_at) = (scan.cohort.clone(), path.to_owned());
-    let not_there = || CropError::NotThere { cohort, path: read_at };
-    let case = case.ok_or_else(not_there)?;
-    let path = root.join(&case.case.case_id);
-    let read = || {
-        let files = CaseFiles::of_case(root, &case.case)?;
-        cohort::read_slices(&files, &task.tolerances, series, wanted)
-    };
-    let volume = read();
-    // Other errors may come from the change.
-    if !case.is_unchanged() {
-        return Err(CropError::ChangedMeanwhile(path));
-    }
-    let volume = volume?.ok_or_else(|| CropError::Gone(series.clone()))?;
-    let size = volume.geometry().size().map(|n| n as i64);
-    if size.map(Some) != [scan.n_columns, scan.n_rows, Some(scan.n_slices)] {
-        return Err(CropError::Changed(path));
-    }
-    Ok(volume)
+    Ok(read_scan(root, places, scan, |files| {
+        let series = &scan.series_instance_uid;
+        let slices = cohort::read_slices(files, &task.tolerances, series, wanted)?;
+        Ok(slices.map(|slices| (slices.geometry().size(), slices)))
+    })?)
 }
 
 /// The slices of a nodule's region, k ascending: those of its mask and `margin_slices` on each side, within the scan and its

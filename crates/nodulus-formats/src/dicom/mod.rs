@@ -50,13 +50,13 @@ pub use series::tilt::Tilt;
 pub use series::tolerances::Tolerances;
 pub use series_info::{RefusedSeries, SeriesInfo, SeriesLabels, SliceLabels};
 pub use write::deidentify::Pseudonyms;
-pub use write::derived_object::Creation;
+pub use write::derived_object::{Author, Creation};
 pub use write::new_object::NewObject;
 pub use write::references::ObjectReference;
 pub use write::rejection_note::rejection_note;
 pub use write::report::{NewMeasurements, report};
 pub use write::secondary_capture::{NewPicture, secondary_capture};
-pub use write::segmentation::{NewSegment, segmentation};
+pub use write::segmentation::{NewSegment, SegmentMaker, segmentation};
 pub use write::series::{NewSeries, Numbering, write_series};
 pub use write::structure_set::{NewContour, NewRoi, structure_set};
 

@@ -2,9 +2,11 @@
 
 use super::slice::SliceHeader;
 use super::slice_headers::read_headers;
+use crate::dicom::date::shifted_date;
 use crate::dicom::element::elements;
 use crate::dicom::element::values;
 use crate::dicom::error::{Error, Problem, keyword};
+use crate::uid;
 use crate::volume::Geometry;
 use dicom_core::Tag;
 use dicom_dictionary_std::tags;
@@ -136,6 +138,23 @@ impl SourceSeries {
     /// `FrameOfReferenceUID`; annotations of a series without one have no position.
     pub fn frame_of_reference_uid(&self) -> Option<&str> {
         self.frame_of_reference_uid.as_deref()
+    }
+
+    /// `TrackingUID` of a finding of the series, the same in every object.
+    pub fn tracking_uid(&self, tracking_id: &str) -> String {
+        let parts = ["tracking", &self.series_instance_uid, tracking_id];
+        uid::from_parts(parts.map(str::as_bytes))
+    }
+
+    /// `StudyDate` and `StudyTime`; 1 January 1900 without a date, and midnight without a time.
+    pub fn study_time(&self) -> [String; 2] {
+        let date = self.text(tags::STUDY_DATE);
+        if shifted_date(date, 0).is_none() {
+            return ["19000101", "000000"].map(str::to_owned);
+        }
+        let time = self.text(tags::STUDY_TIME).get(..6).unwrap_or_default();
+        let is_time = time.len() == 6 && time.bytes().all(|b| b.is_ascii_digit());
+        [date, if is_time { time } else { "000000" }].map(str::to_owned)
     }
 
     pub(crate) fn text(&self, tag: Tag) -> &str {

@@ -5,9 +5,9 @@ use crate::dicom::annotation::object::{AnnotationObject, parse};
 use crate::dicom::element::data_set::DicomFile;
 use crate::dicom::write::new_object::put;
 use crate::dicom::{
-    Creation, CtSeries, NewContour, NewMeasurements, NewObject, NewPicture, NewRoi, NewSegment,
-    Pseudonyms, Segmentation, SourceSeries, Tolerances, read_series, rejection_note, report,
-    secondary_capture, segmentation, structure_set,
+    Author, Creation, CtSeries, NewContour, NewMeasurements, NewObject, NewPicture, NewRoi,
+    NewSegment, Pseudonyms, SegmentMaker, Segmentation, SourceSeries, Tolerances, read_series,
+    rejection_note, report, secondary_capture, segmentation, structure_set,
 };
 use crate::volume::{Geometry, Mask, PlacedMask};
 use dicom_dictionary_std::tags;
@@ -19,6 +19,7 @@ use std::path::PathBuf;
 const CREATION: Creation<'_> = Creation {
     date: "20261124",
     time: "125227",
+    author: Author::Network,
     algorithm: "unet-0123456789ab",
     version: "0.1.0",
     number: 1,
@@ -49,7 +50,13 @@ fn box_of(start: [usize; 3], size: [usize; 3]) -> PlacedMask {
 
 fn segments(masks: &[PlacedMask]) -> Vec<NewSegment<'_>> {
     let label = |n: usize| format!("Nodule {}", n + 1);
-    let segment = |(n, mask)| NewSegment { label: label(n), tracking_id: "nod_ä", mask };
+    let segment = |(n, mask)| NewSegment {
+        label: label(n),
+        description: None,
+        maker: SegmentMaker::Network,
+        tracking_id: "nod_ä",
+        mask,
+    };
     masks.iter().enumerate().map(segment).collect()
 }
 
@@ -231,6 +238,7 @@ fn a_report_holds_numbers_that_16_characters_do_not() {
     let nodule = NewMeasurements {
         tracking_id: "n-1",
         segment: None,
+        reading_session: None,
         position_mm: [1.0, -2.5, 3.0],
         volume_mm3: 1000.0 / 3.0,
         equivalent_diameter_mm: None,
@@ -238,6 +246,7 @@ fn a_report_holds_numbers_that_16_characters_do_not() {
         short_axis_mm: None,
         mean_hu: None,
         probability: None,
+        ratings: None,
     };
     let made = report(&source, &CREATION, None, std::slice::from_ref(&nodule)).unwrap();
     assert_eq!(report(&source, &CREATION, None, std::slice::from_ref(&nodule)).unwrap(), made);

@@ -53,6 +53,13 @@ pub(crate) fn coded(relationship: Relationship, name: CodedConcept, value: Coded
     made
 }
 
+/// The name of a person.
+pub(crate) fn person(relationship: Relationship, name: CodedConcept, person: &str) -> Item {
+    let mut made = named(relationship, "PNAME", name);
+    put(&mut made, tags::PERSON_NAME, person);
+    made
+}
+
 /// A UID.
 pub(crate) fn uid(relationship: Relationship, name: CodedConcept, uid: &str) -> Item {
     let mut made = named(relationship, "UIDREF", name);

@@ -8,6 +8,15 @@ use dicom_core::Tag;
 use dicom_dictionary_std::tags;
 use std::collections::BTreeSet;
 
+/// Who found the nodules of an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Author {
+    /// A network.
+    Network,
+    /// LIDC's readers. The program merged what they drew.
+    Readers,
+}
+
 /// When an object was created, by which algorithm, and what it replaces.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Creation<'a> {
@@ -15,7 +24,9 @@ pub struct Creation<'a> {
     pub date: &'a str,
     /// `ContentTime`, `HHMMSS`.
     pub time: &'a str,
-    /// Name of the algorithm.
+    /// Who found the nodules.
+    pub author: Author,
+    /// Name of the algorithm: the network, or what merged the readers' marks.
     pub algorithm: &'a str,
     /// Version of the program that ran it.
     pub version: &'a str,
@@ -68,12 +79,6 @@ fn series_uid(source: &SourceSeries, creation: &Creation<'_>, modality: &str) ->
     let patient = [tags::STUDY_INSTANCE_UID, tags::PATIENT_ID].map(|tag| source.text(tag));
     let own = ["series", modality, &source.series_instance_uid];
     let parts = own.into_iter().chain(patient).chain([creation.algorithm, creation.version]);
-    uid::from_parts(parts.map(str::as_bytes))
-}
-
-/// `TrackingUID` of a finding, the same in every object.
-pub(crate) fn tracking_uid(source: &SourceSeries, tracking_id: &str) -> String {
-    let parts = ["tracking", &source.series_instance_uid, tracking_id];
     uid::from_parts(parts.map(str::as_bytes))
 }
 

@@ -10,6 +10,7 @@ pub(super) mod segmentation;
 pub(super) mod structure_set;
 pub(super) mod content_item;
 pub(super) mod document;
+pub(super) mod lidc_ratings;
 pub(super) mod report;
 pub(super) mod rejection_note;
 pub(super) mod secondary_capture;

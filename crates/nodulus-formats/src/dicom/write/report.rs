@@ -4,13 +4,15 @@ use super::content_item::{
     HU, MM, MM3, PERCENT, Relationship, coded, container, number, point, put_root, segment, text,
     uid,
 };
-use super::derived_object::{Creation, DerivedSeries, tracking_uid};
+use super::derived_object::{Author, Creation, DerivedSeries};
 use super::document;
+use super::lidc_ratings::evaluations;
 use super::new_object::{CodedConcept, Item, NewObject, put, put_items, seal};
 use super::references::{ObjectReference, ReferenceTree};
 use super::segmentation::{LUNG, NODULE};
 use crate::dicom::error::Error;
 use crate::dicom::series::source_series::SourceSeries;
+use crate::lidc_xml::Ratings;
 use dicom_dictionary_std::{tags, uids};
 
 /// The measurements of a nodule. A number that was not measured is left out.
@@ -20,6 +22,8 @@ pub struct NewMeasurements<'a> {
     pub tracking_id: &'a str,
     /// `SegmentNumber` of the nodule in the segmentation; `None` where it has no voxels.
     pub segment: Option<u16>,
+    /// The reading session that drew it; `None` for a network's nodule and for a consensus.
+    pub reading_session: Option<i64>,
     /// Centre of mass of its voxels, LPS; without voxels, the position of the candidate.
     pub position_mm: [f64; 3],
     /// Volume of its voxels; 0 without any.
@@ -34,13 +38,17 @@ pub struct NewMeasurements<'a> {
     pub mean_hu: Option<f64>,
     /// Probability of a nodule, from 0 to 1.
     pub probability: Option<f64>,
+    /// The reader's ratings. Those off their scale are left out.
+    pub ratings: Option<Ratings>,
 }
 
-const SERIES: DerivedSeries = DerivedSeries {
-    modality: "SR",
-    series_number: "903",
-    series_description: "Lung nodules, automatic measurements",
-};
+const fn series(author: Author) -> DerivedSeries {
+    let (series_number, series_description) = match author {
+        Author::Network => ("903", "Lung nodules, automatic measurements"),
+        Author::Readers => ("913", "Lung nodules, readers' ratings"),
+    };
+    DerivedSeries { modality: "SR", series_number, series_description }
+}
 
 const TITLE: CodedConcept = ("126000", "DCM", "Imaging Measurement Report");
 /// CID 100.
@@ -70,7 +78,7 @@ pub fn report(
     nodules: &[NewMeasurements<'_>],
 ) -> Result<NewObject, Error> {
     let frame_of_reference = source.frame_of_reference()?;
-    let mut object = document::begin(source, creation, &SERIES);
+    let mut object = document::begin(source, creation, &series(creation.author));
     for (tag, value) in [
         (tags::COMPLETION_FLAG, "COMPLETE"),
         (tags::VERIFICATION_FLAG, "UNVERIFIED"),
@@ -106,9 +114,11 @@ pub fn report(
     if !groups.is_empty() {
         content.push(container(("126010", "DCM", "Imaging Measurements"), None, groups));
     }
-    let summary = coded(Relationship::Contains, SUMMARY, summary);
-    let evaluations = ("C0034375", "UMLS", "Qualitative Evaluations");
-    content.push(container(evaluations, None, vec![summary]));
+    if creation.author == Author::Network || nodules.is_empty() {
+        let summary = coded(Relationship::Contains, SUMMARY, summary);
+        let evaluations = ("C0034375", "UMLS", "Qualitative Evaluations");
+        content.push(container(evaluations, None, vec![summary]));
+    }
     put_root(&mut object, TITLE, "1500", content);
     seal(object, uids::COMPREHENSIVE3_DSR_STORAGE, uids::EXPLICIT_VR_LITTLE_ENDIAN)
         .map_err(|problem| source.unwritable("the report", problem.to_string(), "one".into()))
@@ -123,16 +133,23 @@ fn measurement_group(
     nodule: &NewMeasurements<'_>,
 ) -> Item {
     use Relationship::{Contains, HasContext, HasModifier};
-    let tracking = tracking_uid(source, nodule.tracking_id);
+    let tracking = source.tracking_uid(nodule.tracking_id);
     let mut items = vec![
         text(HasContext, ("112039", "DCM", "Tracking Identifier"), nodule.tracking_id),
         uid(HasContext, ("112040", "DCM", "Tracking Unique Identifier"), &tracking),
+    ];
+    if let Some(session) = nodule.reading_session {
+        let name = ("C67447", "NCIt", "Activity Session");
+        items.push(text(HasContext, name, &session.to_string()));
+    }
+    items.extend([
         coded(Contains, ("121071", "DCM", "Finding"), NODULE),
         coded(HasModifier, ("363698007", "SCT", "Finding Site"), LUNG),
         text(HasModifier, ("111001", "DCM", "Algorithm Name"), creation.algorithm),
         text(HasModifier, ("111003", "DCM", "Algorithm Version"), creation.version),
-    ];
+    ]);
     items.extend(measurements(nodule));
+    items.extend(nodule.ratings.as_ref().map(evaluations).unwrap_or_default());
     // TID 1411 and 1501 are extensible: the position is a point of its own, by CID 219.
     let centre = ("128138", "DCM", "Center of Mass");
     items.push(point(centre, frame_of_reference, nodule.position_mm));

@@ -1,6 +1,6 @@
 //! Writes masks as a segmentation: binary DICOM SEG (PS3.3, A.51 and C.8.20).
 
-use super::derived_object::{self, Creation, DerivedSeries, tracking_uid};
+use super::derived_object::{self, Author, Creation, DerivedSeries};
 use super::new_object::{
     CodedConcept, Item, NewObject, item, put, put_code, put_items, put_texts, seal,
 };
@@ -12,22 +12,39 @@ use dicom_core::value::PrimitiveValue;
 use dicom_core::{DataElement, VR};
 use dicom_dictionary_std::{tags, uids};
 
+/// Who made a segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SegmentMaker {
+    /// The network that the creation names.
+    Network,
+    /// A reader drew it.
+    Reader,
+    /// What the creation names made it of what readers drew.
+    Consensus,
+}
+
 /// A segment to be written.
 #[derive(Clone, Debug)]
 pub struct NewSegment<'a> {
     /// `SegmentLabel`, at most 64 characters.
     pub label: String,
+    /// `SegmentDescription`, if there is more to say.
+    pub description: Option<String>,
+    /// Who made it.
+    pub maker: SegmentMaker,
     /// `TrackingID`, the same for the same finding in every object. `TrackingUID` is derived from it and the series.
     pub tracking_id: &'a str,
     /// Its voxels, on the grid of the series.
     pub mask: &'a PlacedMask,
 }
 
-const SERIES: DerivedSeries = DerivedSeries {
-    modality: "SEG",
-    series_number: "901",
-    series_description: "Lung nodules, automatic segmentation",
-};
+const fn series(author: Author) -> DerivedSeries {
+    let (series_number, series_description) = match author {
+        Author::Network => ("901", "Lung nodules, automatic segmentation"),
+        Author::Readers => ("911", "Lung nodules, outlined by readers"),
+    };
+    DerivedSeries { modality: "SEG", series_number, series_description }
+}
 
 /// CID 7150.
 const CATEGORY: CodedConcept = ("49755003", "SCT", "Morphologically Abnormal Structure");
@@ -62,7 +79,8 @@ pub fn segmentation(
     }
     check(source, &segments)?;
     let frames = frames(&segments);
-    let mut object = derived_object::begin(source, creation, Some(frame_of_reference), &SERIES);
+    let series = series(creation.author);
+    let mut object = derived_object::begin(source, creation, Some(frame_of_reference), &series);
     derived_object::put_referenced_series(&mut object, source, creation.replaces);
     derived_object::put_replaced_image(&mut object, creation.replaces);
     put_image(&mut object, source, creation, &segments, frames.len());
@@ -192,24 +210,37 @@ fn describe(
     number: u16,
     segment: &NewSegment<'_>,
 ) -> Item {
-    let tracking_uid = tracking_uid(source, segment.tracking_id);
+    let tracking_uid = source.tracking_uid(segment.tracking_id);
     let mut made = item([
         (tags::SEGMENT_LABEL, segment.label.as_str()),
-        (tags::SEGMENT_ALGORITHM_TYPE, "AUTOMATIC"),
-        (tags::SEGMENT_ALGORITHM_NAME, creation.algorithm),
         (tags::TRACKING_ID, segment.tracking_id),
         (tags::TRACKING_UID, &tracking_uid),
     ]);
+    if let Some(description) = &segment.description {
+        put(&mut made, tags::SEGMENT_DESCRIPTION, description.as_str());
+    }
     put(&mut made, tags::SEGMENT_NUMBER, number);
     put_code(&mut made, tags::SEGMENTED_PROPERTY_CATEGORY_CODE_SEQUENCE, CATEGORY);
     put_code(&mut made, tags::SEGMENTED_PROPERTY_TYPE_CODE_SEQUENCE, NODULE);
     put_code(&mut made, tags::ANATOMIC_REGION_SEQUENCE, LUNG);
-    let mut algorithm = item([
-        (tags::ALGORITHM_NAME, creation.algorithm),
-        (tags::ALGORITHM_VERSION, creation.version),
-        (tags::ALGORITHM_SOURCE, "nodulus"),
-    ]);
-    put_code(&mut algorithm, tags::ALGORITHM_FAMILY_CODE_SEQUENCE, FAMILY);
-    put_items(&mut made, tags::SEGMENTATION_ALGORITHM_IDENTIFICATION_SEQUENCE, vec![algorithm]);
+    let kind = match segment.maker {
+        SegmentMaker::Network => "AUTOMATIC",
+        SegmentMaker::Reader => "MANUAL",
+        // Made of manual segments by a program.
+        SegmentMaker::Consensus => "SEMIAUTOMATIC",
+    };
+    put(&mut made, tags::SEGMENT_ALGORITHM_TYPE, kind);
+    if segment.maker != SegmentMaker::Reader {
+        put(&mut made, tags::SEGMENT_ALGORITHM_NAME, creation.algorithm);
+    }
+    if segment.maker == SegmentMaker::Network {
+        let mut algorithm = item([
+            (tags::ALGORITHM_NAME, creation.algorithm),
+            (tags::ALGORITHM_VERSION, creation.version),
+            (tags::ALGORITHM_SOURCE, "nodulus"),
+        ]);
+        put_code(&mut algorithm, tags::ALGORITHM_FAMILY_CODE_SEQUENCE, FAMILY);
+        put_items(&mut made, tags::SEGMENTATION_ALGORITHM_IDENTIFICATION_SEQUENCE, vec![algorithm]);
+    }
     made
 }
