@@ -1,6 +1,7 @@
 //! Tells whether a series holds several acquisitions or reconstructions of one body region.
 
 use super::classes::{Class, Place, Value, classes as classes_by};
+use super::copies::check_copies;
 use super::recurring::{alike, alternating, periodic};
 use super::slice::SliceHeader;
 use super::stack::SAME_POSITION_MM;
@@ -68,13 +69,22 @@ pub(crate) fn check_single(slices: &[SliceHeader], heights: &[f64]) -> Result<()
             placed.check(telling, |slice| slice.told_apart.value(at))?;
         }
     }
+    // What whole images differ in says more than two slices.
+    if placed.has_one_position_twice() {
+        for (telling, value) in LABELS {
+            check_copies(&placed, telling, value)?;
+        }
+        for (at, (_, telling)) in TOLD.into_iter().enumerate() {
+            check_copies(&placed, telling, |slice| slice.told_apart.value(at))?;
+        }
+    }
     Ok(())
 }
 
 /// Slices in the order of their heights along the normal.
-struct Placed<'a> {
-    slices: Vec<&'a SliceHeader>,
-    heights: Vec<f64>,
+pub(super) struct Placed<'a> {
+    pub(super) slices: Vec<&'a SliceHeader>,
+    pub(super) heights: Vec<f64>,
 }
 
 impl<'a> Placed<'a> {
@@ -101,7 +111,7 @@ impl<'a> Placed<'a> {
             let is_any = match telling.rule {
                 Rule::Any => true,
                 Rule::AnyOfFew => classes.iter().map(|class| class.n_values).sum::<usize>() <= FEW,
-                Rule::Stacks | Rule::Dose | Rule::Order => false,
+                Rule::Stacks | Rule::Dose | Rule::Order | Rule::Copies => false,
             };
             if is_any && classes.len() > 1 && self.are_at_one_position() {
                 return Err(Error::OnePosition { n_slices: self.slices.len() });
@@ -124,7 +134,7 @@ impl<'a> Placed<'a> {
     fn images<'c>(&self, rule: Rule, is_any: bool, classes: &'c [Class]) -> Vec<&'c Class> {
         let n_slices = self.slices.len();
         let rules: &[&dyn Fn() -> Vec<&'c Class>] = match rule {
-            Rule::Order => &[],
+            Rule::Order | Rule::Copies => &[],
             Rule::Dose => &[&|| self.stacks(rule, classes)],
             Rule::Stacks if self.has_one_position_twice() => &[&|| self.stacks(rule, classes)],
             Rule::Stacks => &[&|| self.stacks(rule, classes), &|| periodic(classes, n_slices)],
@@ -166,7 +176,7 @@ impl<'a> Placed<'a> {
         let gaps = self.heights.windows(2).map(|pair| pair[1] - pair[0]);
         let n_gaps = match rule {
             Rule::Any | Rule::AnyOfFew => self.slices.len(),
-            Rule::Stacks | Rule::Dose | Rule::Order => {
+            Rule::Stacks | Rule::Dose | Rule::Order | Rule::Copies => {
                 gaps.filter(|mm| *mm >= SAME_POSITION_MM).count()
             }
         };
