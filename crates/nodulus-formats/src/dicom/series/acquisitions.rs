@@ -1,7 +1,8 @@
 //! Tells whether a series holds several acquisitions or reconstructions of one body region.
 
-use super::classes::{Class, Place, Value, classes as classes_by};
+use super::classes::{Class, Place, Reading, Value, classes as classes_by};
 use super::copies::check_copies;
+use super::counted_texts::{MOST_WORDS, naming_word};
 use super::recurring::{alike, alternating, periodic};
 use super::slice::SliceHeader;
 use super::stack::SAME_POSITION_MM;
@@ -123,11 +124,31 @@ impl<'a> Placed<'a> {
             far_apart = classes_by(reading.far_apart(), values());
             images = periodic(&far_apart, self.slices.len());
         }
+        let of_words;
+        if images.is_empty() && is_counted(reading, &classes, self.slices.len()) {
+            of_words = self.classes_of_words(&value);
+            let found = of_words.iter().map(|classes| self.images(Rule::Stacks, false, classes));
+            images = found.into_iter().find(|images| !images.is_empty()).unwrap_or_default();
+        }
         if images.is_empty() {
             return Ok(());
         }
         let groups = images.into_iter().map(|image| (image.label.clone(), image.n_slices()));
         Err(Error::SeveralImages { attribute: telling.keyword, groups: groups.collect() })
+    }
+
+    /// The slices by each word of a text that can name an image.
+    fn classes_of_words(&self, value: impl Fn(&'a SliceHeader) -> Value<'a>) -> Vec<Vec<Class>> {
+        let places = || self.heights.iter().enumerate().map(|(at, mm)| Place { at, mm: *mm });
+        let word = |slice: &'a SliceHeader, n| match value(slice) {
+            Value::Text(text) => naming_word(text, n),
+            other => other,
+        };
+        let by_word = |n| {
+            let words = self.slices.iter().map(|slice| word(slice, n));
+            classes_by(Reading::Text, words.zip(places()))
+        };
+        (0..MOST_WORDS).map(by_word).filter(|classes| classes.len() > 1).collect()
     }
 
     /// The classes that are images. `is_any` says that any two values that interleave are those of two.
@@ -190,6 +211,11 @@ impl<'a> Placed<'a> {
         }
         with_partner(even, |a, b| interleave(a, b, 2))
     }
+}
+
+/// Whether a text differs from slice to slice, as one with a number of the slice does.
+fn is_counted(reading: Reading, classes: &[Class], n_slices: usize) -> bool {
+    matches!(reading, Reading::Text) && 2 * classes.len() > n_slices
 }
 
 /// The classes, without small ones, that interleave with another one.

@@ -5,6 +5,7 @@ use super::slice::SliceHeader;
 use crate::dicom::element::values::text;
 use dicom_dictionary_std::tags;
 use dicom_object::InMemDicomObject;
+use std::collections::BTreeSet;
 
 /// Words that say that an image was compressed.
 const COMPRESSION: [&str; 8] = [
@@ -107,6 +108,7 @@ pub(super) fn undo(slices: &mut [SliceHeader]) {
     for slice in slices.iter_mut().filter(|slice| slice.is_only_compressed) {
         slice.told_apart.forget(tags::DERIVATION_DESCRIPTION);
     }
+    let image_type = |slice: &SliceHeader| slice.labels.image_type.clone();
     let type_of = |slice: &SliceHeader| slice.labels.image_type.as_deref().map(kind);
     let is_original = |slice: &SliceHeader| type_of(slice) == Some(Kind::Original);
     // A compressed original says that compression changes no type here.
@@ -118,8 +120,12 @@ pub(super) fn undo(slices: &mut [SliceHeader]) {
     if !slices.iter().any(is_original) || slices.iter().any(is_otherwise) {
         return;
     }
+    let originals: BTreeSet<String> =
+        slices.iter().filter(|slice| is_original(slice)).filter_map(image_type).collect();
     for slice in slices.iter_mut().filter(|slice| slice.is_only_compressed) {
-        slice.uncompressed_type = slice.labels.image_type.as_deref().and_then(original);
+        let uncompressed = slice.labels.image_type.as_deref().and_then(original);
+        slice.uncompressed_type =
+            uncompressed.filter(|uncompressed| originals.contains(uncompressed));
         slice.told_apart.change(tags::FRAME_TYPE, original);
     }
 }

@@ -20,6 +20,7 @@ pub(super) mod told_values;
 mod value_text;
 mod classes;
 mod recurring;
+mod counted_texts;
 mod copies;
 pub(super) mod acquisitions;
 pub(super) mod few_positions;
