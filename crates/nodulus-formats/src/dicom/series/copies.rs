@@ -4,7 +4,7 @@ use super::acquisitions::Placed;
 use super::classes::{Place, Value, classes};
 use super::slice::SliceHeader;
 use super::stack::SAME_POSITION_MM;
-use super::telling::Telling;
+use super::telling::{Owner, Telling};
 use crate::dicom::error::Error;
 
 /// Refuses two slices at one position with different values of an attribute that copies of one image have alike.
@@ -16,7 +16,7 @@ pub(super) fn check_copies<'a>(
     telling: Telling,
     value: impl Fn(&'a SliceHeader) -> Value<'a>,
 ) -> Result<(), Error> {
-    if !telling.is_of_copies {
+    if telling.owner == Owner::File {
         return Ok(());
     }
     let mut first = 0;

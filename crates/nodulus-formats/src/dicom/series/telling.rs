@@ -17,8 +17,16 @@ pub(crate) struct Telling {
     pub(super) is_vector: bool,
     /// Whether a slice without the attribute may be of any image.
     pub(super) may_lack: bool,
-    /// Whether copies of one slice have the value in common; else each may have its own.
-    pub(super) is_of_copies: bool,
+    pub(super) owner: Owner,
+}
+
+/// What has the value of an attribute.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Owner {
+    /// The image: copies of a slice have the value in common.
+    Image,
+    /// The file: each copy may have its own.
+    File,
 }
 
 /// Which values are those of several images, if their slices interleave.
@@ -41,9 +49,9 @@ pub(super) enum Rule {
 
 impl Telling {
     const fn new(keyword: &'static str, reading: Reading, rule: Rule) -> Self {
-        let is_of_copies = !matches!(rule, Rule::Order);
+        let owner = if matches!(rule, Rule::Order) { Owner::File } else { Owner::Image };
         let (is_order, is_vector, may_lack) = (false, false, false);
-        Self { keyword, reading, rule, is_order, is_vector, may_lack, is_of_copies }
+        Self { keyword, reading, rule, is_order, is_vector, may_lack, owner }
     }
 
     /// Two numbers that differ by `within` at most are the same one.
@@ -89,9 +97,8 @@ impl Telling {
         Self { may_lack: true, ..self }
     }
 
-    /// Of a file rather than of its image, so that a copy may have its own.
     const fn of_file(self) -> Self {
-        Self { is_of_copies: false, ..self }
+        Self { owner: Owner::File, ..self }
     }
 }
 
