@@ -57,7 +57,7 @@ pub const SPEC: StageSpec = StageSpec {
         Output::Table(Table::Exclusions),
         Output::Table(Table::PassedOver),
     ],
-    version: 10,
+    version: 11,
     needs_images: false,
     is_sharded: true,
     is_on: |_| true,

@@ -45,7 +45,9 @@ impl Error {
             Self::SeveralViews { .. } => ("images from different sides, as scout views", None),
             Self::LostSlice { .. } => ("a slice that may be missing", None),
             Self::FewerThanAnnounced { .. } => ("fewer instances than announced", None),
-            Self::SeveralImages { .. } => ("several images under one UID", None),
+            Self::SeveralImages { .. } | Self::UnlikeCopies { .. } => {
+                ("several images under one UID", None)
+            }
             Self::MissingSlices { .. } => ("missing slices", None),
             Self::UnevenSpacing { .. } => ("uneven gaps", Some("ingest.tolerances.slice_gap")),
             Self::Drift { .. } => {

@@ -255,6 +255,30 @@ pub enum Error {
         /// Their position, in mm.
         position_mm: f64,
     },
+    /// Two slices at one position are of two images.
+    #[error(
+        "{file} and {other} lie at one position, {position_mm:.4} mm along the normal, and differ in {attribute} ({found} and \
+         {expected}): two images of one slice; give each image a series of its own, or move away the file that is not of \
+         this scan",
+        file = quoted::path(file),
+        other = quoted::path(other),
+        found = quoted::text(found),
+        expected = quoted::text(expected)
+    )]
+    UnlikeCopies {
+        /// One file.
+        file: PathBuf,
+        /// Its value.
+        found: String,
+        /// The other one.
+        other: PathBuf,
+        /// The value of the other one.
+        expected: String,
+        /// The attribute that differs.
+        attribute: &'static str,
+        /// Their position, in mm.
+        position_mm: f64,
+    },
     /// The slices could be read, but do not make up a volume that can be trusted.
     #[error("series {} is refused", quoted::uid(&series.info.series_instance_uid))]
     Refused {
@@ -325,6 +349,10 @@ impl Error {
             }
             Self::Conflict { file, other, position_mm } => {
                 Self::Conflict { file: moved(file), other: moved(other), position_mm }
+            }
+            Self::UnlikeCopies { file, found, other, expected, attribute, position_mm } => {
+                let (file, other) = (moved(file), moved(other));
+                Self::UnlikeCopies { file, found, other, expected, attribute, position_mm }
             }
             Self::Refused { series, reason } => {
                 Self::Refused { series, reason: Box::new(reason.moved(from, to)) }

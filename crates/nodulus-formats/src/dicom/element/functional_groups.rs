@@ -110,6 +110,7 @@ const MACROS: [GroupMacro; 21] = [
                 | tags::GANTRY_DETECTOR_TILT
                 | tags::TABLE_HEIGHT
                 | tags::REVOLUTION_TIME
+                | tags::ROTATION_DIRECTION
                 | tags::SINGLE_COLLIMATION_WIDTH
                 | tags::TOTAL_COLLIMATION_WIDTH
         )
@@ -151,6 +152,9 @@ const MACROS: [GroupMacro; 21] = [
             tags::NOMINAL_PERCENTAGE_OF_CARDIAC_PHASE
                 | tags::NOMINAL_CARDIAC_TRIGGER_DELAY_TIME
                 | tags::ACTUAL_CARDIAC_TRIGGER_DELAY_TIME
+                | tags::RR_INTERVAL_TIME_NOMINAL
+                | tags::LOW_RR_VALUE
+                | tags::HIGH_RR_VALUE
         )
     }),
     GroupMacro::first_of(tags::RESPIRATORY_SYNCHRONIZATION_SEQUENCE, |tag| {
@@ -159,6 +163,7 @@ const MACROS: [GroupMacro; 21] = [
             tags::NOMINAL_PERCENTAGE_OF_RESPIRATORY_PHASE
                 | tags::NOMINAL_RESPIRATORY_TRIGGER_DELAY_TIME
                 | tags::ACTUAL_RESPIRATORY_TRIGGER_DELAY_TIME
+                | tags::RESPIRATORY_INTERVAL_TIME
         )
     }),
     GroupMacro::first_of(tags::CONTRAST_BOLUS_USAGE_SEQUENCE, |tag| {

@@ -57,6 +57,8 @@ pub(crate) fn is_descriptive(tag: Tag) -> bool {
                 | tags::TEMPORAL_POSITION_IDENTIFIER
                 | tags::IMAGES_IN_ACQUISITION
                 | tags::VOLUME_BASED_CALCULATION_TECHNIQUE
+                | tags::LOSSY_IMAGE_COMPRESSION
+                | tags::DERIVATION_CODE_SEQUENCE
         )
 }
 

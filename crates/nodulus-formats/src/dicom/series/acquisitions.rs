@@ -1,6 +1,8 @@
 //! Tells whether a series holds several acquisitions or reconstructions of one body region.
 
-use super::classes::{Class, Place, Value, classes as classes_by};
+use super::classes::{Class, Place, Reading, Value, classes as classes_by};
+use super::copies::check_copies;
+use super::counted_texts::{MOST_WORDS, naming_word};
 use super::recurring::{alike, alternating, periodic};
 use super::slice::SliceHeader;
 use super::stack::SAME_POSITION_MM;
@@ -68,13 +70,22 @@ pub(crate) fn check_single(slices: &[SliceHeader], heights: &[f64]) -> Result<()
             placed.check(telling, |slice| slice.told_apart.value(at))?;
         }
     }
+    // What whole images differ in says more than two slices.
+    if placed.has_one_position_twice() {
+        for (telling, value) in LABELS {
+            check_copies(&placed, telling, value)?;
+        }
+        for (at, (_, telling)) in TOLD.into_iter().enumerate() {
+            check_copies(&placed, telling, |slice| slice.told_apart.value(at))?;
+        }
+    }
     Ok(())
 }
 
 /// Slices in the order of their heights along the normal.
-struct Placed<'a> {
-    slices: Vec<&'a SliceHeader>,
-    heights: Vec<f64>,
+pub(super) struct Placed<'a> {
+    pub(super) slices: Vec<&'a SliceHeader>,
+    pub(super) heights: Vec<f64>,
 }
 
 impl<'a> Placed<'a> {
@@ -101,7 +112,7 @@ impl<'a> Placed<'a> {
             let is_any = match telling.rule {
                 Rule::Any => true,
                 Rule::AnyOfFew => classes.iter().map(|class| class.n_values).sum::<usize>() <= FEW,
-                Rule::Stacks | Rule::Dose | Rule::Order => false,
+                Rule::Stacks | Rule::Dose | Rule::Order | Rule::Copies => false,
             };
             if is_any && classes.len() > 1 && self.are_at_one_position() {
                 return Err(Error::OnePosition { n_slices: self.slices.len() });
@@ -113,6 +124,12 @@ impl<'a> Placed<'a> {
             far_apart = classes_by(reading.far_apart(), values());
             images = periodic(&far_apart, self.slices.len());
         }
+        let of_words;
+        if images.is_empty() && is_counted(reading, &classes, self.slices.len()) {
+            of_words = self.classes_of_words(&value);
+            let found = of_words.iter().map(|classes| self.images(Rule::Stacks, false, classes));
+            images = found.into_iter().find(|images| !images.is_empty()).unwrap_or_default();
+        }
         if images.is_empty() {
             return Ok(());
         }
@@ -120,11 +137,25 @@ impl<'a> Placed<'a> {
         Err(Error::SeveralImages { attribute: telling.keyword, groups: groups.collect() })
     }
 
+    /// The slices by each word of a text that can name an image.
+    fn classes_of_words(&self, value: impl Fn(&'a SliceHeader) -> Value<'a>) -> Vec<Vec<Class>> {
+        let places = || self.heights.iter().enumerate().map(|(at, mm)| Place { at, mm: *mm });
+        let word = |slice: &'a SliceHeader, n| match value(slice) {
+            Value::Text(text) => naming_word(text, n),
+            other => other,
+        };
+        let by_word = |n| {
+            let words = self.slices.iter().map(|slice| word(slice, n));
+            classes_by(Reading::Text, words.zip(places()))
+        };
+        (0..MOST_WORDS).map(by_word).filter(|classes| classes.len() > 1).collect()
+    }
+
     /// The classes that are images. `is_any` says that any two values that interleave are those of two.
     fn images<'c>(&self, rule: Rule, is_any: bool, classes: &'c [Class]) -> Vec<&'c Class> {
         let n_slices = self.slices.len();
         let rules: &[&dyn Fn() -> Vec<&'c Class>] = match rule {
-            Rule::Order => &[],
+            Rule::Order | Rule::Copies => &[],
             Rule::Dose => &[&|| self.stacks(rule, classes)],
             Rule::Stacks if self.has_one_position_twice() => &[&|| self.stacks(rule, classes)],
             Rule::Stacks => &[&|| self.stacks(rule, classes), &|| periodic(classes, n_slices)],
@@ -166,7 +197,7 @@ impl<'a> Placed<'a> {
         let gaps = self.heights.windows(2).map(|pair| pair[1] - pair[0]);
         let n_gaps = match rule {
             Rule::Any | Rule::AnyOfFew => self.slices.len(),
-            Rule::Stacks | Rule::Dose | Rule::Order => {
+            Rule::Stacks | Rule::Dose | Rule::Order | Rule::Copies => {
                 gaps.filter(|mm| *mm >= SAME_POSITION_MM).count()
             }
         };
@@ -180,6 +211,11 @@ impl<'a> Placed<'a> {
         }
         with_partner(even, |a, b| interleave(a, b, 2))
     }
+}
+
+/// Whether a text differs from slice to slice, as one with a number of the slice does.
+fn is_counted(reading: Reading, classes: &[Class], n_slices: usize) -> bool {
+    matches!(reading, Reading::Text) && 2 * classes.len() > n_slices
 }
 
 /// The classes, without small ones, that interleave with another one.

@@ -84,6 +84,7 @@ pub(super) fn instead_of(reason: Error, slices: &[SliceHeader]) -> Error {
         Error::Mixed { .. }
         | Error::SeveralImages { .. }
         | Error::Conflict { .. }
+        | Error::UnlikeCopies { .. }
         | Error::MissingSlices { .. }
         | Error::UnevenSpacing { .. }
         | Error::Drift { .. }

@@ -2,7 +2,7 @@
 
 use super::pixels::PixelFormat;
 use super::quantity::OtherQuantity;
-use super::telling::ToldValues;
+use super::told_values::ToldValues;
 use crate::dicom::date::Date;
 use crate::dicom::element::fragments::Fragment;
 use crate::dicom::irregularities::{Irregularities, Irregularity};
@@ -40,6 +40,10 @@ pub(crate) struct SliceHeader {
     pub(crate) temporal_position: Option<i64>,
     /// Further values by which images of one body region are told apart.
     pub(crate) told_apart: ToldValues,
+    /// Whether the image is derived from another one by compression alone.
+    pub(crate) is_only_compressed: bool,
+    /// The `ImageType` of the image that was compressed, where it is known and differs.
+    pub(crate) uncompressed_type: Option<String>,
     /// What the values are, if they are not HU.
     pub(crate) quantity: Option<OtherQuantity>,
     /// Faults that were read past.

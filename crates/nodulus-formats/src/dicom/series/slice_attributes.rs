@@ -1,10 +1,11 @@
 //! Parses the attributes of one slice.
 
+use super::compression;
 use super::pixels::PixelFormat;
 use super::quantity;
 use super::slice::{FrameLocation, SliceHeader};
 use super::slice_spacing::FLOAT_NOISE;
-use super::telling::ToldValues;
+use super::told_values::ToldValues;
 use crate::dicom::date::Date;
 use crate::dicom::element::elements::{Elements, PixelDataRange};
 use crate::dicom::element::syntax::{self, Packing};
@@ -110,6 +111,8 @@ pub(crate) fn slice(
         labels,
         temporal_position,
         told_apart: ToldValues::of(values, own),
+        is_only_compressed: compression::is_only_compressed(values, own),
+        uncompressed_type: None,
         quantity,
         irregular,
         manufacturer,

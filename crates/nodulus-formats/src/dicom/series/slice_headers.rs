@@ -1,5 +1,6 @@
 //! Reads the headers of slices.
 
+use super::compression;
 use super::multi_frame;
 use super::slice::{FrameLocation, SliceHeader};
 use super::slice_attributes::{check_compressed, plain_offset, size, slice};
@@ -19,7 +20,7 @@ use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
 /// What a slice needs, beside the attributes that tell images apart.
-const NEEDED: [Tag; 45] = [
+const NEEDED: [Tag; 47] = [
     tags::SPECIFIC_CHARACTER_SET,
     tags::IMAGE_TYPE,
     tags::SOP_CLASS_UID,
@@ -59,6 +60,8 @@ const NEEDED: [Tag; 45] = [
     tags::RESCALE_INTERCEPT,
     tags::RESCALE_SLOPE,
     tags::RESCALE_TYPE,
+    tags::LOSSY_IMAGE_COMPRESSION,
+    tags::DERIVATION_CODE_SEQUENCE,
     tags::REAL_WORLD_VALUE_MAPPING_SEQUENCE,
     tags::SHARED_FUNCTIONAL_GROUPS_SEQUENCE,
     tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE,
@@ -213,6 +216,7 @@ pub(crate) fn read_headers(
             FileSlices::Aside(image) => set_aside.push(image),
         }
     }
+    compression::undo(&mut slices);
     if let Some(lost) = set_aside.iter().find(|image| image.is_like(&slices)) {
         let problem = Problem::Missing(attribute_name(tags::IMAGE_POSITION_PATIENT));
         return Err(Error::file(&lost.image.path, problem));

@@ -126,10 +126,16 @@ pub(crate) fn spacing_of_single(slice: &SliceHeader, n_slices: usize) -> Result<
     }
 }
 
-/// The middle value, or the mean of the two middle values.
-fn median(values: &[f64]) -> f64 {
-    let mut sorted = values.to_vec();
+/// The middle gap, or the mean of the two middle gaps.
+///
+/// METHOD: of two middle gaps that differ by more than rounding, the lesser: the wider one lacks slices, and the mean is no gap.
+/// Of two or three gaps, none is the rule.
+fn median(gaps: &[f64]) -> f64 {
+    let mut sorted = gaps.to_vec();
     sorted.sort_by(f64::total_cmp);
     let half = sorted.len() / 2;
-    if sorted.len() % 2 == 1 { sorted[half] } else { f64::midpoint(sorted[half - 1], sorted[half]) }
+    let upper = sorted[half];
+    let lower = if sorted.len() % 2 == 1 { upper } else { sorted[half - 1] };
+    let are_unlike = sorted.len() > 3 && upper - lower > MOST_ROUNDING * upper;
+    if are_unlike { lower } else { f64::midpoint(lower, upper) }
 }

@@ -363,6 +363,10 @@ mod tests {
         assert_eq!(hole, expected);
         let holes = refused(&at_heights(&[0.0, 2.5, 7.5, 10.0, 12.5, 15.0, 20.0]));
         assert!(holes.starts_with("2 slices are missing"), "{holes}");
+        // Every third one: half of the gaps are twice as wide.
+        let third = refused(&at_heights(&[0.0, 1.0, 3.0, 4.0, 6.0]));
+        assert!(third.starts_with("2 slices are missing"), "{third}");
+        assert!(third.ends_with("is 2.0000 mm, expected 1.0000 mm"), "{third}");
         let uneven = refused(&at_heights(&[0.0, 2.5, 5.0, 7.0]));
         assert!(
             uneven.contains("`2` and `3` is 2.0000 mm, expected 2.5000 mm to within 0.0250 mm"),

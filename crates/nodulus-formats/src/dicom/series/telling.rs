@@ -2,10 +2,8 @@
 
 use super::classes::{Reading, Value};
 use super::slice::SliceHeader;
-use crate::dicom::element::values::text;
 use dicom_core::Tag;
 use dicom_dictionary_std::tags;
-use dicom_object::InMemDicomObject;
 
 /// An attribute by which images of one body region are told apart.
 #[derive(Clone, Copy, Debug)]
@@ -19,6 +17,16 @@ pub(crate) struct Telling {
     pub(super) is_vector: bool,
     /// Whether a slice without the attribute may be of any image.
     pub(super) may_lack: bool,
+    pub(super) owner: Owner,
+}
+
+/// What has the value of an attribute.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Owner {
+    /// The image: copies of a slice have the value in common.
+    Image,
+    /// The file: each copy may have its own.
+    File,
 }
 
 /// Which values are those of several images, if their slices interleave.
@@ -35,11 +43,15 @@ pub(super) enum Rule {
     Dose,
     /// None: only the order of the values tells.
     Order,
+    /// None, but of slices at one position.
+    Copies,
 }
 
 impl Telling {
     const fn new(keyword: &'static str, reading: Reading, rule: Rule) -> Self {
-        Self { keyword, reading, rule, is_order: false, is_vector: false, may_lack: false }
+        let owner = if matches!(rule, Rule::Order) { Owner::File } else { Owner::Image };
+        let (is_order, is_vector, may_lack) = (false, false, false);
+        Self { keyword, reading, rule, is_order, is_vector, may_lack, owner }
     }
 
     /// Two numbers that differ by `within` at most are the same one.
@@ -84,6 +96,10 @@ impl Telling {
     const fn or_missing(self) -> Self {
         Self { may_lack: true, ..self }
     }
+
+    const fn of_file(self) -> Self {
+        Self { owner: Owner::File, ..self }
+    }
 }
 
 /// METHOD: scanners modulate the dose with the angle and along the body, slice by slice, up to nearly twofold between
@@ -93,6 +109,10 @@ const MODULATED: f64 = 0.45;
 /// METHOD: the modulation repeats with the rotation, so that recurring values are those of two exposures only where they
 /// differ more than twofold.
 pub(super) const FAR_APART: f64 = 0.6;
+
+/// METHOD: each beat of the heart has an interval of its own, so that slices of a gated scan differ in it, in no order. Of
+/// two images that interleave, one in ten is more than what beats differ by.
+const BEATS: f64 = 0.1;
 
 /// METHOD: streams of a reconstruction write their slices in turn, seconds apart; two reconstructions lie minutes apart.
 const WRITTEN_SECONDS: f64 = 60.0;
@@ -111,7 +131,8 @@ pub(super) const LABELS: [(Telling, ReadValue); 13] = [
     (Telling::text("ConvolutionKernel", Rule::Any), |slice| Value::text(slice.kernel.as_deref())),
     (Telling::number("KVP", 1.0, Rule::Any), |slice| Value::decimal(slice.kvp)),
     (Telling::text("ImageType", Rule::Any), |slice| {
-        Value::text(slice.labels.image_type.as_deref())
+        let compressed = slice.uncompressed_type.as_deref();
+        Value::text(compressed.or(slice.labels.image_type.as_deref()))
     }),
     (Telling::text("SeriesDescription", Rule::Any), |slice| {
         Value::text(slice.labels.series_description.as_deref())
@@ -131,7 +152,7 @@ pub(super) const LABELS: [(Telling, ReadValue); 13] = [
         Value::text(slice.manufacturer.as_deref())
     }),
     // Two files with several frames each.
-    (Telling::new("SOPInstanceUID", Reading::Exact, Rule::Stacks), |slice| {
+    (Telling::new("SOPInstanceUID", Reading::Exact, Rule::Stacks).of_file(), |slice| {
         Value::text(slice.location.number.map(|_| slice.sop_instance_uid.as_str()))
     }),
     (Telling::text("ManufacturerModelName", Rule::Any), |slice| {
@@ -143,8 +164,9 @@ pub(super) const LABELS: [(Telling, ReadValue); 13] = [
 ///
 /// METHOD: an axial scan has a time for each step, and a gated one a delay for each beat: times within a second and
 /// delays within 5 ms are one. Numbers are the same to within what scanners round or report differently from slice to
-/// slice. Attributes of single exposures that may alternate by design (direction of rotation, focal spot) never count.
-pub(super) const TOLD: [(Tag, Telling); 99] = [
+/// slice. Attributes of single exposures may alternate by design: the direction of rotation counts only at one position,
+/// and the focal spot never.
+pub(super) const TOLD: [(Tag, Telling); 107] = [
     // The order in which slices were acquired or numbered.
     (tags::ACQUISITION_TIME, Telling::time("AcquisitionTime", 1.0, Rule::AnyOfFew).in_order()),
     (
@@ -198,7 +220,7 @@ pub(super) const TOLD: [(Tag, Telling); 99] = [
     ),
     (
         tags::DIMENSION_INDEX_VALUES,
-        Telling::number("DimensionIndexValues", 0.0, Rule::Any).vector(),
+        Telling::number("DimensionIndexValues", 0.0, Rule::Any).vector().of_file(),
     ),
     (tags::CONCATENATION_UID, Telling::uid("ConcatenationUID")),
     (tags::STUDY_DATE, Telling::date("StudyDate", Rule::Any)),
@@ -268,6 +290,21 @@ pub(super) const TOLD: [(Tag, Telling); 99] = [
     (tags::X_RAY_TUBE_CURRENT_INU_A, Telling::dose("XRayTubeCurrentInuA", 1000.0)),
     (tags::EXPOSURE_INU_AS, Telling::dose("ExposureInuAs", 1000.0)),
     (tags::ACQUISITION_DURATION, Telling::rough("AcquisitionDuration", 0.1, Rule::Stacks)),
+    (tags::NOMINAL_INTERVAL, Telling::rough("NominalInterval", BEATS, Rule::Stacks)),
+    (tags::RR_INTERVAL_TIME_NOMINAL, Telling::rough("RRIntervalTimeNominal", BEATS, Rule::Stacks)),
+    (
+        tags::CARDIAC_RR_INTERVAL_SPECIFIED,
+        Telling::rough("CardiacRRIntervalSpecified", BEATS, Rule::Stacks),
+    ),
+    (tags::LOW_RR_VALUE, Telling::rough("LowRRValue", BEATS, Rule::Stacks)),
+    (tags::HIGH_RR_VALUE, Telling::rough("HighRRValue", BEATS, Rule::Stacks)),
+    (tags::HEART_RATE, Telling::rough("HeartRate", BEATS, Rule::Stacks)),
+    (
+        tags::RESPIRATORY_INTERVAL_TIME,
+        Telling::rough("RespiratoryIntervalTime", BEATS, Rule::Stacks),
+    ),
+    // Exposures of one scan may alternate by design.
+    (tags::ROTATION_DIRECTION, Telling::text("RotationDirection", Rule::Copies)),
     (tags::REVOLUTION_TIME, Telling::rough("RevolutionTime", 0.1, Rule::Stacks)),
     (tags::SPIRAL_PITCH_FACTOR, Telling::rough("SpiralPitchFactor", 0.1, Rule::Stacks)),
     (tags::TOTAL_COLLIMATION_WIDTH, Telling::rough("TotalCollimationWidth", 0.1, Rule::Stacks)),
@@ -282,33 +319,39 @@ pub(super) const TOLD: [(Tag, Telling); 99] = [
         tags::CONTRAST_BOLUS_START_TIME,
         Telling::time("ContrastBolusStartTime", WRITTEN_SECONDS, Rule::Stacks),
     ),
-    (tags::WINDOW_CENTER, Telling::number("WindowCenter", 5.0, Rule::Stacks)),
-    (tags::WINDOW_WIDTH, Telling::rough("WindowWidth", 0.1, Rule::Stacks)),
+    (tags::WINDOW_CENTER, Telling::number("WindowCenter", 5.0, Rule::Stacks).of_file()),
+    (tags::WINDOW_WIDTH, Telling::rough("WindowWidth", 0.1, Rule::Stacks).of_file()),
     (
         tags::WINDOW_CENTER_WIDTH_EXPLANATION,
-        Telling::text("WindowCenterWidthExplanation", Rule::Stacks),
+        Telling::text("WindowCenterWidthExplanation", Rule::Stacks).of_file(),
     ),
-    (tags::IMAGE_COMMENTS, Telling::text("ImageComments", Rule::Stacks)),
-    (tags::FRAME_COMMENTS, Telling::text("FrameComments", Rule::Stacks)),
-    (tags::FRAME_LABEL, Telling::text("FrameLabel", Rule::Stacks)),
+    (tags::IMAGE_COMMENTS, Telling::text("ImageComments", Rule::Stacks).of_file()),
+    (tags::FRAME_COMMENTS, Telling::text("FrameComments", Rule::Stacks).of_file()),
+    (tags::FRAME_LABEL, Telling::text("FrameLabel", Rule::Stacks).of_file()),
     (
         tags::DERIVATION_DESCRIPTION,
-        Telling::text("DerivationDescription", Rule::Stacks).or_missing(),
+        Telling::text("DerivationDescription", Rule::Stacks).or_missing().of_file(),
     ),
-    (tags::STATION_NAME, Telling::new("StationName", Reading::Computer, Rule::Stacks).or_missing()),
+    (
+        tags::STATION_NAME,
+        Telling::new("StationName", Reading::Computer, Rule::Stacks).or_missing().of_file(),
+    ),
     (tags::DEVICE_SERIAL_NUMBER, Telling::text("DeviceSerialNumber", Rule::Stacks).or_missing()),
-    (tags::SOFTWARE_VERSIONS, Telling::text("SoftwareVersions", Rule::Stacks).or_missing()),
+    (
+        tags::SOFTWARE_VERSIONS,
+        Telling::text("SoftwareVersions", Rule::Stacks).or_missing().of_file(),
+    ),
     (tags::PERFORMED_PROCEDURE_STEP_ID, Telling::text("PerformedProcedureStepID", Rule::Stacks)),
     (
         tags::PERFORMED_PROCEDURE_STEP_DESCRIPTION,
         Telling::text("PerformedProcedureStepDescription", Rule::Stacks),
     ),
-    (tags::CONTENT_DATE, Telling::date("ContentDate", Rule::Stacks)),
-    (tags::CONTENT_TIME, Telling::time("ContentTime", WRITTEN_SECONDS, Rule::Stacks)),
-    (tags::INSTANCE_CREATION_DATE, Telling::date("InstanceCreationDate", Rule::Stacks)),
+    (tags::CONTENT_DATE, Telling::date("ContentDate", Rule::Stacks).of_file()),
+    (tags::CONTENT_TIME, Telling::time("ContentTime", WRITTEN_SECONDS, Rule::Stacks).of_file()),
+    (tags::INSTANCE_CREATION_DATE, Telling::date("InstanceCreationDate", Rule::Stacks).of_file()),
     (
         tags::INSTANCE_CREATION_TIME,
-        Telling::time("InstanceCreationTime", WRITTEN_SECONDS, Rule::Stacks),
+        Telling::time("InstanceCreationTime", WRITTEN_SECONDS, Rule::Stacks).of_file(),
     ),
     (tags::SERIES_TIME, Telling::time("SeriesTime", WRITTEN_SECONDS, Rule::Stacks)),
     (tags::STUDY_TIME, Telling::time("StudyTime", WRITTEN_SECONDS, Rule::Stacks)),
@@ -317,31 +360,6 @@ pub(super) const TOLD: [(Tag, Telling); 99] = [
         Telling::time("PerformedProcedureStepStartTime", WRITTEN_SECONDS, Rule::Stacks),
     ),
 ];
-
-/// The values of a slice of the attributes in [`TOLD`].
-#[derive(Clone, Debug)]
-pub(crate) struct ToldValues(Box<[Option<Box<str>>]>);
-
-impl ToldValues {
-    /// The values of a frame's own attributes, else of its file.
-    pub(crate) fn of(values: &InMemDicomObject, own: &InMemDicomObject) -> Self {
-        let read = |values, tag| text(values, tag).ok().flatten().map(String::into_boxed_str);
-        let is_frame = !std::ptr::eq(own, values);
-        let of_frame =
-            |tag| read(own, tag).or_else(|| is_frame.then(|| read(values, tag)).flatten());
-        Self(TOLD.iter().map(|(tag, _)| of_frame(*tag)).collect())
-    }
-
-    pub(super) fn value(&self, at: usize) -> Value<'_> {
-        Value::text(self.0.get(at).and_then(Option::as_deref))
-    }
-
-    /// One of the several numbers of a value.
-    pub(super) fn component(&self, at: usize, n: usize) -> Value<'_> {
-        let text = self.0.get(at).and_then(Option::as_deref);
-        Value::text(text.and_then(|text| text.split('\\').nth(n)))
-    }
-}
 
 /// Whether a sequence is read as the texts in its items, such as the values and meanings of codes.
 pub(crate) fn is_read_as_text(tag: Tag) -> bool {
@@ -352,6 +370,7 @@ pub(crate) fn is_read_as_text(tag: Tag) -> bool {
             | tags::REQUEST_ATTRIBUTES_SEQUENCE
             | tags::ANATOMIC_REGION_SEQUENCE
             | tags::REAL_WORLD_VALUE_MAPPING_SEQUENCE
+            | tags::DERIVATION_CODE_SEQUENCE
     )
 }
 
@@ -360,18 +379,6 @@ pub(crate) fn is_read_as_text(tag: Tag) -> bool {
 pub(crate) fn keywords() -> impl Iterator<Item = &'static str> {
     let told = TOLD.into_iter().map(|(_, telling)| telling.keyword);
     told.chain(LABELS.into_iter().map(|(telling, _)| telling.keyword))
-}
-
-#[cfg(test)]
-impl ToldValues {
-    pub(crate) fn none() -> Self {
-        Self(TOLD.iter().map(|_| None).collect())
-    }
-
-    pub(crate) fn set(&mut self, keyword: &str, value: Option<String>) {
-        let at = TOLD.iter().position(|(_, telling)| telling.keyword == keyword);
-        self.0[at.expect("the attribute tells images apart")] = value.map(String::into_boxed_str);
-    }
 }
 
 /// The attributes of [`TOLD`].

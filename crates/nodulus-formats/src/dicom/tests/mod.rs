@@ -9,6 +9,7 @@ mod no_scan;
 mod slice_grid;
 mod several_images;
 mod several_images_in_files;
+mod compression_alone;
 mod tilt;
 mod tolerated;
 mod compressed;

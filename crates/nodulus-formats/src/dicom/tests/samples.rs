@@ -4,7 +4,7 @@ use crate::dicom::date::Date;
 use crate::dicom::element::syntax::Packing;
 use crate::dicom::series::pixels::PixelFormat;
 use crate::dicom::series::slice::{FrameLocation, SliceHeader};
-use crate::dicom::series::telling::ToldValues;
+use crate::dicom::series::told_values::ToldValues;
 use crate::dicom::series_info::SeriesLabels;
 use crate::dicom::write::series::{NewSeries, Numbering, write_series};
 use crate::volume::{Geometry, Volume};
@@ -103,6 +103,8 @@ pub(crate) fn slice_at(number: usize, position_mm: [f64; 3]) -> SliceHeader {
         spacing_between_slices_mm: None,
         position_step_mm: [1e-6; 3],
         told_apart: ToldValues::none(),
+        is_only_compressed: false,
+        uncompressed_type: None,
         labels: SeriesLabels::default(),
         temporal_position: None,
         quantity: None,

@@ -228,6 +228,39 @@ fn attributes_that_are_written_slice_by_slice_count_where_they_make_stacks() {
 }
 
 #[test]
+fn a_text_that_counts_slices_is_that_of_one_image_unless_its_words_recur() {
+    let plain: [&dyn Fn(usize) -> String; 9] = [
+        &|n| format!("slice {n}"),
+        &|n| format!("Image {} of 24", n + 1),
+        &|n| format!("{}/24", n + 1),
+        &|n| format!("z={:.1} mm", -97.5 + 2.5 * n as f64),
+        &|n| format!("12:{:02}:{:02}", n / 2, 30 * (n % 2)),
+        &|n| format!("rotation {} row {}", n / 2, n % 2),
+        &|n| format!("slice {}", SHUFFLED[n]),
+        &|n| format!("Thorax {} {n}", if n < 12 { "upper" } else { "lower" }),
+        &|n| format!("{}slice {n}", if n == 5 { "key " } else { "" }),
+    ];
+    let recurring: [&dyn Fn(usize) -> String; 5] = [
+        &|n| format!("phase {} slice {}", n % 2, n / 2),
+        &|n| format!("{}% slice {}", [30, 70][n % 2], n / 2),
+        &|n| format!("{} % slice {n}", [30, 70][n % 2]),
+        &|n| format!("slice {n} ({})", ["native", "venous", "late"][n % 3]),
+        &|n| format!("{}slice {n}", ["", "venous "][n % 2]),
+    ];
+    for keyword in
+        ["ImageComments", "FrameLabel", "ProtocolName", "PerformedProcedureStepDescription"]
+    {
+        for (at, text) in plain.into_iter().enumerate() {
+            assert_eq!(refusal(24, &told(keyword, &|n| Some(text(n)))), "", "{keyword} {at}");
+        }
+        for (at, text) in recurring.into_iter().enumerate() {
+            let found = refusal(24, &told(keyword, &|n| Some(text(n))));
+            assert!(found.contains(keyword), "{keyword} {at}: {found}");
+        }
+    }
+}
+
+#[test]
 fn two_parts_of_the_body_are_one_scan() {
     // The second half, the middle, and one slice beyond the border.
     let parts: [&dyn Fn(usize) -> bool; 4] =

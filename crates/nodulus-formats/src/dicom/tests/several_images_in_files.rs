@@ -87,7 +87,7 @@ const RAYS: Tag = tags::CTX_RAY_DETAILS_SEQUENCE;
 const CARDIAC: Tag = tags::CARDIAC_SYNCHRONIZATION_SEQUENCE;
 const RESPIRATORY: Tag = tags::RESPIRATORY_SYNCHRONIZATION_SEQUENCE;
 
-const CASES: [Case; 110] = [
+const CASES: [Case; 117] = [
     // What a slice has for other reasons too.
     case(tags::ACQUISITION_NUMBER, IS, NUMBERS),
     case(tags::TEMPORAL_POSITION_IDENTIFIER, IS, NUMBERS),
@@ -190,6 +190,13 @@ const CASES: [Case; 110] = [
     case(tags::X_RAY_TUBE_CURRENT_INU_A, DS, UNITS),
     case(tags::EXPOSURE_INU_AS, IS, UNITS),
     case(tags::ACQUISITION_DURATION, FD, NUMBERS),
+    case(tags::NOMINAL_INTERVAL, IS, NUMBERS),
+    case(tags::RR_INTERVAL_TIME_NOMINAL, FD, NUMBERS).group(CARDIAC),
+    case(tags::CARDIAC_RR_INTERVAL_SPECIFIED, FD, NUMBERS),
+    case(tags::LOW_RR_VALUE, IS, NUMBERS).group(CARDIAC),
+    case(tags::HIGH_RR_VALUE, IS, NUMBERS).group(CARDIAC),
+    case(tags::HEART_RATE, IS, NUMBERS),
+    case(tags::RESPIRATORY_INTERVAL_TIME, FD, NUMBERS).group(RESPIRATORY),
     case(tags::REVOLUTION_TIME, FD, NUMBERS).group(ACQUISITION),
     case(tags::SPIRAL_PITCH_FACTOR, FD, NUMBERS).group(tags::CT_TABLE_DYNAMICS_SEQUENCE),
     case(tags::TOTAL_COLLIMATION_WIDTH, FD, NUMBERS).group(ACQUISITION),
@@ -278,8 +285,8 @@ fn every_attribute_has_its_case_and_is_documented() {
     for (tag, name) in told_tags().zip(keywords()) {
         assert_eq!(keyword(tag), name);
     }
-    // The order of the slices' numbers tells, and not two values of it; and which file frames are in.
-    let others = ["InstanceNumber", "SOPInstanceUID"].map(str::to_owned);
+    // The order of the slices' numbers tells, and not two values of it; which file frames are in; and slices at one position.
+    let others = ["InstanceNumber", "SOPInstanceUID", "RotationDirection"].map(str::to_owned);
     assert_eq!(of_cases, &told - &BTreeSet::from(others));
     let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/tolerances.md");
     let page = fs_err::read_to_string(page).unwrap();
@@ -328,5 +335,70 @@ fn frames_of_two_images_are_refused_by_each_attribute() {
             });
             check(&case, arrangement, &[file]);
         }
+    }
+}
+
+/// Attributes of which a copy of a slice may have its own value.
+const OF_FILES: [Tag; 11] = [
+    tags::WINDOW_CENTER,
+    tags::WINDOW_WIDTH,
+    tags::WINDOW_CENTER_WIDTH_EXPLANATION,
+    tags::IMAGE_COMMENTS,
+    tags::DERIVATION_DESCRIPTION,
+    tags::STATION_NAME,
+    tags::SOFTWARE_VERSIONS,
+    tags::CONTENT_DATE,
+    tags::CONTENT_TIME,
+    tags::INSTANCE_CREATION_DATE,
+    tags::INSTANCE_CREATION_TIME,
+];
+
+#[test]
+fn a_copy_of_a_slice_has_what_tells_images_apart_in_common() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut files = samples::write(folder.path(), &volume());
+    let file = files[4].clone();
+    files.push(folder.path().join("copy.dcm"));
+    let plain = dicom_object::open_file(&file).unwrap();
+    let written = |case: &Case, image: [Option<usize>; 2]| {
+        for (at, path) in [&file, &files[N_SLICES]].into_iter().enumerate() {
+            let mut object = plain.clone();
+            case.set(&mut object, image[at]);
+            if at == 1 {
+                put(&mut object, tags::SOP_INSTANCE_UID, UI, "2.25.77");
+            }
+            object.write_to_file(path).unwrap();
+        }
+        match read_series(&files, &Tolerances::default()) {
+            Ok(series) => {
+                assert_eq!(series.info.n_duplicate_slices, 1);
+                String::new()
+            }
+            Err(Error::Refused { reason, .. }) => reason.to_string(),
+            Err(other) => panic!("{other}"),
+        }
+    };
+    let rotation = case(tags::ROTATION_DIRECTION, CS, ["CW", "CC"]);
+    let numbers = case(tags::INSTANCE_NUMBER, IS, NUMBERS);
+    let within_a_second = case(tags::ACQUISITION_TIME, TM, ["120000", "120000.5"]);
+    let of_slices = CASES.iter().filter(|case| case.of_slices);
+    let cases = of_slices.map(|case| (case, OF_FILES.contains(&case.tag)));
+    for (case, is_of_file) in
+        cases.chain([(&rotation, false), (&numbers, true), (&within_a_second, true)])
+    {
+        let attribute = keyword(case.tag);
+        assert_eq!(written(case, [Some(0), Some(0)]), "", "{attribute}");
+        let error = written(case, [Some(0), Some(1)]);
+        if is_of_file {
+            assert_eq!(error, "", "{attribute}");
+            continue;
+        }
+        let [a, b] = case.values;
+        let expected = format!(
+            "lie at one position, -89.5000 mm along the normal, and differ in {attribute} ("
+        );
+        assert!(error.contains(&expected), "{attribute}: {error}");
+        assert!(case.vr == SQ || error.contains(a) && error.contains(b), "{attribute}: {error}");
+        assert_eq!(written(case, [Some(0), None]).is_empty(), case.may_lack, "{attribute}");
     }
 }
