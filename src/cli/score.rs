@@ -193,6 +193,10 @@ fn text(event: &RunEvent) -> String {
         RunEvent::UnreadableCandidates { file, cause } => {
             format!("candidates of {file} cannot be used: {cause}")
         }
+        RunEvent::UnplacedCandidates { file, n_rows, cause } => format!(
+            "{n_rows} malformed rows of {file} may be of any series, so that no result is replaced by one of other candidates; the \
+             first one: {cause}"
+        ),
         RunEvent::Completed { series } => format!("{series} has new files"),
         RunEvent::Failed { series, cause } => format!("{series} failed: {cause}"),
         RunEvent::SetBack { series, cause } => format!("{series} is set back: {cause}"),
@@ -271,6 +275,10 @@ fn write_summary(summary: &RunSummary, out: &mut dyn Write) -> Result<(), Error>
     if n_unreadable > 0 {
         writeln!(out, "{n_unreadable} files of candidates cannot be read: see the log")?;
     }
+    let n_unplaced = summary.candidates.n_unplaced_rows;
+    if n_unplaced > 0 {
+        writeln!(out, "{n_unplaced} malformed rows may be of any series: see the log")?;
+    }
     for notice in &summary.notices {
         writeln!(out, "\nwarning: {notice}")?;
     }
@@ -328,6 +336,7 @@ fn status(arguments: &ScoreStatusArguments, out: &mut dyn Write) -> Result<Outco
         ("undone", &status.undone),
         ("excluded", &status.excluded),
         ("unreadable candidates", &status.unreadable_candidates),
+        ("unplaced candidates", &status.unplaced_candidates),
         ("undelivered", &status.undelivered),
     ];
     for (name, list) in lists {

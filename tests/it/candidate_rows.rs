@@ -1,6 +1,7 @@
 //! The nightly job says what became of each row of its candidates.
 
-use crate::nightly_job::{Job, candidates, counts, series_of};
+use crate::nightly_job::{Job, candidates, counts, files, series_of};
+use crate::planted::find;
 use serde_json::{Value, json};
 use std::path::Path;
 
@@ -139,7 +140,7 @@ fn a_damaged_table_fails_the_run_and_replaces_no_result() {
         fewer.clone() + &a[..a.len() / 2],
         fewer.clone() + &b[..b.len() / 2],
         fewer.clone() + &format!("\"{b},1,2,3,0.5\n"),
-        fewer.clone() + ",1,2,3,0.5\n",
+        fewer.clone() + ",1,2\n",
         lines[1..].join("\n") + "\n",
         "\u{fffe}".to_owned() + &fewer.replace('\n', "\0\n"),
         String::new(),
@@ -180,6 +181,84 @@ fn a_damaged_table_fails_the_run_and_replaces_no_result() {
     write(&tables.join("seriesuids.csv"), &format!("{a}\n{}", &b[..b.len() - 5]));
     let summary = run(3);
     assert_eq!(summary["candidates"]["n_unreadable_files"], 1);
+}
+
+#[test]
+fn a_row_with_a_damaged_uid_replaces_no_result() {
+    let job = Job::new();
+    let folders = job.series();
+    let [a, b, c] = [0, 1, 2].map(|n| series_of(&folders[n]));
+    let good = candidates(|series| series != c);
+    write(&job.candidates(), &good);
+    assert_eq!(counts(&job.run(0, &[]).0)[1], 2);
+    let rows = job.rows();
+    let n = good.lines().count() as u64 - 1;
+    let of_c = candidates(|series| series == c);
+    let of_c = of_c.lines().skip(1).fold(String::new(), |all, line| all + line + "\n");
+    // A character in place of one, one too many, and bytes that were no text: the row is of its own series.
+    let half = a.len() / 2;
+    for damaged in [
+        format!("{}x{}", &a[..half], &a[half + 1..]),
+        format!("{} {}", &a[..half], &a[half..]),
+        format!("{a}\u{fffd}"),
+    ] {
+        write(&job.candidates(), &good.replacen(&a, &damaged, 1));
+        for _ in 0..2 {
+            let (summary, _) = job.run(3, &[]);
+            assert_eq!(counts(&summary)[1..3], [0, 0], "{damaged}");
+            let found = &summary["candidates"];
+            assert_eq!(row_counts(found), [n, n - 1, 0, 0, 1, 0], "{damaged}");
+            assert_eq!(found["n_unplaced_rows"], 0);
+        }
+        assert_eq!(job.rows(), rows);
+        let [failed] = &failed(&job)[..] else { panic!("{damaged}") };
+        assert_eq!(failed["id"], a.as_str());
+        let cause = failed["detail"].as_str().unwrap();
+        let line = 1 + good.lines().position(|line| line.starts_with(&a)).unwrap();
+        let expected = format!("line {line}: the series is (redacted), expected a UID");
+        assert!(cause.contains(&expected), "{cause}");
+    }
+    // A row that may be of any series: others are scored, and no result is replaced.
+    for damaged in ["1.2.3.4x", "DOE^JOHN", ""] {
+        let fewer = good.replacen(&a, damaged, 1);
+        write(&job.candidates(), &fewer);
+        let (summary, log) = job.run(3, &["--log", "text"]);
+        assert_eq!(counts(&summary)[1..4], [0, 0, 1], "{damaged}");
+        assert_eq!(summary["candidates"]["malformed"], 1);
+        assert_eq!(summary["candidates"]["n_unplaced_rows"], 1);
+        assert!(log.contains("1 malformed rows of file-"), "{log}");
+        assert!(!log.contains("DOE"), "{log}");
+        assert_eq!(job.rows(), rows);
+        let status = job.status();
+        assert_eq!(status["unplaced_candidates"].as_array().unwrap().len(), 1);
+    }
+    write(&job.candidates(), &(good.replacen(&a, "1.2.3.4x", 1) + &of_c));
+    let (summary, _) = job.run(3, &[]);
+    assert_eq!(counts(&summary)[1..4], [1, 0, 1]);
+    assert!(
+        !current(&job, &c).is_empty()
+            && current(&job, &b).len() == rows.len() - current(&job, &a).len()
+    );
+    // Once the table is whole, all is as it was.
+    write(&job.candidates(), &(good + &of_c));
+    let (summary, _) = job.run(0, &[]);
+    assert_eq!(counts(&summary)[1..4], [0, 0, 3]);
+}
+
+#[test]
+fn a_position_that_may_be_a_number_of_a_patient_is_not_shown() {
+    let job = Job::new();
+    let series = series_of(&job.series()[0]);
+    let good = candidates(|id| id == series);
+    write(&job.candidates(), &format!("{good}{series},560229.125,1,2,1\n{series},9000,1.26,2,1\n"));
+    let (summary, log) = job.run(0, &["--set", "score.outputs=[\"json\"]"]);
+    let warnings = summary["warnings"].to_string();
+    assert!(warnings.contains("candidate at (redacted) mm is not in the scan"), "{warnings}");
+    assert!(warnings.contains("candidate at [9000.0, 1.3, 2.0] mm is not"), "{warnings}");
+    assert!(!log.contains("560229.1"), "{log}");
+    for (path, bytes) in files(&job.store()) {
+        assert!(find(&bytes, b"560229.1").is_none(), "{}", path.display());
+    }
 }
 
 #[test]

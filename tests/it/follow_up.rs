@@ -82,7 +82,7 @@ fn visits(seed: u64) -> ([FollowUpScan; 2], [Visit; 2]) {
         let scan = scored(&files, made);
         let needed = lungs::slices_needed(&scan.geometry);
         let slices = read_slices(&files, &Tolerances::default(), &needed).unwrap();
-        FollowUpScan::of(&scan, lungs::lung_box(&slices), &Identity::AsIs)
+        FollowUpScan::of(&scan, lungs::lung_box(&slices), None, &Identity::AsIs)
     };
     let [first, second] = &made;
     ([visit(("earlier", first)), visit(("later", second))], made)

@@ -426,6 +426,7 @@ impl Planted {
             format!("seriesuid,{NAME},{NAME}\n"),
             format!("{header},probability\n1.2,1,2,3,{NAME}\n"),
             format!("{NAME}\u{0}"),
+            format!("{header}\n2.25.{NAME}.1.2.3.4.5.6.7,1,2,3\n,1,2,3\n"),
         ]
         .iter()
         .enumerate()

@@ -33,7 +33,7 @@ pub enum Error {
     #[error(transparent)]
     Nrrd(#[from] nrrd::Error),
     /// The voxels do not fit in memory.
-    #[error("{}: {:?} voxels do not fit in memory", quoted::path(.0), .1)]
+    #[error("{}: {} voxels do not fit in memory", quoted::path(.0), quoted::numbers(.1))]
     TooLarge(PathBuf, [usize; 3]),
 }
 

@@ -22,6 +22,7 @@ fn scan(name: &str, date: &str, nodules: &[([f64; 3], f64)]) -> FollowUpScan {
         kernel: Some("B30f".to_owned()),
         model_id: "m".to_owned(),
         grid: None,
+        image: None,
         patient_name: None,
         lungs: Some(BOX),
         warnings: Vec::new(),
@@ -156,6 +157,13 @@ fn scans_of_one_grid_need_no_alignment() {
         let rows = compare(&MatchingRule::default(), &earlier, &later, &[]);
         assert!(rows.iter().all(|row| !row.matched), "{rows:?}");
     }
+    // The same image in another frame of reference, as of a study that was sent again under other UIDs.
+    (earlier.image, later.image) = (grid.clone(), grid.clone());
+    let rows = compare(&MatchingRule::default(), &earlier, &later, &[]);
+    assert!(rows.iter().all(|row| row.change_percent == Some(0.0)), "{rows:?}");
+    later.image = Some("f".to_owned());
+    let rows = compare(&MatchingRule::default(), &earlier, &later, &[]);
+    assert!(rows.iter().all(|row| !row.matched), "{rows:?}");
 }
 
 /// Growth between the visits of a patient, whose scans are in the order in which they were scored.

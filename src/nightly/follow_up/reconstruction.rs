@@ -1,6 +1,6 @@
 //! Chooses, for two visits of a patient, the series that are most alike.
 
-use super::scan::FollowUpScan;
+use super::scan::{FollowUpScan, is_same};
 use nodulus_formats::dicom::Date;
 use std::collections::BTreeMap;
 
@@ -28,6 +28,8 @@ pub struct ComparedSeries {
     pub has_lungs: bool,
     /// Its grid, as [`FollowUpScan::grid`].
     pub grid: Option<String>,
+    /// Its image, as [`FollowUpScan::image`].
+    pub image: Option<String>,
 }
 
 impl ComparedSeries {
@@ -42,6 +44,7 @@ impl ComparedSeries {
             kernel: scan.kernel.clone(),
             has_lungs: scan.lungs.is_some(),
             grid: scan.grid.clone(),
+            image: scan.image.clone(),
         }
     }
 
@@ -78,8 +81,11 @@ impl ComparedSeries {
         };
         let thick = |series: &Self| series.slice_thickness_mm.unwrap_or(f64::INFINITY);
         let kernel = normal(self.kernel.as_ref()).zip(normal(other.kernel.as_ref()));
+        let is_placed = self.has_lungs && other.has_lungs
+            || is_same(self.grid.as_ref(), other.grid.as_ref())
+            || is_same(self.image.as_ref(), other.image.as_ref());
         (
-            !(self.has_lungs && other.has_lungs || self.grid.is_some() && self.grid == other.grid),
+            !is_placed,
             self.model_id != other.model_id,
             thickness > THICKNESS_SHARE,
             kernel.is_none_or(|(a, b)| a != b),
@@ -179,6 +185,7 @@ mod tests {
             kernel: Some(kernel.to_owned()),
             has_lungs: true,
             grid: None,
+            image: None,
         }
     }
 

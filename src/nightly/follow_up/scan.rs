@@ -32,6 +32,10 @@ pub struct FollowUpScan {
     /// an earlier version.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub grid: Option<String>,
+    /// A hash of its voxels and of their grid, whatever the frame of reference is called; `None` where the voxels are all the
+    /// same, and in a result of an earlier version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<String>,
     /// A hash of DICOM `PatientName`; `None` where there is none or several, and in a result of an earlier version.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub patient_name: Option<String>,
@@ -58,15 +62,18 @@ pub struct FollowUpNodule {
 
 /// A hash of a frame of reference and a grid in it.
 fn grid(frame_of_reference_uid: &str, geometry: &Geometry) -> Option<String> {
-    let numbers = format!(
+    let has_frame = !frame_of_reference_uid.is_empty();
+    has_frame.then(|| hash::id("", ["grid", frame_of_reference_uid, &numbers_of(geometry)]))
+}
+
+fn numbers_of(geometry: &Geometry) -> String {
+    format!(
         "{:?} {:?} {:?} {:?}",
         geometry.size(),
         geometry.spacing().ijk(),
         geometry.origin_mm(),
         geometry.direction()
-    );
-    let has_frame = !frame_of_reference_uid.is_empty();
-    has_frame.then(|| hash::id("", ["grid", frame_of_reference_uid, &numbers]))
+    )
 }
 
 /// A hash of the patient's name, if there is one alone.
@@ -76,9 +83,26 @@ fn patient_name(info: &SeriesInfo) -> Option<String> {
     names.first().filter(|_| is_one).map(|name| hash::id("", ["name", name]))
 }
 
+/// Whether two hashes are known and the same.
+pub(super) fn is_same(a: Option<&String>, b: Option<&String>) -> bool {
+    a.is_some() && a == b
+}
+
 impl FollowUpScan {
-    /// The scan with the box about its lungs; ids of nodules are as results write them.
-    pub fn of(scan: &ScoredScan, lungs: Option<LungBox>, identity: &Identity) -> Self {
+    /// Whether positions in two scans are the same: those of one grid in one frame of reference (PS3.3, C.7.4.1), and those of
+    /// one image.
+    pub fn has_positions_of(&self, other: &Self) -> bool {
+        is_same(self.grid.as_ref(), other.grid.as_ref())
+            || is_same(self.image.as_ref(), other.image.as_ref())
+    }
+
+    /// The scan with the box about its lungs and the SHA-256 of its voxels; ids of nodules are as results write them.
+    pub fn of(
+        scan: &ScoredScan,
+        lungs: Option<LungBox>,
+        image_sha256: Option<&str>,
+        identity: &Identity,
+    ) -> Self {
         let info = scan.info.as_ref();
         Self {
             series_instance_uid: scan.series_instance_uid.clone(),
@@ -90,6 +114,8 @@ impl FollowUpScan {
             model_id: scan.model.id.clone(),
             grid: info
                 .and_then(|info| grid(info.frame_of_reference_uid.as_deref()?, &scan.geometry)),
+            image: image_sha256
+                .map(|sha256| hash::id("", ["image", sha256, &numbers_of(&scan.geometry)])),
             patient_name: info.and_then(patient_name),
             lungs,
             warnings: scan.warnings.clone(),

@@ -10,6 +10,7 @@ use nodulus_formats::luna_csv::{self, read_ended_series_uids, read_positions};
 use nodulus_formats::uid;
 use nodulus_store::foreign;
 use serde::Deserialize;
+use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -67,8 +68,9 @@ pub enum Error {
     },
     /// A row has a position beyond its limits, or a score that is not finite.
     #[error(
-        "{path}, row {row}: position {found:?}, expected {POSITION_MM} along x, y and z and a finite score",
-        path = quoted::path(path)
+        "{path}, row {row}: position {found}, expected {POSITION_MM} along x, y and z and a finite score",
+        path = quoted::path(path),
+        found = quoted::numbers(found)
     )]
     Number {
         /// The file.
@@ -77,6 +79,20 @@ pub enum Error {
         row: usize,
         /// The position.
         found: [f64; 3],
+    },
+    /// A row names its series by a text that is no UID.
+    #[error(
+        "{path}{place}: the series is {found:?}, expected a UID of digits and dots",
+        path = quoted::path(path),
+        found = quoted::text(found)
+    )]
+    SeriesUid {
+        /// The file.
+        path: PathBuf,
+        /// Where in the file.
+        place: RowPlace,
+        /// The text.
+        found: String,
     },
 }
 
@@ -90,10 +106,32 @@ pub(super) struct CandidateFile {
     pub(super) stated: Vec<String>,
 }
 
+/// Where a row stands in its file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RowPlace {
+    /// A line, from 1.
+    Line(usize),
+    /// A row of a Parquet table, from 1.
+    Row(usize),
+    /// A point of a DICOM file.
+    Point,
+}
+
+impl fmt::Display for RowPlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Line(n) => write!(f, ", line {n}"),
+            Self::Row(n) => write!(f, ", row {n}"),
+            Self::Point => Ok(()),
+        }
+    }
+}
+
 /// A row of a table, or a point.
 #[derive(Debug)]
 pub(super) struct FileRow {
-    /// The series, or the name of an image file.
+    pub(super) place: RowPlace,
+    /// The series, or the name of an image file; empty if the row has none.
     pub(super) scan: String,
     pub(super) found: Result<FoundCandidate, Error>,
 }
@@ -111,8 +149,8 @@ impl CandidateFile {
         ["csv", "parquet", "dcm"].iter().any(|end| has_end(path, end))
     }
 
-    /// Reads a file. What is wrong with a row concerns the series that it names; a row that names none makes the file
-    /// unreadable, as any series may lack it.
+    /// Reads a file. What is wrong with a row concerns the series that it names; a line that is cut off within the name makes
+    /// the file unreadable, as any series may lack rows.
     ///
     /// METHOD: detectors state in three ways that they looked at a scan and found nothing: by a table with a header alone
     /// whose name is that of the scan, by LUNA16's list of the series that were processed, and by a report without findings.
@@ -150,6 +188,7 @@ impl CandidateFile {
                 file.stated.push(series.clone());
             }
             file.rows.extend(points.iter().map(|point| FileRow {
+                place: RowPlace::Point,
                 scan: series.clone(),
                 found: Ok(FoundCandidate::Point(point.clone())),
             }));
@@ -169,14 +208,15 @@ fn has_end(path: &Path, end: &str) -> bool {
 }
 
 fn of_csv(row: luna_csv::PositionRow) -> Result<FileRow, Error> {
+    let place = RowPlace::Line(row.line);
     match (row.position, row.series_instance_uid) {
         (Ok(position), _) => {
             let luna_csv::Position { series_instance_uid, position_mm, confidence } = position;
             let candidate = NoduleCandidate { position_mm, confidence };
             let found = Ok(FoundCandidate::Position(candidate));
-            Ok(FileRow { scan: series_instance_uid, found })
+            Ok(FileRow { place, scan: series_instance_uid, found })
         }
-        (Err(error), Some(scan)) => Ok(FileRow { scan, found: Err(error.into()) }),
+        (Err(error), Some(scan)) => Ok(FileRow { place, scan, found: Err(error.into()) }),
         (Err(error), None) => Err(Error::Unplaced(Box::new(error.into()))),
     }
 }
@@ -209,20 +249,12 @@ fn read_parquet(path: &Path) -> Result<Vec<FileRow>, Error> {
         other => (other?, LUNA16_NAMES),
     };
     let rows = (1..).zip(rows);
-    rows.map(|(n, row)| of_parquet(path, n, names, row)).collect()
+    Ok(rows.map(|(n, row)| of_parquet(path, n, names, row)).collect())
 }
 
-fn of_parquet(
-    path: &Path,
-    row: usize,
-    names: [&'static str; 4],
-    values: CandidateRow,
-) -> Result<FileRow, Error> {
+fn of_parquet(path: &Path, row: usize, names: [&'static str; 4], values: CandidateRow) -> FileRow {
     let CandidateRow { series_instance_uid, x_mm, y_mm, z_mm, confidence } = values;
     let missing = |column| Error::Null { path: path.to_owned(), row, column };
-    let Some(scan) = series_instance_uid.filter(|series| !series.is_empty()) else {
-        return Err(Error::Unplaced(Box::new(missing(names[0]))));
-    };
     let found = match (x_mm, y_mm, z_mm) {
         (Some(x), Some(y), Some(z)) => {
             let position_mm = [x, y, z];
@@ -236,5 +268,6 @@ fn of_parquet(
         (_, None, _) => Err(missing(names[2])),
         (.., None) => Err(missing(names[3])),
     };
-    Ok(FileRow { scan, found })
+    let scan = series_instance_uid.unwrap_or_default();
+    FileRow { place: RowPlace::Row(row), scan, found }
 }

@@ -1,11 +1,16 @@
 //! The candidates of the scans, joined from all tables, structure sets and reports.
 
-use super::candidate_file::{CandidateFile, Error, FoundCandidate};
-use super::reconciliation::{CandidateCounts, FileCounts, Reconciliation, UnreadableFile};
+use super::candidate_file::{CandidateFile, Error, FileRow, FoundCandidate};
+use super::reconciliation::{
+    CandidateCounts, FileCounts, Reconciliation, UnplacedRows, UnreadableFile,
+};
+use super::series::{DiscoveredSeries, SeriesSource};
+use super::series_names::{SeriesNames, UnknownName};
 use crate::nightly::identity::FileKey;
 use crate::nightly::redaction::{self, PrivateFolder};
 use nodulus_formats::cohort::files_below;
 use nodulus_formats::dicom::{Point, PointPosition};
+use nodulus_formats::uid;
 use nodulus_store::hash;
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
@@ -45,6 +50,8 @@ pub struct CandidateIndex {
     files: Vec<FileCounts>,
     /// Files that cannot be read, and why. Their scans wait.
     pub unreadable: Vec<UnreadableFile>,
+    /// Rows of files, of which it cannot be told whose they are.
+    pub unplaced: Vec<UnplacedRows>,
     /// Structure sets and reports of the input that reference no series.
     pub unrelated: Vec<String>,
 }
@@ -54,8 +61,11 @@ pub struct CandidateIndex {
 struct IndexedScan {
     candidates: Vec<(usize, NoduleCandidate)>,
     points: Vec<(usize, Point)>,
-    malformed: Vec<String>,
+    /// Each with the index of its file.
+    malformed: Vec<(usize, String)>,
     is_stated: bool,
+    /// That the first row of each file names the scan by a text that is no UID.
+    name_is_no_uid: BTreeMap<usize, String>,
 }
 
 impl CandidateIndex {
@@ -100,6 +110,11 @@ impl CandidateIndex {
         self.files.is_empty() && self.unreadable.is_empty()
     }
 
+    /// Whether rows of any series may be missing.
+    pub fn may_lack_rows(&self) -> bool {
+        !self.unreadable.is_empty() || !self.unplaced.is_empty()
+    }
+
     /// The first of a scan's names for which files hold anything.
     pub fn name_of<'a>(&self, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
         names.into_iter().find(|name| self.by_scan.contains_key(*name))
@@ -128,26 +143,82 @@ impl CandidateIndex {
         self.unreadable.push(UnreadableFile { file, cause });
     }
 
-    fn add(&mut self, folder: PrivateFolder<'_>, path: &Path, found: CandidateFile) {
+    fn add(&mut self, folder: PrivateFolder<'_>, path: &Path, file_found: CandidateFile) {
         let file = self.files.len();
-        let mut counts = CandidateCounts { rows: found.n_rows(), ..CandidateCounts::default() };
-        for row in found.rows {
-            let indexed = self.by_scan.entry(row.scan).or_default();
-            match row.found {
+        let rows = file_found.n_rows();
+        let mut counts = CandidateCounts { rows, ..CandidateCounts::default() };
+        for FileRow { place, scan, found } in file_found.rows {
+            let is_uid = uid::is_uid(&scan);
+            let indexed = self.by_scan.entry(scan.clone()).or_default();
+            if !is_uid {
+                let error = || Error::SeriesUid { path: path.to_owned(), place, found: scan };
+                let cause = || redaction::cause(folder, &error());
+                indexed.name_is_no_uid.entry(file).or_insert_with(cause);
+            }
+            match found {
                 Ok(FoundCandidate::Position(candidate)) => {
                     indexed.candidates.push((file, candidate));
                 }
                 Ok(FoundCandidate::Point(point)) => indexed.points.push((file, point)),
                 Err(error) => {
                     counts.malformed += 1;
-                    indexed.malformed.push(redaction::cause(folder, &error));
+                    indexed.malformed.push((file, redaction::cause(folder, &error)));
                 }
             }
         }
-        for scan in found.stated {
+        for scan in file_found.stated {
             self.by_scan.entry(scan).or_default().is_stated = true;
         }
         self.files.push(FileCounts { file: folder.name(path), counts });
+    }
+
+    /// Finds rows that name their series by a text that is no name of a series, and places them. They count as malformed: rows
+    /// of each series of the input that the text may have been, else of none.
+    ///
+    /// METHOD: a damaged UID has its own digits and dots, and anything where it has other characters.
+    pub(in crate::nightly) fn place(&mut self, series: &[DiscoveredSeries]) {
+        let is_image = |of: &DiscoveredSeries| {
+            matches!(of.source, SeriesSource::Image(_)) || redaction::is_path_name(&of.id)
+        };
+        let known = SeriesNames {
+            names: series.iter().flat_map(DiscoveredSeries::candidate_names).collect(),
+            has_images: series.iter().any(is_image),
+        };
+        let is_malformed = |(name, scan): &(&String, &IndexedScan)| {
+            !scan.name_is_no_uid.is_empty()
+                && !known.names.contains(*name)
+                && known.unknown(name) == UnknownName::Malformed
+        };
+        let malformed = self.by_scan.iter().filter(is_malformed);
+        let malformed: Vec<String> = malformed.map(|(name, _)| name.clone()).collect();
+        let mut unplaced: BTreeMap<usize, UnplacedRows> = BTreeMap::new();
+        for name in malformed {
+            let Some(scan) = self.by_scan.remove(&name) else { continue };
+            let fitting: Vec<&str> = known.fitting(&name).collect();
+            for (file, cause) in &scan.name_is_no_uid {
+                let Some(FileCounts { file: file_name, counts }) = self.files.get_mut(*file) else {
+                    continue;
+                };
+                // Those that are malformed in another way too are counted.
+                let n_readable = scan.files_of_rows().filter(|of| of == file).count();
+                counts.malformed += n_readable;
+                if fitting.is_empty() {
+                    let rows = unplaced.entry(*file).or_insert_with(|| UnplacedRows {
+                        file: file_name.clone(),
+                        n_rows: 0,
+                        cause: cause.clone(),
+                    });
+                    let n_malformed = scan.malformed.iter().filter(|(of, _)| of == file).count();
+                    rows.n_rows += n_readable + n_malformed;
+                }
+                for series in &fitting {
+                    let text = format!("{cause}; by its digits, the row may be of this series");
+                    let of_series = self.by_scan.entry((*series).to_owned()).or_default();
+                    of_series.malformed.push((*file, text));
+                }
+            }
+        }
+        self.unplaced = unplaced.into_values().collect();
     }
 
     /// Counts what became of each row. `series` are the names of the input's scans for which files hold anything; `outside`
@@ -176,7 +247,7 @@ impl CandidateIndex {
                 seen.insert(key);
             }
         }
-        Reconciliation::of(files, self.unreadable.clone())
+        Reconciliation::of(files, self.unreadable.clone(), self.unplaced.clone())
     }
 }
 
@@ -189,7 +260,8 @@ impl IndexedScan {
         });
         let mut seen = BTreeSet::new();
         points.retain(|point| seen.insert(point_text(&point.position)));
-        let mut malformed = self.malformed.clone();
+        let mut malformed: Vec<String> =
+            self.malformed.iter().map(|(_, text)| text.clone()).collect();
         malformed.sort();
         malformed.dedup();
         ScanCandidates {
@@ -199,6 +271,12 @@ impl IndexedScan {
             is_stated: self.is_stated,
             may_lack_rows: false,
         }
+    }
+
+    /// The index of the file of each candidate.
+    fn files_of_rows(&self) -> impl Iterator<Item = usize> {
+        let candidates = self.candidates.iter().map(|(file, _)| *file);
+        candidates.chain(self.points.iter().map(|(file, _)| *file))
     }
 
     /// The key of each candidate with the index of its file.

@@ -1,4 +1,5 @@
 use super::*;
+use crate::nightly::input::stamp::Stamp;
 use ::parquet::arrow::arrow_writer::ArrowWriter;
 use arrow::array::{ArrayRef, Float64Array, RecordBatch, StringArray};
 use fs_err as fs;
@@ -84,7 +85,9 @@ fn a_malformed_row_is_one_of_its_series_alone() {
     assert!(index.unreadable.is_empty());
     let folder = tempfile::tempdir().unwrap();
     for (n, x, expected) in [
-        (0, Some(f64::NAN), "row 1: position [NaN, 2.0, 3.0], expected -1000000 to"),
+        (0, Some(f64::NAN), "row 1: position (redacted), expected -1000000 to"),
+        // A date of birth in the wrong column.
+        (2, Some(19_560_229.0), "row 1: position (redacted), expected -1000000 to"),
         (1, None, "row 1: x_mm is missing"),
     ] {
         let path = folder.path().join(format!("{n}.parquet"));
@@ -100,7 +103,7 @@ fn a_malformed_row_is_one_of_its_series_alone() {
 fn a_file_with_damage_that_cannot_be_placed_does_not_count() {
     let long = "1.2.840.113619.2.55.3";
     for (damaged, expected) in [
-        ("1.2,1,2,3,0.5\n,1,2,3,0.5\n", "line 3: seriesuid is (redacted), expected some text"),
+        ("1.2,1,2,3,0.5\n,1,2\n", "line 3: 3 values, expected 5"),
         // Cut within a UID, which may be that of the row before, its beginning, or another one.
         ("1.2,1,2,3,0.5\n1.", "line 3: the line does not end"),
         ("1.2,1,2,3,0.5\n1.2.840.11361", "line 3: the line does not end"),
@@ -117,6 +120,62 @@ fn a_file_with_damage_that_cannot_be_placed_does_not_count() {
     }
     let of = tables(&["1.2,1,2,3,0.5\n"]).of(["1.2"]);
     assert_ne!(ScanCandidates { may_lack_rows: true, ..of.clone() }.sha256(), of.sha256());
+}
+
+/// A series of the input.
+fn series(id: &str, source: SeriesSource) -> DiscoveredSeries {
+    DiscoveredSeries {
+        id: id.to_owned(),
+        name: id.to_owned(),
+        source,
+        stamp: Stamp { text: String::new(), newest: SystemTime::UNIX_EPOCH },
+        n_files: 1,
+        announced: None,
+        problem: None,
+        fault: None,
+        no_scan: None,
+        warnings: Vec::new(),
+    }
+}
+
+#[test]
+fn a_row_with_a_damaged_uid_is_one_of_the_series_that_it_may_have_named() {
+    let dicom = |id| series(id, SeriesSource::Folders(Vec::new()));
+    let input = [dicom("1.2.840.55.1"), dicom("1.2.840.55.2"), dicom("DOE^JOHN")];
+    let mut index = tables(&[
+        "1.2.840.55.1,1,2,3,0.5\n1.2.8x0.55.1,4,5,6,0.5\n1.2.840.55.2,1,2,3,0.5\nDOE^JOHN,1,2,3,0.5\n",
+        "9,1,2,3,0.5\n,1,2,3,0.5\n1.2.9?.3,1,x,3,0.5\n1.2.3,1,2,3,0.5\n",
+    ]);
+    index.place(&input);
+    let wrong = index.of(["1.2.840.55.1"]);
+    assert_eq!(wrong.candidates.len(), 1);
+    let [text] = &wrong.malformed[..] else { panic!("{wrong:?}") };
+    assert!(text.contains(", line 3: the series is (redacted), expected a UID"), "{text}");
+    assert!(text.ends_with("by its digits, the row may be of this series"), "{text}");
+    for other in ["1.2.840.55.2", "DOE^JOHN"] {
+        let of = index.of([other]);
+        assert_eq!((of.len(), of.malformed.len()), (1, 0), "{other}");
+    }
+    assert!(index.may_lack_rows());
+    let [rows] = &index.unplaced[..] else { panic!("{:?}", index.unplaced) };
+    assert_eq!(rows.n_rows, 3);
+    assert!(rows.cause.starts_with(&rows.file) && rows.cause.contains("the series is (redacted)"));
+    let known = BTreeSet::from(["1.2.840.55.1", "1.2.840.55.2", "DOE^JOHN"]);
+    let Reconciliation { in_all, n_unplaced_rows, .. } =
+        index.reconcile(&known, &|_| BTreeSet::new());
+    let expected = CandidateCounts {
+        rows: 8,
+        matched: 3,
+        unknown_series: 1,
+        malformed: 4,
+        ..CandidateCounts::default()
+    };
+    assert_eq!((in_all, n_unplaced_rows), (expected, 3));
+    // Where there are image files, other texts may be their names.
+    let mut index = tables(&["9,1,2,3,0.5\nscan,1,2,3,0.5\n"]);
+    index.place(&[dicom("1.2.3"), series("1.2.4", SeriesSource::Image("scan.mha".into()))]);
+    assert!(!index.may_lack_rows());
+    assert_eq!(index.of(["1.2.4", "scan"]).len(), 1);
 }
 
 #[test]

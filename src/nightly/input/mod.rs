@@ -5,6 +5,7 @@ mod folder;
 pub(super) mod contents;
 pub(super) mod series;
 pub(super) mod discover;
+mod series_names;
 pub mod candidate_file;
 pub mod candidates;
 pub mod reconciliation;

@@ -17,7 +17,7 @@ pub struct CandidateCounts {
     pub outside: usize,
     /// Rows of a series that the input does not hold.
     pub unknown_series: usize,
-    /// Rows that cannot be read, or whose line is cut off.
+    /// Rows that cannot be read, whose line is cut off, or whose series is no UID.
     pub malformed: usize,
     /// Rows that repeat a position of their series.
     pub duplicate: usize,
@@ -42,6 +42,17 @@ pub struct UnreadableFile {
     pub cause: String,
 }
 
+/// Malformed rows of a file of which it cannot be told whose they are.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct UnplacedRows {
+    /// The redacted name of the file.
+    pub file: String,
+    /// Their number.
+    pub n_rows: usize,
+    /// What is wrong with the first of them.
+    pub cause: String,
+}
+
 /// The rows of all files.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
@@ -52,6 +63,11 @@ pub struct Reconciliation {
     pub n_unreadable_files: usize,
     /// Such files, the first 1,000 in the order in which they were read.
     pub unreadable_files: Vec<UnreadableFile>,
+    /// Malformed rows of which it cannot be told whose they are. The run then fails, and no result is replaced by one of other
+    /// candidates.
+    pub n_unplaced_rows: usize,
+    /// Files with such rows, the first 1,000 in the order in which they were read.
+    pub unplaced_rows: Vec<UnplacedRows>,
     /// Rows of all files.
     #[serde(flatten)]
     pub in_all: CandidateCounts,
@@ -84,6 +100,7 @@ impl Reconciliation {
     pub(super) fn of(
         mut files: Vec<FileCounts>,
         mut unreadable_files: Vec<UnreadableFile>,
+        mut unplaced_rows: Vec<UnplacedRows>,
     ) -> Self {
         let n_files = files.len();
         let in_all = files.iter().map(|file| file.counts);
@@ -93,6 +110,17 @@ impl Reconciliation {
         files.truncate(MAX_FILES);
         let n_unreadable_files = unreadable_files.len();
         unreadable_files.truncate(MAX_FILES);
-        Self { n_files, n_unreadable_files, unreadable_files, in_all, files, n_unlisted_files }
+        let n_unplaced_rows = unplaced_rows.iter().map(|rows| rows.n_rows).sum();
+        unplaced_rows.truncate(MAX_FILES);
+        Self {
+            n_files,
+            n_unreadable_files,
+            unreadable_files,
+            n_unplaced_rows,
+            unplaced_rows,
+            in_all,
+            files,
+            n_unlisted_files,
+        }
     }
 }

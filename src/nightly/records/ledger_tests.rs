@@ -155,6 +155,7 @@ fn compared(series: &str, visit: &str, thickness_mm: f64, volume_mm3: f64) -> At
         kernel: Some("B30f".to_owned()),
         model_id: "m".to_owned(),
         grid: None,
+        image: None,
         patient_name: None,
         lungs: Some(lungs),
         warnings: Vec::new(),

@@ -12,20 +12,22 @@ pub(crate) fn rows(scan: &ScoredScan, identity: &Identity, rule: &MaskRule) -> V
     scan.nodules.iter().map(|nodule| row(scan, nodule, identity, rule)).collect()
 }
 
-/// The scan for the comparison with other scans of its patient; `None` for an image file.
+/// The scan for the comparison with other scans of its patient, with the SHA-256 of its voxels; `None` for an image file.
 pub(crate) fn follow_up_scan(
     scan: &ScoredScan,
     lungs: Option<LungBox>,
+    image_sha256: Option<&str>,
     identity: &Identity,
 ) -> Option<FollowUpScan> {
     let info = scan.info.as_ref()?;
     let patient = scan.patient(identity);
-    let mut scan = FollowUpScan::of(scan, lungs, identity);
+    let mut scan = FollowUpScan::of(scan, lungs, image_sha256, identity);
     scan.series_instance_uid = identity.series(&scan.series_instance_uid);
     scan.study_instance_uid = scan.study_instance_uid.map(|uid| identity.uid(&uid));
     scan.patient_id = if info.patient_id.is_empty() { String::new() } else { patient.patient_id };
     scan.acquired_on = scan.acquired_on.and_then(|date| date.plus_days(patient.shift_days));
     scan.grid = scan.grid.map(|grid| identity.id(&grid));
+    scan.image = scan.image.map(|image| identity.id(&image));
     scan.patient_name = scan.patient_name.map(|name| identity.id(&name));
     // Somebody may have typed a name there; the same kernels stay the same.
     scan.kernel = scan.kernel.map(|kernel| identity.id(kernel.trim()));

@@ -49,6 +49,15 @@ pub enum RunEvent {
         /// The cause.
         cause: String,
     },
+    /// Malformed rows of a file may be of any series.
+    UnplacedCandidates {
+        /// The redacted name of the file.
+        file: String,
+        /// Number of such rows.
+        n_rows: usize,
+        /// What is wrong with the first of them.
+        cause: String,
+    },
     /// Further files are written for a series that was scored before.
     Completed {
         /// The series.

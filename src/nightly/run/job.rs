@@ -16,7 +16,7 @@ use crate::nightly::follow_up::drift::{MaskRule, other_rule};
 use crate::nightly::identity::{self, Identity};
 use crate::nightly::input::candidates::CandidateIndex;
 use crate::nightly::input::discover::{ContentsCache, discover};
-use crate::nightly::input::reconciliation::{FileCounts, UnreadableFile};
+use crate::nightly::input::reconciliation::{FileCounts, UnplacedRows, UnreadableFile};
 use crate::nightly::input::series::DiscoveredSeries;
 use crate::nightly::pages::drift_content::write_drift_page;
 use crate::nightly::records::day_tables::DayTables;
@@ -134,6 +134,7 @@ fn try_run(
             candidates.add_points(settings.private_input(), file);
         }
     }
+    candidates.place(&series);
     if cache != previous {
         store.write_record(Path::new(CACHE), &cache)?;
     }
@@ -155,6 +156,11 @@ fn try_run(
         *cause = renamed(cause);
         let (file, cause) = (file.clone(), cause.clone());
         notify(RunEvent::UnreadableCandidates { file, cause });
+    }
+    for UnplacedRows { file, n_rows, cause } in &mut candidates.unplaced {
+        *cause = renamed(cause);
+        let (file, n_rows, cause) = (file.clone(), *n_rows, cause.clone());
+        notify(RunEvent::UnplacedCandidates { file, n_rows, cause });
     }
     profile_doubt(&model, settings).into_iter().for_each(warn);
     let recipe = recipe(settings, &model, &identity);

@@ -195,6 +195,11 @@ fn add_candidates(text: &mut MetricsText, candidates: &Reconciliation) {
         "Files of candidates that cannot be read.",
         candidates.n_unreadable_files,
     );
+    text.number(
+        "unplaced_candidate_rows",
+        "Malformed rows of candidates that may be of any series.",
+        candidates.n_unplaced_rows,
+    );
 }
 
 fn add_drift(text: &mut MetricsText, drift: &[Drift]) {

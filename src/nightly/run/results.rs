@@ -17,6 +17,7 @@ use crate::nightly::records::record::{
 use crate::nightly::records::rows;
 use crate::nightly::scan::result_inputs::ResultInputs;
 use crate::nightly::scan::scored::ScoredNodule;
+use nodulus_formats::volume::image_sha256;
 use nodulus_store::{durable, hash};
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -166,6 +167,8 @@ impl ResultWriter<'_> {
                 objects.extend(object.map(|object| (output, object)));
             }
         }
+        let slices = &scored.slices;
+        let image = image_sha256(slices.geometry(), |k| slices.slice(k));
         Ok(SeriesResult {
             rows: rows::rows(&scored.scan, identity, &MaskRule::of_settings(settings)),
             requested,
@@ -175,7 +178,7 @@ impl ResultWriter<'_> {
             identity: identity.fingerprint(),
             warnings,
             rewritten,
-            visit: rows::follow_up_scan(&scored.scan, scored.lungs, identity),
+            visit: rows::follow_up_scan(&scored.scan, scored.lungs, image.as_deref(), identity),
         })
     }
 

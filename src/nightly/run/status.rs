@@ -31,6 +31,8 @@ pub struct JobStatus {
     pub excluded: Vec<SeriesStatus>,
     /// Files of candidates that the last run could not read, and why.
     pub unreadable_candidates: Vec<SeriesStatus>,
+    /// Files of candidates that had malformed rows in the last run that may be of any series, and what is wrong.
+    pub unplaced_candidates: Vec<SeriesStatus>,
     /// Series records that cannot be read, and what is wrong with each.
     pub damaged: Vec<String>,
     /// Series with an object that an archive did not take in the last run, and why.
@@ -55,6 +57,7 @@ pub fn status(store: &Store) -> Result<JobStatus, Error> {
     let last_run = RunSummary::last(store)?;
     let settling = last_run.iter().flat_map(|last| &last.settling_series);
     let unreadable = last_run.iter().flat_map(|last| &last.candidates.unreadable_files);
+    let unplaced = last_run.iter().flat_map(|last| &last.candidates.unplaced_rows);
     let failures = last_run.iter().flat_map(|last| &last.delivery_failures);
     let mut status = JobStatus {
         holder: lock::holder(store.root()).map_err(nodulus_store::Error::from)?,
@@ -63,6 +66,12 @@ pub fn status(store: &Store) -> Result<JobStatus, Error> {
             .collect(),
         unreadable_candidates: unreadable
             .map(|of| SeriesStatus { id: of.file.clone(), detail: of.cause.clone() })
+            .collect(),
+        unplaced_candidates: unplaced
+            .map(|of| SeriesStatus {
+                id: of.file.clone(),
+                detail: format!("{} rows; the first one: {}", of.n_rows, of.cause),
+            })
             .collect(),
         undelivered: failures
             .map(|failure| SeriesStatus {

@@ -188,11 +188,11 @@ impl RunSummary {
         settings.into_generator().into_root_schema_for::<Self>().to_value()
     }
 
-    /// Whether series stand without the result that is due, files of candidates cannot be read, or objects failed to reach
-    /// an archive.
+    /// Whether series stand without the result that is due, files of candidates cannot be read or have rows that may be of any
+    /// series, or objects failed to reach an archive.
     pub fn has_failures(&self) -> bool {
         let failed: usize = self.deliveries.values().map(|counts| counts.failed).sum();
-        let unreadable = self.candidates.n_unreadable_files;
+        let unreadable = self.candidates.n_unreadable_files + self.candidates.n_unplaced_rows;
         self.failed + self.failed_before + self.undone + self.damaged_records + unreadable + failed
             > 0
     }

@@ -96,8 +96,8 @@ impl Triage<'_> {
             }
             return Ok(None);
         }
-        // METHOD: rows of the file that cannot be read may be of any series.
-        candidates.may_lack_rows = !self.candidates.unreadable.is_empty()
+        // METHOD: rows of a file that cannot be read may be of any series, and so may rows that name none.
+        candidates.may_lack_rows = self.candidates.may_lack_rows()
             && matches!(&state, Some(SeriesState::Scored { inputs, .. })
                 if inputs.candidates_sha256 != candidates.sha256());
         let candidates_sha256 = candidates.sha256();

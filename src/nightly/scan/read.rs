@@ -126,8 +126,8 @@ enum Error {
     #[error("{first}; correct this row, which is one of {n} malformed rows of the series")]
     Malformed { first: String, n: usize },
     #[error(
-        "a file of candidates cannot be read, and the rows of the others differ from those of the result, which stays; write \
-         that file again, or remove it"
+        "a file of candidates cannot be read, or has rows that may be of any series, and the other rows differ from those of the \
+         result, which stays; write that file again, or remove it"
     )]
     MayLackRows,
     #[error(
@@ -267,8 +267,8 @@ fn try_read<'a>(
             located.push(candidate);
         } else {
             inputs.outside.insert(position_key(candidate.position_mm));
-            warnings
-                .push(format!("candidate at {:?} mm is not in the scan", candidate.position_mm));
+            let position = position_in_words(candidate.position_mm);
+            warnings.push(format!("candidate at {position} mm is not in the scan"));
         }
     }
     let has_patient = scan.info().is_some_and(|info| !info.patient_id.is_empty());
@@ -299,6 +299,22 @@ fn try_read<'a>(
         lungs,
         memory,
     })))
+}
+
+/// Coordinates are shown up to here, to a tenth.
+///
+/// METHOD: chosen; positions of scanners are within some metres. A larger number, or one with more digits, may be one of a
+/// patient, such as a date of birth in the wrong column; four digits identify nobody.
+const SHOWN_MM: f64 = 10_000.0;
+
+/// A position of candidates as messages and results show it.
+fn position_in_words(position_mm: [f64; 3]) -> String {
+    if position_mm.iter().any(|mm| mm.abs() >= SHOWN_MM) {
+        return quoted::REDACTED.to_owned();
+    }
+    // -0 is 0.
+    let [x, y, z] = position_mm.map(|mm| (10.0 * mm).round() / 10.0 + 0.0);
+    format!("[{x:.1}, {y:.1}, {z:.1}]")
 }
 
 /// The least and the greatest coordinates of a scan's voxels in words, LPS.
@@ -364,4 +380,17 @@ fn positioned(
         }
     }
     Ok(distinct(candidates))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn positions_show_no_number_of_a_patient() {
+        assert_eq!(position_in_words([-12.345, 9999.94, -0.04]), "[-12.3, 9999.9, 0.0]");
+        for number in [10_000.0, -560_229.0, 123_456.0] {
+            assert_eq!(position_in_words([0.0, number, 0.0]), "(redacted)");
+        }
+    }
 }

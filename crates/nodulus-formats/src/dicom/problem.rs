@@ -90,7 +90,8 @@ pub enum Problem {
     /// The value of a voxel is none of a CT.
     #[error(
         "the voxel at column {i}, row {j} is {hu} HU, expected -131072 to 131072: RescaleSlope or \
-         RescaleIntercept is wrong"
+         RescaleIntercept is wrong",
+        hu = quoted::text(hu)
     )]
     Range {
         /// Column.

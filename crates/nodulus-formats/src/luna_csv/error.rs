@@ -15,7 +15,8 @@ pub enum Error {
     NotText(PathBuf),
     /// A byte that text does not have.
     #[error(
-        "{path}, line {line}: a control character (such as NUL), expected text; the file is damaged: write it again",
+        "{path}, line {line}: a control character (such as NUL, or a carriage return without a line feed), expected text; the file is damaged: \
+         write it again",
         path = quoted::path(path)
     )]
     Control {

@@ -23,7 +23,10 @@ pub struct Position {
 /// A row of a table of positions.
 #[derive(Debug)]
 pub struct PositionRow {
-    /// `SeriesInstanceUID` of the scan; `None` if a row that is wrong does not tell it for certain.
+    /// Its line, from 1.
+    pub line: usize,
+    /// `SeriesInstanceUID` of the scan, empty if the row is whole but for that; `None` if a row that is wrong does not tell it for
+    /// certain.
     pub series_instance_uid: Option<String>,
     /// The position, or what is wrong with the row.
     pub position: Result<Position, Error>,
@@ -33,7 +36,8 @@ pub struct PositionRow {
 ///
 /// METHOD: a number that is cut short is a number too, so that the last line counts only if it ends. A row that is wrong
 /// tells its series only where another value follows it: a name that is cut short is a name too, and may be the beginning of
-/// several. It tells none where the name has a quote alone or is that of the column.
+/// several. It tells none where the name has a quote alone or is that of the column. A row of as many values as the header has
+/// names is whole.
 ///
 /// # Errors
 ///
@@ -59,15 +63,19 @@ pub fn read_positions(path: &Path) -> Result<Vec<PositionRow>, Error> {
     }
     let rows = rows.into_iter();
     Ok(rows
-        .map(|row| PositionRow { series_instance_uid: told(&row), position: row.value })
+        .map(|row| PositionRow {
+            line: row.line,
+            series_instance_uid: told(&row),
+            position: row.value,
+        })
         .collect())
 }
 
 /// The series of a row, if it is told for certain.
 fn told(row: &Row<Position>) -> Option<String> {
-    let is_cut = row.ends_with_first
-        && matches!(row.value, Err(Error::CutOff { .. } | Error::Fields { .. }));
-    let is_name = !row.first.is_empty() && row.first != NAMES[0] && !row.first.contains('"');
+    let is_partial = matches!(row.value, Err(Error::CutOff { .. } | Error::Fields { .. }));
+    let is_cut = is_partial && (row.ends_with_first || row.first.is_empty());
+    let is_name = row.first != NAMES[0] && !row.first.contains('"');
     (is_name && !is_cut).then(|| row.first.clone())
 }
 
@@ -106,7 +114,7 @@ mod tests {
         const HEAD: &str = "seriesuid,coordX,coordY,coordZ,probability\n";
         let found = rows(&format!("{HEAD}1.2,1,2\n1.3,1,2,x,0.5\n1.4,1,2,3,0.5\n,1,2,3,0.5\n"));
         let series: Vec<_> = found.iter().map(|(series, _)| series.as_deref()).collect();
-        assert_eq!(series, [Some("1.2"), Some("1.3"), Some("1.4"), None]);
+        assert_eq!(series, [Some("1.2"), Some("1.3"), Some("1.4"), Some("")]);
         assert!(found[0].1.contains("line 2: 3 values, expected 5"), "{}", found[0].1);
         assert!(found[1].1.contains("line 3: coordZ is \"x\", expected"), "{}", found[1].1);
         assert_eq!(found[2].1, "");
@@ -132,12 +140,19 @@ mod tests {
             assert_eq!(rows(&format!("{HEAD}1.25,1,2,3{end}"))[0].1, "", "{end:?}");
         }
         // A cut within the file, an open quote, a second header line.
-        for text in ["1.2\n1.25,1,2,3\n", "\"1.2,1,2,3\n", HEAD] {
+        for text in ["1.2\n1.25,1,2,3\n", "\"1.2,1,2,3\n", ",1,2\n", "\n1.25,1,2,3\n", HEAD] {
             assert_eq!(rows(&format!("{HEAD}{text}"))[0].0, None, "{text}");
         }
         let (_folder, path) = file(&format!("{HEAD}1.25,1,2,3\n\0\0"));
         let error = message(&read_positions(&path).unwrap_err());
-        assert!(error.contains("line 3: a control character (such as NUL)"), "{error}");
+        assert!(error.contains("line 3: a control character (such as NUL"), "{error}");
+        // Ends of lines of an old kind: not a table without rows.
+        let (_folder, path) = file(&format!("{HEAD}1.25,1,2,3\n").replace('\n', "\r"));
+        let error = message(&read_positions(&path).unwrap_err());
+        assert!(
+            error.contains("line 1: a control character (such as NUL, or a carriage"),
+            "{error}"
+        );
         let (_folder, path) = file(HEAD.trim_end());
         let error = message(&read_positions(&path).unwrap_err());
         assert!(error.contains("line 1: the line does not end"), "{error}");

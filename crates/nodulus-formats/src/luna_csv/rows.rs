@@ -12,7 +12,8 @@ use std::path::Path;
 /// The text of a file, without a byte order mark and without blank lines at its end.
 ///
 /// METHOD: text has no control characters but tabs and ends of lines. A block of a file that was never written is full of
-/// NUL, so that the rows of such a file are not all there.
+/// NUL, so that the rows of such a file are not all there. A carriage return alone ends no line: a file that has no other ends
+/// would be a header line without rows.
 pub(super) fn text(path: &Path) -> Result<String, Error> {
     whole_text(path).map(|(text, _)| text)
 }
@@ -30,7 +31,10 @@ pub(super) fn whole_text(path: &Path) -> Result<(String, bool), Error> {
         text.drain(..'\u{feff}'.len_utf8());
     }
     let is_control = |c: char| c.is_control() && !matches!(c, '\t' | '\n' | '\r');
-    match text.find(is_control) {
+    let is_alone =
+        |(at, _): &(usize, &str)| !text[at + 1..].trim_start_matches('\r').starts_with('\n');
+    let carriage_return = text.match_indices('\r').find(is_alone).map(|(at, _)| at);
+    match text.find(is_control).into_iter().chain(carriage_return).min() {
         Some(at) => {
             let line = 1 + text[..at].matches('\n').count();
             Err(Error::Control { path: path.to_owned(), line })

@@ -134,7 +134,11 @@ pub enum Error {
         source: io::Error,
     },
     /// A voxel's value cannot be represented by the wanted type.
-    #[error("{path}: voxel {voxel:?} (i, j, k) is {value}, expected {expected}", path = quoted::path(path))]
+    #[error(
+        "{path}: voxel {voxel:?} (i, j, k) is {value}, expected {expected}",
+        path = quoted::path(path),
+        value = quoted::text(value)
+    )]
     Voxel {
         /// The file with the voxels.
         path: PathBuf,

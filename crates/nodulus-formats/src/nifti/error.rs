@@ -83,7 +83,11 @@ pub enum Error {
         images: [PathBuf; 2],
     },
     /// A voxel's value cannot be represented by the wanted type.
-    #[error("{path}: voxel {voxel:?} (i, j, k) is {value}, expected {expected}", path = quoted::path(path))]
+    #[error(
+        "{path}: voxel {voxel:?} (i, j, k) is {value}, expected {expected}",
+        path = quoted::path(path),
+        value = quoted::text(value)
+    )]
     Voxel {
         /// The file.
         path: PathBuf,

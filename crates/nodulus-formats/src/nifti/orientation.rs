@@ -3,6 +3,7 @@
 use super::fields::HeaderFields;
 use crate::image_rules::ReadRules;
 use crate::volume::{Geometry, InvalidGeometry};
+use nodulus_faults::quoted;
 
 /// A header does not place its voxels in the patient.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -14,7 +15,12 @@ pub enum InvalidOrientation {
     )]
     NoCode,
     /// The quaternion is not that of a rotation.
-    #[error("quaternion ({0}, {1}, {2}) is not a rotation")]
+    #[error(
+        "quaternion ({}, {}, {}) is not a rotation",
+        quoted::text(.0),
+        quoted::text(.1),
+        quoted::text(.2)
+    )]
     Quaternion(f64, f64, f64),
     /// The two transforms put voxels at different positions.
     #[error(
@@ -28,7 +34,11 @@ pub enum InvalidOrientation {
         limit_mm: f64,
     },
     /// The voxels of the sform do not have the size that the header gives.
-    #[error("sform's voxels are {sform:?} mm, pixdim's {pixdim:?} mm")]
+    #[error(
+        "sform's voxels are {} mm, pixdim's {} mm",
+        quoted::numbers(sform),
+        quoted::numbers(pixdim)
+    )]
     TwoSpacings {
         /// Lengths of the columns of the sform.
         sform: [f64; 3],

@@ -99,7 +99,11 @@ pub enum Error {
     #[error("{}: {} voxels do not fit in memory", quoted::path(.0), quoted::numbers(.1))]
     TooLarge(PathBuf, [usize; 3]),
     /// A voxel's value cannot be represented by the wanted type.
-    #[error("{path}: voxel {voxel:?} (i, j, k) is {value}, expected {expected}", path = quoted::path(path))]
+    #[error(
+        "{path}: voxel {voxel:?} (i, j, k) is {value}, expected {expected}",
+        path = quoted::path(path),
+        value = quoted::text(value)
+    )]
     Voxel {
         /// The file with the voxels.
         path: PathBuf,

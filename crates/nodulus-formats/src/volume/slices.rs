@@ -2,6 +2,7 @@
 
 use super::geometry::{Geometry, InvalidGeometry, SpacingMm};
 use crate::limits::POSITION_MM;
+use nodulus_faults::quoted;
 
 /// Axial slices: their size and spacing, and the height (z) of each.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,7 +23,7 @@ pub enum SlicesError {
     #[error("found {0} heights of slices, expected two or more, as their distance is the spacing")]
     TooFew(usize),
     /// A height is beyond [`POSITION_MM`].
-    #[error("found the height of a slice {0} mm, expected {POSITION_MM}")]
+    #[error("found the height of a slice {} mm, expected {POSITION_MM}", quoted::text(.0))]
     Height(f64),
     /// Two heights are equal or out of order, or one is not a number.
     #[error("found heights of slices {0} mm and then {1} mm, expected ascending numbers")]
