@@ -110,17 +110,20 @@ class RegionStack:
     @property
     def hu(self) -> NDArray[numpy.int16]:
         """Hounsfield units, int16 `[k, j, i]`."""
-        return self._stack("hu")
+        hu: NDArray[numpy.int16] = self._stack("hu")
+        return hu
 
     @property
     def mask(self) -> NDArray[numpy.bool_]:
         """Consensus mask of the nodule, bool `[k, j, i]`."""
-        return self._stack("mask")
+        mask: NDArray[numpy.bool_] = self._stack("mask")
+        return mask
 
     @property
     def other_mask(self) -> NDArray[numpy.bool_]:
         """Mask of the scan's other nodules, bool `[k, j, i]`."""
-        return self._stack("other_mask")
+        mask: NDArray[numpy.bool_] = self._stack("other_mask")
+        return mask
 
     def normalised(self) -> NDArray[numpy.float32]:
         """The image as the program gives it to its networks: float32 `[k, j, i]`, 0 to 1, by the window."""
@@ -138,7 +141,8 @@ def normalise(hu: NDArray[numpy.int16], low_hu: float, high_hu: float) -> NDArra
     np = load("numpy", "arrow")
     low, high = np.float32(low_hu), np.float32(high_hu)
     scaled = (np.asarray(hu).astype(np.float32) - low) / (high - low)
-    return np.clip(scaled, np.float32(0), np.float32(1), dtype=np.float32)  # type: ignore[no-any-return]
+    clipped: NDArray[numpy.float32] = np.clip(scaled, np.float32(0), np.float32(1))
+    return clipped
 
 
 class Sample(NamedTuple):

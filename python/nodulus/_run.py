@@ -28,7 +28,7 @@ def _to_stderr(line: str) -> None:
 
 
 class Summary(Mapping[str, Any]):
-    """What the program's `--json` printed: a mapping, described by `schemas/` of the repository.
+    """What the program's `--json` printed: a mapping.
 
     Attributes:
         status: exit status: 0, or 3 where it finished with failed cases.
@@ -131,7 +131,7 @@ def score(
     The other arguments are those of `run`. Ctrl-C lets the program finish the series at hand.
 
     Returns:
-        The summary, `schemas/score_summary.schema.json` of the repository. Its `has_failed_cases` is true where scans stand failed or undone.
+        The summary, `schemas/run-summary.schema.json` of the repository. Its `has_failed_cases` is true where scans stand failed or undone.
 
     Raises:
         As `run`.
@@ -186,29 +186,33 @@ def _call(words: Sequence[str], progress: Progress) -> Summary:
     process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert process.stdout is not None and process.stderr is not None
     answer: List[bytes] = []
-    stdout = process.stdout
+    stdout, stderr = process.stdout, process.stderr
     reader = threading.Thread(target=lambda: answer.append(stdout.read()), daemon=True)
     reader.start()
     log: Deque[str] = collections.deque(maxlen=200)
     try:
-        for line in process.stderr:
+        for line in stderr:
             text = line.decode("utf-8", "replace").rstrip("\r\n")
             log.append(text)
             if progress is not None:
                 progress(text)
         status = process.wait()
     except BaseException as error:
+        # Read on, so that the program is not held up by a full pipe while it ends.
+        drain = threading.Thread(target=lambda: collections.deque(stderr, maxlen=0), daemon=True)
+        drain.start()
         _stop(process, was_interrupted=isinstance(error, KeyboardInterrupt))
+        drain.join()
         raise
     finally:
         reader.join()
-        process.stdout.close()
-        process.stderr.close()
+        stdout.close()
+        stderr.close()
     if status not in (0, _FAILED_CASES):
         raise RunError(status, _message(list(log)), command)
     try:
         values = json.loads(answer[0])
-    except ValueError as error:
+    except (IndexError, ValueError) as error:
         raise NodulusError(f"`{command[0]}` printed no summary: {error}; is it a program of another version?") from error
     return Summary(status, values if isinstance(values, dict) else {"items": values})
 
@@ -218,14 +222,14 @@ def _stop(process: "subprocess.Popen[bytes]", *, was_interrupted: bool) -> None:
 
     On a terminal, Ctrl-C reaches the program too, which ends cleanly; a second signal would cut that short.
     """
-    if was_interrupted:
-        try:
-            process.communicate(timeout=_SECONDS_TO_STOP)
-            return
-        except subprocess.TimeoutExpired:
-            pass
-    process.send_signal(signal.SIGINT)
     try:
+        if was_interrupted:
+            try:
+                process.wait(_SECONDS_TO_STOP)
+                return
+            except subprocess.TimeoutExpired:
+                pass
+        process.send_signal(signal.SIGINT)
         process.wait()
     except KeyboardInterrupt:
         # Asked again: at once.

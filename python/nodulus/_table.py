@@ -7,7 +7,7 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, List, NamedTuple, Optional, Sequence
 
-from .errors import DamagedError, OutdatedWarning, StoreError, load
+from .errors import DamagedError, OutdatedWarning, StoreError, load, near_or_all
 
 if TYPE_CHECKING:
     import pandas
@@ -93,11 +93,12 @@ class Table:
             layout = dataset.partitioning(arrow.schema([(self.partition, arrow.string())]), flavor="hive")
         for part in self.parts:
             self._open(part).close()
-        return dataset.dataset(
+        found: pyarrow.dataset.Dataset = dataset.dataset(
             [str(part.path) for part in self.parts],
             format=dataset.ParquetFileFormat(default_fragment_scan_options=options),
             partitioning=layout,
         )
+        return found
 
     def to_arrow(self, columns: Optional[Sequence[str]] = None) -> "pyarrow.Table":
         """The rows as a table of pyarrow, all columns or the named ones.
@@ -124,9 +125,11 @@ class Table:
         self._prepare()
         files = [str(part.path) for part in self.parts]
         if self.partition is None:
-            return package.scan_parquet(files, hive_partitioning=False, glob=False)
-        schema = {self.partition: package.String}
-        return package.scan_parquet(files, hive_partitioning=True, hive_schema=schema, glob=False)
+            frame: polars.LazyFrame = package.scan_parquet(files, hive_partitioning=False, glob=False)
+        else:
+            schema = {self.partition: package.String}
+            frame = package.scan_parquet(files, hive_partitioning=True, hive_schema=schema, glob=False)
+        return frame
 
     def to_polars(self, columns: Optional[Sequence[str]] = None) -> "polars.DataFrame":
         """The rows as a frame of polars, all columns or the named ones.
@@ -189,8 +192,6 @@ class Table:
         return file
 
     def _check_columns(self, columns: Sequence[str], existing: Sequence[str]) -> None:
-        from .errors import near_or_all
-
         for column in columns:
             if column not in existing:
                 raise StoreError(f"the table `{self.name}` has no column `{column}`{near_or_all(column, existing)}")

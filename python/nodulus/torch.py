@@ -9,8 +9,11 @@ from ._schedule import Schedule
 from ._store import Folds, Names, Store
 from .errors import load
 
-torch = load("torch", "torch")
-_data = load("torch.utils.data", "torch")
+# With the advice to install it, where it is missing.
+load("torch", "torch")
+
+import torch
+from torch.utils.data import IterableDataset, get_worker_info
 
 Item = Dict[str, Any]
 
@@ -33,7 +36,7 @@ def to_item(region: Region) -> Item:
     }
 
 
-class Regions(_data.IterableDataset):  # type: ignore[misc]
+class Regions(IterableDataset[Any]):
     """The slices of a store's regions, streamed for learning.
 
         regions = nodulus.torch.Regions(store, split="train", seed=1)
@@ -103,7 +106,7 @@ class Regions(_data.IterableDataset):  # type: ignore[misc]
         Raises:
             DamagedError: a file is missing or damaged, or a run has made a new version since.
         """
-        info = _data.get_worker_info()
+        info = get_worker_info()
         worker, n_workers = (0, 1) if info is None else (info.id, info.num_workers)
         worker += self._rank * n_workers
         n_workers *= self._world_size
