@@ -89,7 +89,8 @@ class Regions(IterableDataset[Any]):
         self._rank = rank
         self._world_size = world_size
         # Shared with workers, so that those that outlive an epoch see the next one's number.
-        self._epoch = torch.zeros(1, dtype=torch.int64).share_memory_()
+        self._epoch: Any = torch.zeros(1, dtype=torch.int64)
+        self._epoch.share_memory_()
 
     @property
     def n_slices(self) -> int:
