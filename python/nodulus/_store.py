@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 from typing import Any, Collection, Dict, Iterator, List, Optional, Tuple, Union
 
@@ -14,6 +15,8 @@ from .errors import DamagedError, StoreError, UnknownTableError, near_or_all
 _LAYOUT = 2
 """Layout of the store that this package reads, as `store.json` names it."""
 
+_ATTEMPTS = 4
+_PAUSE_SECONDS = 0.1
 _PATTERN = "part-*.parquet"
 _NO_TABLES = frozenset({"checkpoint", "report"})
 """Outputs that are files and not tables."""
@@ -94,15 +97,16 @@ class Store:
             column = days[0][0]
             parts = [Part(path, None, None, self._day_hash(name, path)) for _, path in days]
             return Table(name, None, parts, column, [])
-        # A run may swap the version between reading its record and looking at its files.
-        for is_last in (False, True):
+        # A run that makes a new version writes its record and swaps its files one after the other.
+        for attempt in range(_ATTEMPTS):
             record = self._record(name)
             try:
                 return Table(name, str(record["key"]), _parts(self.path / name, record), None, self._outdated(record))
             except DamagedError:
-                if is_last or self._current_key(name) == record["key"]:
+                if attempt + 1 == _ATTEMPTS:
                     raise
-        raise AssertionError("the second attempt returns or raises")
+                time.sleep(_PAUSE_SECONDS)
+        raise AssertionError("the last attempt returns or raises")
 
     def regions(
         self,
