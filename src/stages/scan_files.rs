@@ -7,14 +7,13 @@ use std::path::{Path, PathBuf};
 
 /// The files of a scan could not be read again.
 #[derive(Debug, thiserror::Error)]
-#[expect(clippy::large_enum_variant, reason = "a scan has one")]
 pub enum ScanFilesError {
     /// The scan has no image.
     #[error("series {0} has no image; only its annotations were ingested")]
     NoImage(String),
     /// The image could not be read.
     #[error(transparent)]
-    Image(#[from] cohort::Error),
+    Image(Box<cohort::Error>),
     /// No case of the cohort has the content that was ingested.
     #[error(
         "cohort `{cohort}` no longer has the files that ingest read at `{path}`, there or elsewhere: run ingest again"
@@ -36,6 +35,12 @@ pub enum ScanFilesError {
         "the files of `{0}` changed while they were read: run again with `--retry-failed`, or export again, once nothing writes to them"
     )]
     ChangedMeanwhile(PathBuf),
+}
+
+impl From<cohort::Error> for ScanFilesError {
+    fn from(error: cohort::Error) -> Self {
+        Self::Image(Box::new(error))
+    }
 }
 
 /// Reads from the files of a scan, where its case lies now. Another case may lie where this one was.

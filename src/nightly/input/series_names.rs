@@ -22,7 +22,7 @@ pub(super) struct SeriesNames {
 impl SeriesNames {
     /// What a name is that is not among these.
     ///
-    /// METHOD: a text that begins as a UID does and consists of digits and dots for the most part is a damaged UID; parts with
+    /// METHOD: a text that begins as a UID does and consists of digits and dots for three quarters or more is a damaged UID; parts with
     /// leading zeros are read past, as some scanners write them. Where there are no image files, every other text is malformed
     /// too.
     pub(super) fn unknown(&self, name: &str) -> UnknownName {
@@ -56,7 +56,7 @@ fn is_damaged_uid(name: &str) -> bool {
     let root = name.split('.').next().unwrap_or_default();
     let has_root = matches!(root, "" | "0" | "1" | "2") || !root.chars().all(is_of_uid);
     let has_dots = name.matches('.').count() >= 2;
-    !is_like_uid(name) && has_root && has_dots && n_of_uid > n_others
+    !is_like_uid(name) && has_root && has_dots && n_of_uid >= 3 * n_others
 }
 
 /// The pieces of a damaged UID between what no UID has there: other characters, and dots without a number beside them. A
