@@ -119,15 +119,16 @@ impl Ratings {
     /// Those of the nodules of a shard.
     fn of_shard(task: &Task<'_>, shard: usize) -> Result<Self, Error> {
         let mut ratings = Self::default();
-        for batch in task.table(Table::Scans)?.shard_columns::<OfCohort>(shard, &["cohort"]) {
-            batch?.into_iter().for_each(|scan| ratings.cohort(&scan.cohort));
-        }
         let agreed = task.table(Table::ReaderAgreement)?;
         let mut wanted: BTreeSet<String> = BTreeSet::new();
         for batch in agreed.shard_columns::<Agreed>(shard, &["nodule_id"]) {
             wanted.extend(batch?.into_iter().map(|row| row.nodule_id));
         }
         if wanted.is_empty() {
+            // The cohort has rows all the same.
+            for batch in task.table(Table::Scans)?.shard_columns::<OfCohort>(shard, &["cohort"]) {
+                batch?.into_iter().for_each(|scan| ratings.cohort(&scan.cohort));
+            }
             return Ok(ratings);
         }
         let names = RATINGS.iter().map(|rating| rating.name);
