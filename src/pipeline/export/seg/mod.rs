@@ -10,6 +10,7 @@ use crate::pipeline::Config;
 use crate::pipeline::runner;
 use crate::tables::{Mark, MarkKind, Nodule, Output, Scan, Table};
 use index::Index;
+use nodulus_faults::in_words;
 use nodulus_store::{Store, Version, hash};
 use scan::{ScanObjects, SegScan};
 use serde::Serialize;
@@ -124,7 +125,7 @@ pub fn export(
                 Ok(made) => write(folder.aside(), &scan, &made, &mut index, &mut about)?,
                 Err(error) => about.skipped.push(SkippedScan {
                     series_instance_uid: scan.scan.series_instance_uid.clone(),
-                    reason: reason(&error),
+                    reason: in_words(&error),
                 }),
             }
         }
@@ -262,19 +263,4 @@ fn write(
     about.n_without_consensus += made.n_without_consensus;
     about.n_ratings_off_scale += made.n_ratings_off_scale;
     Ok(())
-}
-
-/// An error and its causes in one line.
-fn reason(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(inner) = source {
-        let cause = inner.to_string();
-        if !text.contains(&cause) {
-            text.push_str(": ");
-            text.push_str(&cause);
-        }
-        source = inner.source();
-    }
-    text
 }
