@@ -159,7 +159,7 @@ type GradientCheck<'a> = &'a mut dyn FnMut(&str, &Case, &str, f64);
 #[test]
 fn outputs_and_gradients_are_pytorchs() {
     outputs_and_gradients(&Backend::host(), &mut |name, case, of, off| {
-        assert!(off < gradients_follow(&case.config, Execution::Host), "{name}, {of}: {off} off");
+        assert!(off < gradients_follow(&case.config), "{name}, {of}: {off} off");
     });
 }
 
@@ -167,10 +167,7 @@ fn outputs_and_gradients_are_pytorchs() {
 fn outputs_and_gradients_as_composed_for_cards_are_pytorchs() {
     for backend in composed_backends() {
         outputs_and_gradients(backend, &mut |name, case, of, off| {
-            assert!(
-                off < gradients_follow(&case.config, backend.execution),
-                "{name}, {of}: {off} off"
-            );
+            assert!(off < gradients_follow(&case.config), "{name}, {of}: {off} off");
         });
     }
 }
@@ -222,12 +219,12 @@ fn outputs_and_gradients(backend: &Backend, seen: GradientCheck) {
 
 /// Allowed error of a gradient, relative to its norm. `PyTorch` in single precision has errors of
 /// up to 3.0e-2 in the proposed network, 2.7e-2 in `DeepLabv3+` and 2.7e-4 in the others
-/// (`tests/golden/rounding.py`), as rectifier inputs near 0 change their sign. The processor's
-/// operators have smaller errors.
-fn gradients_follow(config: &Config, execution: Execution) -> f64 {
-    match (config.architecture, execution) {
-        (_, Execution::Host) => 5e-3,
-        (Architecture::Proposed | Architecture::DeepLabV3Plus, _) => 3e-2,
+/// (`tests/golden/rounding.py`), as rectifier inputs near 0 change their sign. Which inputs do
+/// depends on the order of sums, and thus on the width of the processor's vectors: the largest error
+/// in `DeepLabv3+` is below 5e-3 with AVX-512 and 1.2e-2 with AVX2.
+fn gradients_follow(config: &Config) -> f64 {
+    match config.architecture {
+        Architecture::Proposed | Architecture::DeepLabV3Plus => 3e-2,
         _ => 1e-3,
     }
 }

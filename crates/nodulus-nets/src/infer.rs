@@ -305,9 +305,10 @@ mod tests {
             let before = predictor.predict(&images).unwrap();
             assert_eq!(loaded.predict(&images).unwrap(), before);
             let found = difference(&predictor, &images);
-            // Without Winograd, the proposed network differs as much.
-            let most = if architecture == Architecture::Proposed { 2e-5 } else { 1e-5 };
-            assert!(found.logits <= 1e-5, "{architecture:?}: {found:?}");
+            // Rounding, which depends on the width of the processor's vectors: at most 1e-5 with
+            // AVX-512, 1.3e-5 with AVX2. Without Winograd, the proposed network differs as much.
+            let most = 2e-5;
+            assert!(found.logits <= most, "{architecture:?}: {found:?}");
             assert!(found.probabilities <= most, "{architecture:?}: {found:?}");
         }
     }
