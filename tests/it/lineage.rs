@@ -2,7 +2,7 @@
 
 use crate::fixture;
 use nodulus::tables::Scan;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
@@ -116,4 +116,44 @@ fn lineage_goes_on_through_weights_from_another_store() {
     let second_training = input(input(&found, "checkpoint"), "checkpoint");
     let first_training = input(input(second_training, "initial weights"), "checkpoint");
     assert_eq!(patients(input(first_training, "scans")), expected);
+}
+
+/// Writes a version of an output that was made from one input, as a program without checksums would have.
+fn write_version(store: &Path, version: &Value, key: &str, input: &Value) {
+    let mut version = version.clone();
+    version["key"] = key.into();
+    version["inputs"] = json!([{
+        "name": input["output"],
+        "key": input["key"],
+        "content_sha256": input["content_sha256"],
+    }]);
+    version.as_object_mut().unwrap().remove("record_sha256").unwrap();
+    let path = format!("{}/versions/{key}.json", version["output"].as_str().unwrap());
+    fs_err::write(store.join(path), version.to_string()).unwrap();
+}
+
+#[test]
+fn versions_that_were_made_from_one_another_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = made(folder.path(), "merge", &[]);
+    let [scans, nodules] = ["scans", "nodules"].map(|table| fixture::manifest(&store, table));
+    let key = scans["key"].as_str().unwrap();
+    // A cycle: scans of nodules of scans.
+    write_version(&store, &scans, key, &nodules);
+    let (found, text) = lineage("nodules", &store, &[]);
+    let again = input(input(&found, "scans"), "nodules");
+    assert_eq!((&again["repeated"], &again["inputs"]), (&true.into(), &json!([])), "{found}");
+    assert!(text.contains("(see above)"), "{text}");
+
+    // A chain without an end in sight.
+    let key_of = |n: usize| if n == 0 { key.to_owned() } else { format!("{n:016x}") };
+    for n in 0..20_000 {
+        let mut next = scans.clone();
+        next["key"] = key_of(n + 1).into();
+        write_version(&store, &scans, &key_of(n), &next);
+    }
+    let (error, status) =
+        fixture::run_badly(&["lineage", "nodules", "--store", store.to_str().unwrap()]);
+    assert_eq!(status, Some(1), "{error}");
+    assert!(error.contains("of which hundreds were made one from the other"), "{error}");
 }

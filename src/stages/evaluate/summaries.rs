@@ -134,13 +134,35 @@ fn measured(
 }
 
 /// A row for each model, metric and subgroup with a nodule, by model, metric and subgroup.
+///
+/// A value belongs to about nine subgroups: only those of as many metrics as there are threads are in memory.
 pub(super) fn summarise(
     subgroups: &Subgroups,
     measured: &[MeasuredValue],
     seed: u64,
 ) -> Vec<Summary> {
-    let mut groups: BTreeMap<(&str, &str, &str), Vec<MetricValue<'_>>> = BTreeMap::new();
+    let mut metrics: BTreeMap<(&str, &str), Vec<&MeasuredValue>> = BTreeMap::new();
     for row in measured {
+        metrics.entry((&*row.model_id, row.metric)).or_default().push(row);
+    }
+    let metrics: Vec<_> = metrics.into_iter().collect();
+    metrics
+        .par_iter()
+        .flat_map_iter(|((model_id, metric), rows)| {
+            of_subgroups(subgroups, [model_id, metric], rows, seed)
+        })
+        .collect()
+}
+
+/// The rows of a model and metric.
+fn of_subgroups(
+    subgroups: &Subgroups,
+    [model_id, metric]: [&str; 2],
+    rows: &[&MeasuredValue],
+    seed: u64,
+) -> Vec<Summary> {
+    let mut groups: BTreeMap<&str, Vec<MetricValue<'_>>> = BTreeMap::new();
+    for row in rows {
         for subgroup in subgroups.of(&row.nodule_id) {
             let case = MetricValue {
                 patient: &row.patient_id,
@@ -148,33 +170,30 @@ pub(super) fn summarise(
                 missed: row.missed,
                 worst: row.worst,
             };
-            groups.entry((&*row.model_id, row.metric, subgroup)).or_default().push(case);
+            groups.entry(subgroup).or_default().push(case);
         }
     }
-    let groups: Vec<_> = groups.into_iter().collect();
-    groups
-        .par_iter()
-        .map(|((model_id, metric, subgroup), cases)| {
-            let summary = summary_of(cases, range(metric), seed);
-            Summary {
-                model_id: (*model_id).to_owned(),
-                metric: (*metric).to_owned(),
-                subgroup: (*subgroup).to_owned(),
-                n_total: summary.n_total as i64,
-                n_valid: summary.n_valid as i64,
-                n_missed: summary.n_missed as i64,
-                n_patients: summary.n_patients as i64,
-                mean: summary.mean,
-                sd: summary.sd,
-                median: summary.median,
-                ci_low: summary.interval.low(),
-                ci_high: summary.interval.high(),
-                ci_missing_reason: summary.interval.missing_reason(),
-                worst_case_mean: summary.worst_case_mean,
-                doubts: Vec::new(),
-            }
-        })
-        .collect()
+    let of_group = |(subgroup, cases): (&str, Vec<MetricValue<'_>>)| {
+        let summary = summary_of(&cases, range(metric), seed);
+        Summary {
+            model_id: model_id.to_owned(),
+            metric: metric.to_owned(),
+            subgroup: subgroup.to_owned(),
+            n_total: summary.n_total as i64,
+            n_valid: summary.n_valid as i64,
+            n_missed: summary.n_missed as i64,
+            n_patients: summary.n_patients as i64,
+            mean: summary.mean,
+            sd: summary.sd,
+            median: summary.median,
+            ci_low: summary.interval.low(),
+            ci_high: summary.interval.high(),
+            ci_missing_reason: summary.interval.missing_reason(),
+            worst_case_mean: summary.worst_case_mean,
+            doubts: Vec::new(),
+        }
+    };
+    groups.into_iter().map(of_group).collect()
 }
 
 /// The smallest and the largest value that a metric of nodules or slices, or an error of size, can have.
