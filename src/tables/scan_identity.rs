@@ -1,7 +1,7 @@
 //! Whose scan it is, by patient, series and image, and whether weights were trained on it.
 
 use super::Sample;
-use nodulus_formats::luna_csv::luna16_patient;
+use nodulus_formats::luna_csv::lidc_patient;
 use nodulus_formats::uid;
 use nodulus_nets::{IdentityKind, SeenIdentity, TrainedOn, TrainingUse};
 use nodulus_store::Version;
@@ -29,14 +29,14 @@ pub struct SeenScan {
 }
 
 impl ScanIdentity {
-    /// Its names: patient, the patient of LIDC-IDRI where the series is one of LUNA16's, series and image.
+    /// Its names: patient, the patient of LIDC-IDRI where the series is one of its, series and image.
     ///
     /// METHOD: a patient id or series may be replaced, and an image may be found in a collection that names no patient; any
     /// one of them is enough. A series that is no UID is not unique among clinics and plays no part.
     fn names(&self) -> impl Iterator<Item = (IdentityKind, &str)> {
         let series = self.series_instance_uid.as_str();
         let patient = Some(self.patient_id.as_str()).filter(|id| !id.is_empty());
-        let patients = patient.into_iter().chain(luna16_patient(series));
+        let patients = patient.into_iter().chain(lidc_patient(series));
         patients
             .map(|id| (IdentityKind::Patient, id))
             .chain(uid::is_uid(series).then_some((IdentityKind::Series, series)))

@@ -240,7 +240,7 @@ fn unknown_patients(scans: &Version) -> Result<Vec<String>, nodulus_store::Error
     let of_cohort = |(cohort, [unknown, all]): (String, [usize; 2])| {
         (unknown > 0).then(|| {
             format!(
-                "cohort `{cohort}`: {unknown} of {all} series are not in the list of LUNA16's patients, so each counts as a \
+                "cohort `{cohort}`: {unknown} of {all} series are not in the list of LIDC-IDRI's patients, so each counts as a \
                  patient of its own and splits are by scan"
             )
         })

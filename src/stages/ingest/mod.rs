@@ -57,7 +57,7 @@ pub const SPEC: StageSpec = StageSpec {
         Output::Table(Table::Exclusions),
         Output::Table(Table::PassedOver),
     ],
-    version: 11,
+    version: 12,
     needs_images: false,
     is_sharded: true,
     is_on: |_| true,

@@ -7,7 +7,7 @@ use super::sources::SourceCase;
 use crate::tables::Scan;
 use nodulus_formats::cohort::{Layout, ScanFacts};
 use nodulus_formats::dicom::{RefusedSeries, SeriesInfo};
-use nodulus_formats::luna_csv::luna16_patient;
+use nodulus_formats::luna_csv::lidc_patient;
 use nodulus_formats::scan_geometry::ScanGeometry;
 use std::collections::BTreeSet;
 
@@ -26,11 +26,11 @@ pub(super) fn of_image(
     let info = facts.info.as_ref();
     let labels = info.map(|info| info.labels.clone()).unwrap_or_default();
     let series = &facts.series_instance_uid;
-    // METHOD: LUNA16's files name no patient; the list of its series has them. A series that is not in the list is its
-    // own patient.
+    // METHOD: LUNA16's files name no patient; the list of LIDC-IDRI's series has them. A series that is not in the list
+    // is its own patient.
     let of_luna16 = || {
         let is_luna16 = cohort.source == Layout::Luna16;
-        is_luna16.then(|| luna16_patient(series)).flatten().map(str::to_owned)
+        is_luna16.then(|| lidc_patient(series)).flatten().map(str::to_owned)
     };
     let patient_id = source
         .case

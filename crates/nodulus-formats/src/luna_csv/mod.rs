@@ -19,7 +19,7 @@ pub use candidates::{Candidate, read_candidates, write_candidates};
 pub use detections::{Detection, read_detections};
 pub use error::Error;
 pub use findings::{Finding, read_findings, write_findings};
-pub use patients::luna16_patient;
+pub use patients::lidc_patient;
 pub use positions::{Position, PositionRow, read_positions};
 pub use published::write_published;
 pub use series_uids::{read_ended_series_uids, read_series_uids, write_series_uids};

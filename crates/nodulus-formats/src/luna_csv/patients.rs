@@ -1,18 +1,18 @@
-//! The patients of LUNA16's series, whose files name none.
+//! The patients of LIDC-IDRI's series, and thus of LUNA16's, whose files name none.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
-/// Series and patients, as `data-manifests/luna16_patients.py` wrote them.
-const TABLE: &str = include_str!("../../../../data-manifests/luna16-patients.csv");
+/// Series and patients, as `data-manifests/lidc_patients.py` wrote them.
+const TABLE: &str = include_str!("../../../../data-manifests/lidc-patients.csv");
 
 static PATIENTS: LazyLock<BTreeMap<&str, &str>> =
     LazyLock::new(|| TABLE.lines().skip(1).filter_map(|line| line.split_once(',')).collect());
 
-/// The patient of a series of LUNA16, an id of LIDC-IDRI; `None` for any other series.
+/// The patient of a CT series of LIDC-IDRI, among them those of LUNA16; `None` for any other series.
 ///
-/// Its 888 series are of 887 patients: LIDC-IDRI-0332 has two.
-pub fn luna16_patient(series_instance_uid: &str) -> Option<&'static str> {
+/// Its 1,018 series are of 1,010 patients, of whom eight have two; LUNA16's 888 are of 887.
+pub fn lidc_patient(series_instance_uid: &str) -> Option<&'static str> {
     PATIENTS.get(series_instance_uid).copied()
 }
 
@@ -23,10 +23,10 @@ mod tests {
     use std::collections::BTreeSet;
 
     #[test]
-    fn luna16_has_888_series_of_887_patients() {
+    fn lidc_has_1018_series_of_1010_patients() {
         assert_eq!(TABLE.lines().next(), Some("series_instance_uid,patient_id"));
-        assert_eq!((TABLE.lines().count(), PATIENTS.len()), (889, 888));
-        assert_eq!(PATIENTS.values().collect::<BTreeSet<_>>().len(), 887);
+        assert_eq!((TABLE.lines().count(), PATIENTS.len()), (1019, 1018));
+        assert_eq!(PATIENTS.values().collect::<BTreeSet<_>>().len(), 1010);
         let is_of_lidc = |patient: &str| {
             let number = patient.strip_prefix("LIDC-IDRI-");
             number.is_some_and(|n| n.len() == 4 && n.bytes().all(|b| b.is_ascii_digit()))
@@ -36,7 +36,7 @@ mod tests {
         assert_eq!(two, 2);
         // The first scan of LIDC-IDRI.
         let first = "1.3.6.1.4.1.14519.5.2.1.6279.6001.179049373636438705059720603192";
-        assert_eq!(luna16_patient(first), Some("LIDC-IDRI-0001"));
-        assert_eq!(luna16_patient("1.3.6"), None);
+        assert_eq!(lidc_patient(first), Some("LIDC-IDRI-0001"));
+        assert_eq!(lidc_patient("1.3.6"), None);
     }
 }
