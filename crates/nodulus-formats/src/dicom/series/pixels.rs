@@ -33,8 +33,8 @@ pub(crate) struct PixelFaults {
     pub(crate) n_padding: usize,
     /// Other voxels whose value lies outside 16 bits.
     pub(crate) n_clamped: usize,
-    /// Whether `HighBit` is wrong.
-    pub(crate) is_high_bit_wrong: bool,
+    /// Whether a `HighBit` that contradicts `BitsStored` is right, if the pixels show that.
+    pub(crate) is_high_bit_right: Option<bool>,
 }
 
 /// Greatest value, in HU, that is set to the limit of 16 bits.
@@ -58,8 +58,8 @@ pub(crate) fn decode(
     let plain = |pair: [u8; 2]| {
         if format.big_endian { u16::from_be_bytes(pair) } else { u16::from_le_bytes(pair) }
     };
-    let (high_bit, is_high_bit_wrong) = match format.stated_high_bit {
-        None => (format.high_bit, false),
+    let (high_bit, is_high_bit_right) = match format.stated_high_bit {
+        None => (format.high_bit, None),
         Some(stated) => high_bit(pairs.iter().map(|pair| plain(*pair)), format, stated)?,
     };
     // Bits above the high bit may hold overlays. They are shifted out to the left; shifting back extends the sign.
@@ -70,7 +70,7 @@ pub(crate) fn decode(
     } else {
         rescale(pairs, hu, format, |pair| word(pair) >> down, |stored| stored as i16)
     };
-    let mut faults = PixelFaults { is_high_bit_wrong, ..PixelFaults::default() };
+    let mut faults = PixelFaults { is_high_bit_right, ..PixelFaults::default() };
     if fits {
         return Ok(faults);
     }
@@ -99,15 +99,16 @@ pub(crate) fn decode(
 }
 
 /// The bit that is the highest of pixels whose stated high bit contradicts the number of bits, and whether the stated one
-/// is wrong.
+/// is right; `None` where both give the same, as in a slice of zeros.
 ///
 /// METHOD: pixels that fill a word from the right have only zeros, or copies of the sign, above their bits; pixels that
-/// end at the stated bit have only zeros below them. Pixels of both kinds, as in a slice of zeros, are as stated.
+/// end at the stated bit have only zeros below them. Pixels of both kinds that are not all zeros, as those that are all
+/// multiples of 16, may be either, and are refused. `PyDICOM` and ITK read them from the right without a question.
 fn high_bit(
     mut words: impl Iterator<Item = u16> + Clone,
     format: &PixelFormat,
     stated: u32,
-) -> Result<(u32, bool), Problem> {
+) -> Result<(u32, Option<bool>), Problem> {
     let own = format.high_bit;
     let fills_from_right = |word: u16| {
         let above = word.checked_shr(own + 1).unwrap_or(0);
@@ -116,18 +117,27 @@ fn high_bit(
     };
     if stated > own {
         let below = (1u16 << (stated - own)) - 1;
-        if words.clone().all(|word| word & below == 0) {
-            return Ok((stated, false));
-        }
-        if words.all(fills_from_right) {
-            return Ok((own, true));
+        let ends_at_stated = words.clone().all(|word| word & below == 0);
+        match (ends_at_stated, words.clone().all(fills_from_right)) {
+            (true, true) if words.all(|word| word == 0) => return Ok((own, None)),
+            (true, true) => {
+                let expected = format!(
+                    "{own}, as {} bits are stored; the pixels are all multiples of {} and fit both: correct it",
+                    format.bits_stored,
+                    below + 1
+                );
+                return Err(Problem::value(tags::HIGH_BIT, stated, expected));
+            }
+            (true, false) => return Ok((stated, Some(true))),
+            (false, true) => return Ok((own, Some(false))),
+            (false, false) => {}
         }
     } else {
         // Too low to hold all bits: right unless it cuts bits off.
         let above = |word: u16| word >> (stated + 1);
         let ones = u16::MAX >> (stated + 1);
         if words.all(|word| above(word) == 0 || format.signed && above(word) == ones) {
-            return Ok((own, true));
+            return Ok((own, Some(false)));
         }
     }
     let expected =
@@ -268,6 +278,11 @@ mod tests {
         // Neither: bits above and below.
         let error = hu(&[0xFF, 0x17, 0x01, 0x00], &stated(15, false)).unwrap_err();
         assert!(error.contains("HighBit (0028,0102) is 15, expected 11, as 12 bits"), "{error}");
+        // Multiples of 16 that fit both: zeros are the same either way.
+        let error = hu(&[0xF0, 0x0F, 0x10, 0x00], &stated(15, false)).unwrap_err();
+        assert!(error.contains("are all multiples of 16 and fit both: correct it"), "{error}");
+        assert!(hu(&[0x30, 0xF8, 0x30, 0xF8], &stated(15, true)).is_err());
+        assert_eq!(hu(&[0, 0, 0, 0], &stated(15, false)).unwrap(), [0, 0]);
         // Too low: read as the number of bits says, if no bit is cut off.
         assert_eq!(hu(&[0xFF, 0x00, 0x01, 0x00], &stated(7, false)).unwrap(), [255, 1]);
         assert!(hu(&[0xFF, 0x01], &stated(7, false)).is_err());

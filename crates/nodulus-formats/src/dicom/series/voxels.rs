@@ -4,11 +4,12 @@ use super::frame;
 use super::pixels::PixelFaults;
 use super::slice::SliceHeader;
 use super::stack::SliceStack;
-use crate::dicom::error::Error;
+use crate::dicom::error::{Error, Problem};
 use crate::dicom::irregularities::{Irregularities, Irregularity};
 use crate::volume::{
     ImageFacts, LoadedSlices, SliceRanges, hu_range, identifying_slices, image_sha256,
 };
+use dicom_dictionary_std::tags;
 use ndarray::{Array3, ArrayView2};
 use rayon::prelude::*;
 
@@ -58,6 +59,8 @@ pub(crate) fn read_facts(stack: &SliceStack<'_>) -> Result<(ImageFacts, Irregula
         .collect::<Result<_, Error>>()?;
     let (mut irregularities, mut ranges, mut kept) =
         (Irregularities::default(), Vec::new(), Vec::new());
+    let is_high_bit_right = |(faults, ..): &(PixelFaults, _, _)| faults.is_high_bit_right;
+    check_high_bits(stack, results.iter().map(is_high_bit_right))?;
     for (faults, range, slice) in results {
         count(&mut irregularities, faults);
         ranges.extend(range.into_iter().flatten());
@@ -71,11 +74,29 @@ pub(crate) fn read_facts(stack: &SliceStack<'_>) -> Result<(ImageFacts, Irregula
     Ok((facts, irregularities))
 }
 
+/// Refuses a series of which one slice shows that `HighBit` is right and another that it is wrong.
+fn check_high_bits(
+    stack: &SliceStack<'_>,
+    are_right: impl Iterator<Item = Option<bool>> + Clone,
+) -> Result<(), Error> {
+    let position = |is_right| are_right.clone().position(|found| found == Some(is_right));
+    let (Some(right), Some(wrong)) = (position(true), position(false)) else { return Ok(()) };
+    let of = |k: usize| stack.slices[k];
+    let stated = of(wrong).pixels.stated_high_bit.unwrap_or_default();
+    let expected = format!(
+        "{}: the pixels of this slice show that, and those of `{}` that {stated} is right",
+        of(wrong).pixels.high_bit,
+        of(right).name().display()
+    );
+    let problem = Problem::value(tags::HIGH_BIT, stated, expected);
+    Err(Error::file(&of(wrong).name(), problem))
+}
+
 fn count(irregularities: &mut Irregularities, faults: PixelFaults) {
-    let PixelFaults { n_padding, n_clamped, is_high_bit_wrong } = faults;
+    let PixelFaults { n_padding, n_clamped, is_high_bit_right } = faults;
     irregularities.add(Irregularity::PaddingVoxels, n_padding);
     irregularities.add(Irregularity::ClampedVoxels, n_clamped);
-    irregularities.add(Irregularity::HighBit, usize::from(is_high_bit_wrong));
+    irregularities.add(Irregularity::HighBit, usize::from(is_high_bit_right == Some(false)));
 }
 
 /// What one slice after the other is read through.
