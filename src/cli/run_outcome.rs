@@ -2,8 +2,9 @@
 
 use super::error::{Error, Outcome};
 use super::format;
+use crate::byte_size;
 use crate::pipeline::config::Config;
-use crate::pipeline::outdated::{Outdated, outdated};
+use crate::pipeline::outdated::{Outdated, in_lines, outdated};
 use crate::pipeline::runner::{self, Done};
 use crate::stages::{Stage, balance, evaluate};
 use crate::tables::{Output, Summary, Table};
@@ -69,6 +70,12 @@ fn write_text(
 ) -> Result<(), Error> {
     if done.iter().all(|stage| stage.ran.is_none() && !stage.kept && !stage.switched) {
         writeln!(out, "nothing to do: everything is up to date")?;
+        if done.iter().all(|stage| stage.stage != Stage::Ingest) {
+            writeln!(
+                out,
+                "this run leaves ingest out, so that new and changed files are not looked for"
+            )?;
+        }
     } else {
         let head = ["stage", "time", "shards made", "rows", "failed"];
         writeln!(out, "{}", format::table(&head, done.iter().map(row)))?;
@@ -103,14 +110,21 @@ fn write_text(
     if !outdated.is_empty() {
         writeln!(out)?;
     }
-    for outdated in outdated {
-        writeln!(out, "{outdated}")?;
+    for line in in_lines(outdated) {
+        writeln!(out, "{line}")?;
     }
     if n_failures > 0 {
         writeln!(
             out,
-            "\n{} failed: nodulus show failures --store {quoted}; `--retry-failed` tries them again",
-            counted(n_failures, "case", "cases")
+            "\n{} failed: nodulus show failures --store {quoted}; `--retry-failed` tries them again{}",
+            counted(n_failures, "case", "cases"),
+            match runner::least_memory(store)? {
+                Some(bytes) => format!(
+                    ", and a larger `--max-memory` those that lacked memory, the first from {}",
+                    byte_size::text(bytes)
+                ),
+                None => String::new(),
+            }
         )?;
     }
     Ok(())

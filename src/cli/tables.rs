@@ -59,7 +59,8 @@ pub(super) fn tables(arguments: &TablesArguments, out: &mut dyn Write) -> Result
     let outputs: Vec<Output> = tables.iter().map(|listed| Output::Table(listed.table)).collect();
     let outdated = outdated_among(&store, &outputs)?;
     if arguments.json {
-        let list: Vec<_> = tables.iter().map(|listed| listed.json(&outdated)).collect();
+        let list: Vec<_> =
+            tables.iter().map(|listed| listed.json(store.root(), &outdated)).collect();
         serde_json::to_writer_pretty(&mut *out, &list)?;
         writeln!(out)?;
     } else if arguments.sql {
@@ -74,7 +75,7 @@ pub(super) fn tables(arguments: &TablesArguments, out: &mut dyn Write) -> Result
             vec![
                 listed.table.name().to_owned(),
                 listed.rows.to_string(),
-                listed.glob.display().to_string(),
+                pattern(store.root(), &listed.glob),
             ]
         });
         writeln!(out, "{}", format::table(&["table", "rows", "files"], rows))?;
@@ -90,28 +91,29 @@ pub(super) fn tables(arguments: &TablesArguments, out: &mut dyn Write) -> Result
 
 /// SQL that defines a view of a table in DuckDB.
 pub(super) fn view(root: &Path, table: Table, glob: &Path) -> String {
-    let glob = sql_pattern(&root.display().to_string(), &glob.display().to_string());
+    let glob = pattern(root, glob).replace('\'', "''");
     let hive = table.spec().partition_column.map_or("", |_| ", hive_partitioning = true");
     format!("CREATE VIEW {table} AS SELECT * FROM read_parquet('{glob}'{hive});")
 }
 
-/// A file pattern as text in SQL. Characters of the store's path that are special in patterns stand in brackets.
-fn sql_pattern(root: &str, glob: &str) -> String {
+/// A file pattern. Characters of the store's path that are special in patterns stand in brackets.
+fn pattern(root: &Path, glob: &Path) -> String {
+    let (root, glob) = (root.display().to_string(), glob.display().to_string());
     let literal: String = root
         .chars()
         .map(|c| if "[*?".contains(c) { format!("[{c}]") } else { c.to_string() })
         .collect();
-    let below = glob.strip_prefix(root).unwrap_or(glob);
-    format!("{literal}{below}").replace('\'', "''")
+    let below = glob.strip_prefix(&root).unwrap_or(&glob);
+    format!("{literal}{below}")
 }
 
 impl Listed {
-    fn json(&self, outdated: &[Outdated]) -> Value {
+    fn json(&self, root: &Path, outdated: &[Outdated]) -> Value {
         let manifest = self.current.as_ref();
         json!({
             "table": self.table.name(),
             "rows": self.rows,
-            "glob": self.glob.display().to_string(),
+            "glob": pattern(root, &self.glob),
             "version": manifest.map(|manifest| &manifest.key),
             "n_shards": manifest.map(Manifest::n_shards),
             "bytes": manifest.map(Manifest::bytes),
@@ -177,7 +179,10 @@ mod tests {
 
     #[test]
     fn special_characters_of_the_stores_path_are_literal_in_a_pattern() {
-        let pattern = sql_pattern("/a/it's [x]*?", "/a/it's [x]*?/scans/current/*.parquet");
-        assert_eq!(pattern, "/a/it''s [[]x][*][?]/scans/current/*.parquet");
+        let root = Path::new("/a/it's [x]*?");
+        let glob = root.join("scans/current/*.parquet");
+        assert_eq!(pattern(root, &glob), "/a/it's [[]x][*][?]/scans/current/*.parquet");
+        let view = view(root, Table::Scans, &glob);
+        assert!(view.contains("'/a/it''s [[]x][*][?]/scans/current/*.parquet'"), "{view}");
     }
 }

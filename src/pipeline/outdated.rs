@@ -26,16 +26,36 @@ impl fmt::Display for Outdated {
         if *kept {
             write!(
                 f,
-                "`{output}` was kept (`--keep {stage}`) and was made from earlier versions of {of}"
+                "`{output}` was kept (`--keep {stage}`) and was made from other versions of {of}"
             )
         } else {
             write!(
                 f,
-                "`{output}` was made from earlier versions of {of}; `nodulus run` makes it anew"
+                "`{output}` was made from other versions of {of}; `nodulus run` brings it up to date"
             )
         }
     }
 }
+
+/// Lines that say so for people: of many outputs, one line names them all.
+pub fn in_lines(outdated: &[Outdated]) -> Vec<String> {
+    let (kept, others): (Vec<_>, Vec<_>) = outdated.iter().partition(|outdated| outdated.kept);
+    let each = |of: Vec<&Outdated>| of.into_iter().map(ToString::to_string).collect::<Vec<_>>();
+    let mut lines = each(kept);
+    if others.len() <= MOST_LINES {
+        lines.extend(each(others));
+    } else {
+        let names: Vec<String> = others.iter().map(|outdated| outdated.output.clone()).collect();
+        lines.push(format!(
+            "{} were made from other versions than are current; `nodulus run` brings them up to date",
+            listed(&names)
+        ));
+    }
+    lines
+}
+
+/// Most outputs that have a line each.
+const MOST_LINES: usize = 2;
 
 /// Two tables that go back to different versions of an output.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -330,7 +350,7 @@ mod tests {
         assert_eq!(names(&store), ["rois < scans nodules", "samples < scans nodules"]);
         assert_eq!(
             outdated(&store).unwrap()[0].to_string(),
-            "`rois` was made from earlier versions of `scans` and `nodules`; `nodulus run` makes it anew"
+            "`rois` was made from other versions of `scans` and `nodules`; `nodulus run` brings it up to date"
         );
         assert_eq!(pairs(&store, &[Scans, Marks, Nodules]), [""; 0]);
         assert_eq!(pairs(&store, &[Rois, Samples]), [""; 0]);

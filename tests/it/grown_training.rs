@@ -243,7 +243,7 @@ fn new_test_patients_start_no_training_and_a_training_patient_does() {
     for patient in [first_test, train[1]] {
         assert!(text.contains(patient), "{patient}: {text}");
     }
-    assert!(!text.contains("earlier version"), "{text}");
+    assert!(!text.contains("other versions"), "{text}");
     // A run on all of them at once gives the same bytes, checkpoint and predictions included.
     let at_once = Cohort::without(&[new_train]);
     at_once.json("run", &[]);

@@ -29,7 +29,8 @@ fn tables_that_are_older_than_their_inputs_are_named_everywhere() {
         outdated(&["nodules"], "samples", "balance"),
     ]);
     assert_eq!(merged["outdated"], expected);
-    let line = "`rois` was made from earlier versions of `nodules`; `nodulus run` makes it anew\n";
+    let line =
+        "`rois` was made from other versions of `nodules`; `nodulus run` brings it up to date\n";
     let warning = format!("warning: {line}");
     assert_eq!(warnings(&rois), warning);
     assert_eq!(

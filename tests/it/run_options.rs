@@ -83,7 +83,7 @@ fn a_kept_checkpoint_goes_on_and_says_so_until_it_is_trained_again() {
     is_named(&status["stages"][5]["outdated"]);
     assert_eq!(status["training"]["starts"], "again");
     let (text, _) = growing.on_store(&["tables"]);
-    let line = "`training_log` was kept (`--keep train`) and was made from earlier versions of `scans`, `rois` and `samples`";
+    let line = "`training_log` was kept (`--keep train`) and was made from other versions of `scans`, `rois` and `samples`";
     assert!(text.contains(line), "{text}");
     let (text, _) = growing.on_store(&["lineage", "checkpoint"]);
     assert!(text.contains("\n  kept, and not made from scans "), "{text}");

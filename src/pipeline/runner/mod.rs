@@ -305,3 +305,18 @@ pub fn n_failures(store: &Store) -> Result<u64, nodulus_store::Error> {
     let failures = store.current(Output::Table(Table::Failures))?;
     Ok(failures.map_or(0, |version| version.manifest.rows))
 }
+
+/// Bytes of memory with which the smallest of the cases that did not fit would fit; `None` where all did.
+///
+/// # Errors
+///
+/// Fails if the store cannot be read.
+pub fn least_memory(store: &Store) -> Result<Option<u64>, nodulus_store::Error> {
+    let mut least: Option<u64> = None;
+    for output in Output::all() {
+        let version = store.current(output)?;
+        let shards = version.iter().flat_map(|version| &version.manifest.shards);
+        least = shards.filter_map(|shard| shard.needs_bytes).chain(least).min();
+    }
+    Ok(least)
+}

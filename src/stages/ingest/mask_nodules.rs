@@ -320,7 +320,8 @@ pub(super) fn choose<'a>(
             chosen.push(roi);
         } else {
             let defect = roi.defect.as_ref().map(|defect| format!(" ({defect})"));
-            let reason = format!("is no nodule by `masks.rois`{}", defect.unwrap_or_default());
+            let by = if rules.rois.is_empty() { "its type" } else { "`masks.rois`" };
+            let reason = format!("is no nodule by {by}{}", defect.unwrap_or_default());
             left.push((roi, reason));
         }
     }

@@ -279,21 +279,34 @@ fn an_outline_without_a_voxel_stays_and_is_told_of() {
 }
 
 #[test]
-fn a_session_without_a_height_of_the_scan_reads_another_one() {
+fn a_session_without_a_height_of_the_scan_reads_another_one_where_others_have_one() {
     let scan = Scan { series_instance_uid: "1.2".to_owned(), ..scan() };
-    let mut reads = reads();
-    reads.sessions.push(Session::default());
-    let files = [("a.xml".to_owned(), Annotation::Lidc(reads))];
     // Half a millimetre off every height.
     let frame = Frame::of_geometry(&scan_geometry(&[0.5, 2.5, 4.5, 10.5]));
-    let rows = transform(scan, &frame, &files, HowMarked::of(&cohort()));
+    let rows = |reads: Annotations| {
+        let files = [("a.xml".to_owned(), Annotation::Lidc(reads))];
+        transform(scan.clone(), &frame, &files, HowMarked::of(&cohort()))
+    };
+    let of_this =
+        NonNodule { id: "t".to_owned(), z_mm: 2.5, point: [1, 1], sop_instance_uid: String::new() };
+    let mut with_this = reads();
+    with_this.sessions.push(Session::default());
+    with_this.sessions.push(Session { non_nodules: vec![of_this], ..Session::default() });
+    let found = rows(with_this);
     // A session without marks reads this scan, as far as is known.
-    assert_eq!(rows.scans[0].n_reading_sessions, 1);
-    assert!(rows.marks.iter().all(Mark::is_of_other_scan));
-    assert_eq!(rows.marks[0].n_voxels, Some(2));
-    let rules: Vec<_> = rows.exclusions.iter().map(|row| row.rule.as_str()).collect();
+    assert_eq!(found.scans[0].n_reading_sessions, 2);
+    let of_other = found.marks.iter().filter(|mark| mark.is_of_other_scan());
+    assert_eq!((of_other.count(), found.marks.len()), (3, 4));
+    assert_eq!(found.marks[0].n_voxels, Some(2));
+    let rules: Vec<_> = found.exclusions.iter().map(|row| row.rule.as_str()).collect();
     assert_eq!(rules, ["other_scan"; 3]);
-    assert_eq!(rows.exclusions[0].case_id, rows.marks[0].mark_id);
+    assert_eq!(found.exclusions[0].case_id, found.marks[0].mark_id);
+
+    // Where no session fits, it is the grid that does not: lines belong to their nearest slices.
+    let found = rows(reads());
+    assert_eq!(found.scans[0].n_reading_sessions, 1);
+    assert!(!found.marks.iter().any(Mark::is_of_other_scan));
+    assert_eq!((found.marks[0].n_voxels, found.exclusions.len()), (Some(2), 0));
 }
 
 #[test]

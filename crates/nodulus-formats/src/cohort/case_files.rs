@@ -6,7 +6,7 @@ use crate::dicom::PassedOver;
 use crate::folder::{Entries, entries_below, has_extension, relative};
 use crate::{archive, dicom};
 use nodulus_faults::{FileError, fs};
-use std::io;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 /// The files of a scan. Those of an archive are in a temporary folder, which is removed when this is dropped.
@@ -103,11 +103,46 @@ impl CaseFiles {
     }
 }
 
-/// Whether a file may be DICOM by its name: LIDC's `.dcm`, or any name that is not that of another kind of file.
+/// Whether a file may be DICOM: by its name, LIDC's `.dcm` or any that is not that of another kind of file, or by its first
+/// bytes.
 pub fn may_be_dicom(path: &Path) -> bool {
     let other = ["xml", "txt", "csv", "json", "md", "pdf", "html", "toml"];
-    !other.iter().any(|extension| has_extension(path, extension))
-        && !archive::is_archive(path)
-        && path.file_name().is_none_or(|name| !name.eq_ignore_ascii_case("DICOMDIR"))
-        && path.file_name().is_none_or(|name| !name.eq_ignore_ascii_case("LICENSE"))
+    let has_name =
+        |text: &str| path.file_name().is_some_and(|name| name.eq_ignore_ascii_case(text));
+    let is_other =
+        other.iter().any(|extension| has_extension(path, extension)) || has_name("LICENSE");
+    !archive::is_archive(path) && !has_name("DICOMDIR") && (!is_other || begins_as_dicom(path))
+}
+
+/// Whether a file has the preamble of PS3.10, 7.1.
+fn begins_as_dicom(path: &Path) -> bool {
+    // A pipe would wait for a writer.
+    if !fs_err::metadata(path).is_ok_and(|metadata| metadata.is_file()) {
+        return false;
+    }
+    let mut start = [0; 132];
+    // Not through `nodulus_faults`: a text that nobody may read is no fault of the machine.
+    let read = fs_err::File::open(path).and_then(|mut file| file.read_exact(&mut start));
+    read.is_ok() && start.ends_with(b"DICM")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_of_another_kind_may_be_dicom_by_its_first_bytes() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = |name: &str, bytes: &[u8]| {
+            let path = folder.path().join(name);
+            fs_err::write(&path, bytes).unwrap();
+            may_be_dicom(&path)
+        };
+        let dicom = [&[0; 128][..], b"DICM", &[0; 8]].concat();
+        for name in ["a.txt", "11.xml", "0.PDF", "LICENSE", "a.json"] {
+            assert!(file(name, &dicom) && !file(name, b"<a/>") && !file(name, b""), "{name}");
+        }
+        assert!(!file("DICOMDIR", &dicom) && !file("a.zip", &dicom) && file("a.dcm", b""));
+        assert!(!may_be_dicom(&folder.path().join("missing.txt")));
+    }
 }

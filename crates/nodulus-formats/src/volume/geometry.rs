@@ -36,6 +36,21 @@ pub enum InvalidGeometry {
         /// The tolerance.
         most: f64,
     },
+    /// Shifted slices need a grid of far more voxels than they have.
+    #[error(
+        "the slices shift so far that a grid that holds all needs {} voxels along i and j, more than {most} times the {} of \
+         a slice: no tilted gantry shifts so far, check the positions",
+        quoted::numbers(needed),
+        quoted::numbers(of_slice)
+    )]
+    TooWide {
+        /// Voxels of the grid along i and j.
+        needed: [usize; 2],
+        /// Voxels of a slice along i and j.
+        of_slice: [usize; 2],
+        /// How many times as many voxels the grid may have.
+        most: usize,
+    },
     /// A dimension is zero or more than [`MOST_VOXELS_ALONG`], or the number of voxels does not fit in memory.
     #[error("size must be 1 to {MOST_VOXELS_ALONG} voxels along i, j and k, got {}", quoted::numbers(.0))]
     Size([usize; 3]),

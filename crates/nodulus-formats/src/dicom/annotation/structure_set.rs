@@ -6,7 +6,7 @@ use crate::dicom::error::Problem;
 use crate::limits::POSITION_MM;
 use dicom_core::Tag;
 use dicom_dictionary_std::tags;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A structure set.
 #[derive(Clone, Debug, PartialEq)]
@@ -85,16 +85,28 @@ const WANTED: [Tag; 19] = [
 pub(crate) fn parse(whole: &DicomFile) -> Result<StructureSet, Problem> {
     let data = whole.data_set(&WANTED)?;
     let sets = data.character_sets();
-    let mut types: BTreeMap<i64, String> = BTreeMap::new();
+    let mut types: BTreeMap<i64, BTreeSet<String>> = BTreeMap::new();
     for item in data.items(tags::RTROI_OBSERVATIONS_SEQUENCE) {
         let number = item.integer(tags::REFERENCED_ROI_NUMBER).ok().flatten();
         let found = item.text(tags::RTROI_INTERPRETED_TYPE, &sets).unwrap_or_default();
-        types.extend(number.map(|number| (number, found)));
+        if let Some(number) = number {
+            types.entry(number).or_default().insert(found);
+        }
     }
+    // The observations name a region by its number. Of a number with several types, it is unknown which is whose.
+    let type_of =
+        |number: i64| match types.get(&number).map(|types| types.iter().collect::<Vec<_>>()) {
+            Some(types) if types.len() == 1 => types[0].clone(),
+            _ => String::new(),
+        };
+    let mut n_unnumbered = 0;
     let mut contours: BTreeMap<i64, Result<Vec<PatientContour>, String>> = BTreeMap::new();
     for item in data.items(tags::ROI_CONTOUR_SEQUENCE) {
         // Contours without a number belong to no region.
-        let Ok(Some(number)) = item.integer(tags::REFERENCED_ROI_NUMBER) else { continue };
+        let Ok(Some(number)) = item.integer(tags::REFERENCED_ROI_NUMBER) else {
+            n_unnumbered += item.items(tags::CONTOUR_SEQUENCE).len();
+            continue;
+        };
         let own = item.items(tags::CONTOUR_SEQUENCE).iter().map(patient_contour);
         let own: Result<Vec<_>, _> = own.collect();
         let own = own.map_err(|problem| problem.to_string());
@@ -117,12 +129,11 @@ pub(crate) fn parse(whole: &DicomFile) -> Result<StructureSet, Problem> {
         if let Some(number) = number {
             *n_of_number.entry(number).or_default() += 1;
         }
-        let interpreted_type = number.and_then(|number| types.get(&number).cloned());
         let uid = item.text(tags::REFERENCED_FRAME_OF_REFERENCE_UID, &sets);
         rois.push(Roi {
             number,
             name: item.text(tags::ROI_NAME, &sets).unwrap_or_default(),
-            interpreted_type: interpreted_type.unwrap_or_default(),
+            interpreted_type: number.map(type_of).unwrap_or_default(),
             frame_of_reference_uid: uid,
             contours: Vec::new(),
             defect,
@@ -134,8 +145,6 @@ pub(crate) fn parse(whole: &DicomFile) -> Result<StructureSet, Problem> {
             let found = format!("{number} twice");
             let problem = Problem::value(tags::ROI_NUMBER, found, "each number once");
             roi.defect = Some(problem.to_string());
-            // The observations name a region by its number, so it is unknown which type is whose.
-            roi.interpreted_type.clear();
             continue;
         }
         match contours.remove(&number) {
@@ -145,13 +154,19 @@ pub(crate) fn parse(whole: &DicomFile) -> Result<StructureSet, Problem> {
         }
     }
     contours.retain(|number, _| !n_of_number.contains_key(number));
+    if let Some(orphans) = orphans(contours.keys(), n_unnumbered) {
+        // They may be those of any region that has none.
+        for roi in rois.iter_mut().filter(|roi| roi.contours.is_empty() && roi.defect.is_none()) {
+            roi.defect = Some(format!("it has no contours, and {orphans} belong to no region"));
+        }
+    }
     for (number, _) in contours {
         let expected = "the number of one region, with its contours once";
         let problem = Problem::value(tags::REFERENCED_ROI_NUMBER, number, expected);
         rois.push(Roi {
             number: Some(number),
             name: String::new(),
-            interpreted_type: types.get(&number).cloned().unwrap_or_default(),
+            interpreted_type: type_of(number),
             frame_of_reference_uid: None,
             contours: Vec::new(),
             defect: Some(problem.to_string()),
@@ -164,6 +179,16 @@ pub(crate) fn parse(whole: &DicomFile) -> Result<StructureSet, Problem> {
         add_series(study, tags::RT_REFERENCED_SERIES_SEQUENCE, &mut referenced.series)?;
     }
     Ok(StructureSet { referenced, rois })
+}
+
+/// The contours that belong to no region, for people: those of numbers that no region has, and those without a number.
+fn orphans<'a>(numbers: impl Iterator<Item = &'a i64>, n_unnumbered: usize) -> Option<String> {
+    let numbers: Vec<String> = numbers.map(i64::to_string).collect();
+    match (numbers.is_empty(), n_unnumbered) {
+        (true, 0) => None,
+        (true, _) => Some("contours without a number".to_owned()),
+        (false, _) => Some(format!("contours of number {}", numbers.join(", "))),
+    }
 }
 
 fn roi_number(item: &DataSet<'_>) -> Result<i64, Problem> {

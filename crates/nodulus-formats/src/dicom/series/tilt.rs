@@ -85,7 +85,8 @@ pub(crate) fn widen(
     let extra = [0, 1].map(|axis| (bound(axis, f64::max).ceil() - least[axis]) as usize);
     let size = [columns.saturating_add(extra[0]), rows.saturating_add(extra[1]), n_slices];
     if size[0].saturating_mul(size[1]) > MOST_GROWTH * columns * rows {
-        return Err(InvalidGeometry::Size(size));
+        let (needed, of_slice) = ([size[0], size[1]], [columns, rows]);
+        return Err(InvalidGeometry::TooWide { needed, of_slice, most: MOST_GROWTH });
     }
     let origin_mm = first.voxel_to_patient([least[0], least[1], 0.0]);
     let geometry = Geometry::new(size, first.spacing().ijk(), origin_mm, first.direction())?;

@@ -100,6 +100,28 @@ fn what_is_wrong_with_a_region_is_its_defect() {
     };
     assert!(a.starts_with("ROINumber (3006,0022) is 7 twice") && a == b, "{a}");
     assert_eq!(c, "ROINumber (3006,0022) is missing");
+    // Contours of a number that no region has, or without one: they may be those of any region without contours.
+    let mut with_number = defects(|o| {
+        let contours = item(|o| {
+            let contour = item(|o| {
+                text(o, tags::CONTOUR_GEOMETRIC_TYPE, VR::CS, "CLOSED_PLANAR");
+                text(o, tags::NUMBER_OF_CONTOUR_POINTS, VR::IS, "1");
+                text(o, tags::CONTOUR_DATA, VR::DS, "1\\2\\3");
+            });
+            sequence(o, tags::CONTOUR_SEQUENCE, vec![contour]);
+            text(o, tags::REFERENCED_ROI_NUMBER, VR::IS, "77");
+        });
+        sequence(o, tags::ROI_CONTOUR_SEQUENCE, vec![contours]);
+    });
+    assert_eq!(with_number.pop().unwrap().0, Some(77));
+    let expected = "it has no contours, and contours of number 77 belong to no region";
+    assert_eq!(with_number, [7, 9].map(|n| (Some(n), Some(expected.to_owned()))));
+    let without_number = defects(|o| {
+        let contours = item(|o| sequence(o, tags::CONTOUR_SEQUENCE, vec![item(|_| ())]));
+        sequence(o, tags::ROI_CONTOUR_SEQUENCE, vec![contours]);
+    });
+    let expected = "it has no contours, and contours without a number belong to no region";
+    assert_eq!(without_number, [7, 9].map(|n| (Some(n), Some(expected.to_owned()))));
     let with_points = |points: &'static str| {
         item(|o| {
             let contour = item(|o| {
