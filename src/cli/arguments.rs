@@ -11,6 +11,7 @@ use super::lineage::LineageArguments;
 use super::metrics::MetricsArguments;
 use super::montage::MontageArguments;
 use super::phantom::PhantomArguments;
+use super::plan::PlanArguments;
 use super::plot_marks::PlotMarksArguments;
 use super::run::RunArguments;
 use super::schema::SchemaArguments;
@@ -21,6 +22,7 @@ use super::stage_command::StageCommand;
 use super::status::StatusArguments;
 use super::tables::TablesArguments;
 use super::verify::VerifyArguments;
+use super::work::{CommitArguments, WorkArguments};
 use clap::{Parser, Subcommand};
 
 /// From lung CT and radiologists' marks to trained, audited, evaluated nodule segmentation.
@@ -47,6 +49,21 @@ pub(super) enum Command {
     /// One stage alone
     #[command(flatten)]
     Stage(StageCommand),
+    /// Freeze cases, shards and settings, so that several machines can work on them
+    #[command(
+        after_help = "Example:\n  nodulus plan pipelines/demo.toml --to balance -o plan.json\n\nThen `nodulus work` makes shards and `nodulus commit` a stage of them, stage after stage (docs/cluster.md)."
+    )]
+    Plan(PlanArguments),
+    /// Make one shard of a plan's stage
+    #[command(
+        after_help = "Example:\n  nodulus work --plan plan.json --stage crop --shard 0\n\nExit status: 0 done, 1 stopped by an error, 2 wrong usage, 3 done with failed cases, 75 not done, try again."
+    )]
+    Work(WorkArguments),
+    /// Make the tables of a plan's stage current, once all of its shards are made
+    #[command(
+        after_help = "Example:\n  nodulus commit --plan plan.json --stage crop\n\nExit status: 0 done, 1 stopped by an error, 2 wrong usage, 3 done with failed cases, 75 shards are missing: they are named, with the causes that their workers left."
+    )]
+    Commit(CommitArguments),
     /// Train, predict and evaluate each row of an experiment, and print its table
     #[command(
         after_help = "Example:\n  nodulus experiment pipelines/table1.toml\n  nodulus experiment pipelines/table3.toml --out table3.md --set train.seed=2\n\nFinished rows are not run again (docs/experiments.md)."
