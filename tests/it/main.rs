@@ -25,6 +25,7 @@ mod faults;
 mod fixture;
 mod follow_up;
 mod foreseen;
+mod frozen_plan;
 mod fuzz_seeds;
 mod gc;
 mod grown_training;
