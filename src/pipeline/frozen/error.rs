@@ -99,7 +99,7 @@ pub enum Error {
         earlier: Stage,
     },
     /// Shards of a stage are missing.
-    #[error("{stage} lacks {} of {n_shards} shards: {}{}", missing.len(), named(missing), causes(causes))]
+    #[error("{stage} lacks {} of {n_shards} shards: {}{}", missing.len(), named(missing), joined(causes))]
     ShardsMissing {
         /// The stage.
         stage: Stage,
@@ -146,7 +146,7 @@ impl Error {
 const MOST: usize = 20;
 
 /// Numbers as ranges: `0-3,7`, the form of `sbatch --array`.
-pub fn ranges(numbers: &[usize]) -> Vec<String> {
+fn ranges(numbers: &[usize]) -> Vec<String> {
     let mut ranges: Vec<[usize; 2]> = Vec::new();
     for &number in numbers {
         match ranges.last_mut() {
@@ -166,7 +166,7 @@ fn named(missing: &[usize]) -> String {
     ranges[..ranges.len().min(MOST)].join(",") + more
 }
 
-fn causes(causes: &[String]) -> String {
+fn joined(causes: &[String]) -> String {
     if causes.is_empty() {
         return String::new();
     }
