@@ -20,6 +20,7 @@ use super::show::ShowArguments;
 use super::sql::SqlArguments;
 use super::stage_command::StageCommand;
 use super::status::StatusArguments;
+use super::submit::SubmitArguments;
 use super::tables::TablesArguments;
 use super::verify::VerifyArguments;
 use super::work::{CommitArguments, WorkArguments};
@@ -59,6 +60,11 @@ pub(super) enum Command {
         after_help = "Example:\n  nodulus work --plan plan.json --stage crop --shard 0\n\nExit status: 0 done, 1 stopped by an error, 2 wrong usage, 3 done with failed cases, 75 not done, try again."
     )]
     Work(WorkArguments),
+    /// Submit the jobs of a plan to Slurm: for each stage an array, and a commit after it
+    #[command(
+        after_help = "Example:\n  nodulus submit --plan plan.json --dry-run\n  nodulus submit --plan plan.json --sbatch=--partition=main --sbatch-train=--gres=gpu:1 --device auto\n\nOnly shards that are not made and not being made are submitted, so it may be repeated (docs/cluster.md)."
+    )]
+    Submit(SubmitArguments),
     /// Make the tables of a plan's stage current, once all of its shards are made
     #[command(
         after_help = "Example:\n  nodulus commit --plan plan.json --stage crop\n\nExit status: 0 done, 1 stopped by an error, 2 wrong usage, 3 done with failed cases, 75 shards are missing: they are named, with the causes that their workers left."
@@ -76,7 +82,9 @@ pub(super) enum Command {
     )]
     CrossValidate(CrossValidateArguments),
     /// Print which tables exist, which are stale and why, and what a run would do
-    #[command(after_help = "Example:\n  nodulus status pipelines/demo.toml")]
+    #[command(
+        after_help = "Example:\n  nodulus status pipelines/demo.toml\n  nodulus status --plan plan.json"
+    )]
     Status(StatusArguments),
     /// List the tables: name, rows, and a file pattern for DuckDB and polars; pandas and pyarrow read the folder
     #[command(

@@ -20,6 +20,8 @@ mod run;
 mod plan;
 mod shard_index;
 mod work;
+mod submit;
+mod plan_status;
 mod stage_command;
 mod experiment;
 mod outdated;
@@ -125,6 +127,7 @@ fn dispatch(cli: &Cli, out: &mut dyn Write) -> Result<Outcome, Error> {
         Command::Stage(command) => run::run_stage(&command.arguments, command.stage, out),
         Command::Plan(arguments) => plan::plan(arguments, out),
         Command::Work(arguments) => work::work(arguments, out),
+        Command::Submit(arguments) => submit::submit(arguments, out),
         Command::Commit(arguments) => work::commit(arguments, out),
         Command::Experiment(arguments) => experiment::experiment(arguments, out),
         Command::CrossValidate(arguments) => experiment::cross_validate(arguments, out),

@@ -5,7 +5,7 @@ use super::progress::ProgressLine;
 use super::resources::{self, ResourceArguments};
 use super::run::stage;
 use super::shard_index;
-use crate::pipeline::frozen::{FrozenPlan, Resources};
+use crate::pipeline::frozen::{FrozenPlan, Resources, ShardList};
 use crate::pipeline::runner::Done;
 use crate::stages::Stage;
 use clap::Args;
@@ -31,9 +31,10 @@ struct PlanArguments {
 pub(super) struct WorkArguments {
     #[command(flatten)]
     plan: PlanArguments,
-    /// Shard of the stage, from 0; default: the index that Slurm, Kubernetes, PBS, SGE, AWS Batch or HyperQueue gives the job
+    /// Shards of the stage, from 0, as in 7 or 0-3,7; default: the index that Slurm, Kubernetes, PBS, SGE, AWS Batch or HyperQueue
+    /// gives the job
     #[arg(long, value_name = "N")]
-    shard: Option<usize>,
+    shard: Option<ShardList>,
     /// Make a shard with failed cases again
     #[arg(long)]
     retry_failed: bool,
@@ -45,13 +46,13 @@ pub(super) struct CommitArguments {
     plan: PlanArguments,
 }
 
-/// Makes one shard.
+/// Makes shards, one after the other. A shard that is left undone does not keep the others from being made.
 pub(super) fn work(arguments: &WorkArguments, out: &mut dyn Write) -> Result<Outcome, Error> {
     let WorkArguments { plan: PlanArguments { plan, stage, resources }, .. } = arguments;
     let frozen = FrozenPlan::read(plan)?;
-    let shard = match arguments.shard {
-        Some(shard) => shard,
-        None => shard_index::from_environment(|name| std::env::var(name).ok())?,
+    let shards = match &arguments.shard {
+        Some(shards) => shards.clone(),
+        None => ShardList::new(&[shard_index::from_environment(|name| std::env::var(name).ok())?]),
     };
     frozen.go_to_directory()?;
     let store = Store::open(&frozen.frozen.store)?;
@@ -65,11 +66,24 @@ pub(super) fn work(arguments: &WorkArguments, out: &mut dyn Write) -> Result<Out
         retry_failed: arguments.retry_failed,
     };
     let shown = |event| resources::show(&progress, event);
-    let done = frozen.work(&store, &config, (*stage, shard), &allowed, &shown)?;
+    let (mut outcome, mut left) = (Outcome::Success, None);
+    for &shard in shards.shards() {
+        match frozen.work(&store, &config, (*stage, shard), &allowed, &shown) {
+            Ok(done) => {
+                progress.clear();
+                let verb = if done.n_made > 0 { "made" } else { "is there already" };
+                let text = format!("{stage} shard {shard} of {}: {verb}", done.n_shards);
+                told(&done, shard.into(), &text, resources.json, out)?;
+                if done.n_failures > 0 {
+                    outcome = Outcome::FailedCases;
+                }
+            }
+            Err(error) if error.is_passing() => left = left.or(Some(error)),
+            Err(error) => return Err(error.into()),
+        }
+    }
     progress.clear();
-    let verb = if done.n_made > 0 { "made" } else { "is there already" };
-    let text = format!("{stage} shard {shard} of {}: {verb}", done.n_shards);
-    told(&done, shard.into(), &text, resources.json, out)
+    left.map_or(Ok(outcome), |error| Err(error.into()))
 }
 
 /// Commits a stage.
@@ -88,7 +102,8 @@ pub(super) fn commit(arguments: &CommitArguments, out: &mut dyn Write) -> Result
     let done = frozen.commit(&store, &config, *stage, &allowed, &shown)?;
     progress.clear();
     let text = format!("{stage}: {} shards committed, {} rows", done.n_shards, done.rows);
-    told(&done, serde_json::Value::Null, &text, resources.json, out)
+    told(&done, serde_json::Value::Null, &text, resources.json, out)?;
+    Ok(if done.n_failures > 0 { Outcome::FailedCases } else { Outcome::Success })
 }
 
 fn told(
@@ -97,7 +112,7 @@ fn told(
     text: &str,
     json: bool,
     out: &mut dyn Write,
-) -> Result<Outcome, Error> {
+) -> Result<(), Error> {
     if json {
         let value = json!({
             "stage": done.stage.name(),
@@ -107,7 +122,8 @@ fn told(
             "rows": done.rows,
             "n_failures": done.n_failures,
         });
-        serde_json::to_writer_pretty(&mut *out, &value)?;
+        // A line for each shard.
+        serde_json::to_writer(&mut *out, &value)?;
         writeln!(out)?;
     } else {
         let failed = match done.n_failures {
@@ -116,5 +132,5 @@ fn told(
         };
         writeln!(out, "{text}{failed}")?;
     }
-    Ok(if done.n_failures > 0 { Outcome::FailedCases } else { Outcome::Success })
+    Ok(())
 }

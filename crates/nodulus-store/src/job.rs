@@ -190,6 +190,18 @@ impl Job {
         Ok(false)
     }
 
+    /// Whether a process works on the shard at a position. Nothing is written.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the store cannot be read.
+    pub fn is_claimed(&self, position: usize) -> io::Result<bool> {
+        match self.shard_keys.get(position) {
+            Some(key) => Claim::is_held(&self.claims()?, key),
+            None => Ok(false),
+        }
+    }
+
     /// Whether an interrupted run left a state from which the shard at a position resumes.
     pub fn is_begun(&self, position: usize) -> bool {
         let key = self.shard_keys.get(position);

@@ -1,5 +1,6 @@
 //! Why a plan cannot be made or worked by.
 
+use super::ShardList;
 use crate::pipeline::{config, runner, sources};
 use crate::stages::Stage;
 use std::io;
@@ -145,23 +146,8 @@ impl Error {
 /// Most shards that a message names.
 const MOST: usize = 20;
 
-/// Numbers as ranges: `0-3,7`, the form of `sbatch --array`.
-fn ranges(numbers: &[usize]) -> Vec<String> {
-    let mut ranges: Vec<[usize; 2]> = Vec::new();
-    for &number in numbers {
-        match ranges.last_mut() {
-            Some([_, last]) if *last + 1 == number => *last = number,
-            _ => ranges.push([number; 2]),
-        }
-    }
-    let text = |[first, last]: [usize; 2]| {
-        if first == last { first.to_string() } else { format!("{first}-{last}") }
-    };
-    ranges.into_iter().map(text).collect()
-}
-
 fn named(missing: &[usize]) -> String {
-    let ranges = ranges(missing);
+    let ranges = ShardList::new(missing).ranges();
     let more = if ranges.len() > MOST { " and more" } else { "" };
     ranges[..ranges.len().min(MOST)].join(",") + more
 }
@@ -178,9 +164,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_become_ranges() {
-        assert_eq!(ranges(&[0, 1, 2, 5, 7, 8]).join(","), "0-2,5,7-8");
-        assert_eq!(ranges(&[]), Vec::<String>::new());
+    fn a_message_names_the_first_ranges() {
+        assert_eq!(named(&[0, 1, 2, 5]), "0-2,5");
         let many: Vec<usize> = (0..100).step_by(2).collect();
         assert!(named(&many).ends_with("36,38 and more"), "{}", named(&many));
     }

@@ -5,6 +5,8 @@
 
 mod error;
 mod progress;
+mod shard_list;
+mod slurm;
 mod work;
 
 use crate::pipeline::config::Config;
@@ -19,9 +21,11 @@ use nodulus_formats::cohort;
 use nodulus_store::{JobSpec, Store, durable, hash, record};
 pub use progress::{Cause, Causes};
 use serde::{Deserialize, Serialize};
+pub use shard_list::ShardList;
+pub use slurm::{ArrayOptions, Script, Submission};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-pub use work::Resources;
+pub use work::{Resources, StageState};
 
 /// Folder of the store with what belongs to plans.
 const FOLDER: &str = "plans";
@@ -37,7 +41,7 @@ pub struct FrozenPlan {
 }
 
 /// What a plan freezes.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Frozen {
     /// Version of the program.
     pub tool_version: String,

@@ -1,8 +1,8 @@
 //! Works by a plan: makes one shard of a stage, or commits a stage.
 
-use super::{Error, FrozenPlan, makers};
+use super::{Causes, Error, FrozenPlan, makers};
 use crate::pipeline::config::Config;
-use crate::pipeline::runner::{self, ChosenVersions, Done, Options, PartOf, RunEvent};
+use crate::pipeline::runner::{self, ChosenVersions, Done, Options, PartOf, RunEvent, Shards};
 use crate::stages::Stage;
 use crate::stages::ingest::Sources;
 use nodulus_nets::Device;
@@ -107,6 +107,75 @@ impl FrozenPlan {
         };
         self.set_committed(store, stage, &versions)?;
         Ok(done)
+    }
+}
+
+/// How a stage of a plan stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StageState {
+    /// A stage before it is not committed.
+    Waits {
+        /// The first such stage.
+        on: Stage,
+    },
+    /// Its shards can be made, or are made.
+    Open {
+        /// How they stand.
+        shards: Shards,
+        /// Why some of those that are missing could not be made.
+        causes: Causes,
+    },
+    /// Its tables are current, or were.
+    Committed,
+}
+
+impl FrozenPlan {
+    /// How each stage stands, from the store alone.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the store cannot be read.
+    pub fn state(
+        &self,
+        store: &Store,
+        config: &Config,
+    ) -> Result<Vec<(Stage, usize, StageState)>, Error> {
+        let mut states = Vec::new();
+        let of_plan =
+            Stage::ALL.into_iter().filter_map(|stage| Some((stage, self.stage(stage).ok()?)));
+        for (stage, frozen) in of_plan {
+            let state = self.state_of(store, config, stage, frozen.n_shards)?;
+            states.push((stage, frozen.n_shards, state));
+        }
+        Ok(states)
+    }
+
+    fn state_of(
+        &self,
+        store: &Store,
+        config: &Config,
+        stage: Stage,
+        n_shards: usize,
+    ) -> Result<StageState, Error> {
+        if self.committed_by(store, stage)?.is_some() {
+            return Ok(StageState::Committed);
+        }
+        let chosen = match self.committed(store, stage, makers(self, config, stage)) {
+            Err(Error::NotCommitted { earlier, .. }) => {
+                return Ok(StageState::Waits { on: earlier });
+            }
+            chosen => chosen?,
+        };
+        let (none, stages) = (BTreeSet::new(), [stage]);
+        let resources = Resources { device: &Device::Cpu, max_memory: 0, retry_failed: false };
+        let options = options(&stages, &none, &chosen, &resources);
+        let decisions = self.folder(store).join("decisions");
+        let ingest = (stage == Stage::Ingest).then(|| self.ingest_job(config, &Sources::default()));
+        let part = PartOf { stage, n_shards, ingest: ingest.transpose()?, decisions: &decisions };
+        let shards = runner::look(config, store, &options, &part)?;
+        let mut causes = self.causes(store, stage)?;
+        causes.retain(|shard, _| shards.pending.contains(shard));
+        Ok(StageState::Open { shards, causes })
     }
 }
 

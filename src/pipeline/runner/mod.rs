@@ -17,7 +17,7 @@ pub use error::Error;
 use nodulus_nets::Device;
 use nodulus_store::{InputRef, Job, ShardSummary, Standing, Store, Version};
 use part::Part;
-pub use part::{PartOf, commit, work};
+pub use part::{PartOf, Shards, commit, look, work};
 pub(super) use prepare::{check, check_weights, inputs, job_spec, maker, places, roots};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -146,6 +146,8 @@ struct Run<'a> {
     made: Vec<Version>,
     sources: Option<Sources>,
     part: Part<'a>,
+    /// How the shards stand, where that alone is asked.
+    shards: Shards,
 }
 
 impl<'a> Run<'a> {
@@ -156,7 +158,8 @@ impl<'a> Run<'a> {
         progress: &'a (dyn Fn(RunEvent) + Sync),
         part: Part<'a>,
     ) -> Self {
-        Self { config, store, options, progress, made: Vec::new(), sources: None, part }
+        let (made, sources, shards) = (Vec::new(), None, Shards::default());
+        Self { config, store, options, progress, made, sources, part, shards }
     }
 
     fn step(&mut self, stage: Stage, step: Step, end: &mut Done) -> Result<(), Error> {
@@ -211,6 +214,10 @@ impl<'a> Run<'a> {
         };
         let mut job = self.store.job(spec);
         self.part.restrict(&mut job)?;
+        if let Part::Look(_) = self.part {
+            self.shards = Shards::of(&job)?;
+            return Ok(());
+        }
         let standing = job.check_shards()?;
         let is_committed_alone = self.part.is_commit() && step == Step::Shards;
         if is_committed_alone && !standing.pending.is_empty() {

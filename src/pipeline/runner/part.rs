@@ -18,6 +18,19 @@ pub(super) enum Part<'a> {
     Shard(usize, &'a PartOf<'a>),
     /// The versions that list the shards, all of which were made, and the reduction that sums them up.
     Commit(&'a PartOf<'a>),
+    /// Nothing: how the shards stand.
+    Look(&'a PartOf<'a>),
+}
+
+/// How the shards of a stage stand.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Shards {
+    /// The positions of the shards that are still to be made, ascending.
+    pub pending: Vec<usize>,
+    /// Those among them that a process works on.
+    pub claimed: Vec<usize>,
+    /// Number of cases that failed, in the shards that are made.
+    pub n_failures: usize,
 }
 
 /// A stage of a plan, of which a part is done.
@@ -45,7 +58,7 @@ impl<'a> Part<'a> {
     pub(super) const fn of(&self) -> Option<&'a PartOf<'a>> {
         match self {
             Self::Whole => None,
-            Self::Shard(_, of) | Self::Commit(of) => Some(of),
+            Self::Shard(_, of) | Self::Commit(of) | Self::Look(of) => Some(of),
         }
     }
 
@@ -63,6 +76,37 @@ impl<'a> Part<'a> {
         job.only([number]);
         Ok(())
     }
+}
+
+impl Shards {
+    pub(super) fn of(job: &Job) -> Result<Self, Error> {
+        let standing = job.standing()?;
+        let mut claimed = Vec::new();
+        for &n in &standing.pending {
+            if job.is_claimed(n)? {
+                claimed.push(n);
+            }
+        }
+        let n_failures = standing.committed.iter().flatten().map(|shard| shard.n_failures).sum();
+        Ok(Self { pending: standing.pending, claimed, n_failures })
+    }
+}
+
+/// Looks how the shards of a stage stand. Nothing is written.
+///
+/// # Errors
+///
+/// Fails if an input cannot be read, or a decision over the cohort fails.
+pub fn look(
+    config: &Config,
+    store: &Store,
+    options: &Options<'_>,
+    part: &PartOf<'_>,
+) -> Result<Shards, Error> {
+    let config = &*settled(config, options.stages)?;
+    let mut run = Run::new(config, store, options, &|_| {}, Part::Look(part));
+    run.step(part.stage, Step::Shards, &mut Done::begin(part.stage))?;
+    Ok(run.shards)
 }
 
 /// Makes one shard of a stage, if it is not there. `sources` are the cases of that shard.
