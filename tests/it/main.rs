@@ -74,6 +74,7 @@ mod score_outputs;
 mod scored_files;
 mod seeds;
 mod series;
+mod slurm;
 mod tolerated;
 mod unsafe_blocks;
 mod training;
