@@ -11,6 +11,7 @@ use super::lineage::LineageArguments;
 use super::metrics::MetricsArguments;
 use super::montage::MontageArguments;
 use super::phantom::PhantomArguments;
+use super::plan::PlanArguments;
 use super::plot_marks::PlotMarksArguments;
 use super::run::RunArguments;
 use super::schema::SchemaArguments;
@@ -19,8 +20,10 @@ use super::show::ShowArguments;
 use super::sql::SqlArguments;
 use super::stage_command::StageCommand;
 use super::status::StatusArguments;
+use super::submit::SubmitArguments;
 use super::tables::TablesArguments;
 use super::verify::VerifyArguments;
+use super::work::{CommitArguments, WorkArguments};
 use clap::{Parser, Subcommand};
 
 /// From lung CT and radiologists' marks to trained, audited, evaluated nodule segmentation.
@@ -47,6 +50,26 @@ pub(super) enum Command {
     /// One stage alone
     #[command(flatten)]
     Stage(StageCommand),
+    /// Freeze cases, shards and settings, so that several machines can work on them
+    #[command(
+        after_help = "Example:\n  nodulus plan pipelines/demo.toml --to balance -o plan.json\n\nThen `nodulus work` makes shards and `nodulus commit` a stage of them, stage after stage (docs/cluster.md)."
+    )]
+    Plan(PlanArguments),
+    /// Make one shard of a plan's stage
+    #[command(
+        after_help = "Example:\n  nodulus work --plan plan.json --stage crop --shard 0\n\nExit status: 0 done, 1 stopped by an error, 2 wrong usage, 3 done with failed cases, 75 not done, try again."
+    )]
+    Work(WorkArguments),
+    /// Submit the jobs of a plan to Slurm: for each stage an array, and a commit after it
+    #[command(
+        after_help = "Example:\n  nodulus submit --plan plan.json --dry-run\n  nodulus submit --plan plan.json --sbatch=--partition=main --sbatch-train=--gres=gpu:1 --device auto\n\nOnly shards that are not made and not being made are submitted, so it may be repeated (docs/cluster.md)."
+    )]
+    Submit(SubmitArguments),
+    /// Make the tables of a plan's stage current, once all of its shards are made
+    #[command(
+        after_help = "Example:\n  nodulus commit --plan plan.json --stage crop\n\nExit status: 0 done, 1 stopped by an error, 2 wrong usage, 3 done with failed cases, 75 shards are missing: they are named, with the causes that their workers left."
+    )]
+    Commit(CommitArguments),
     /// Train, predict and evaluate each row of an experiment, and print its table
     #[command(
         after_help = "Example:\n  nodulus experiment pipelines/table1.toml\n  nodulus experiment pipelines/table3.toml --out table3.md --set train.seed=2\n\nFinished rows are not run again (docs/experiments.md)."
@@ -59,7 +82,9 @@ pub(super) enum Command {
     )]
     CrossValidate(CrossValidateArguments),
     /// Print which tables exist, which are stale and why, and what a run would do
-    #[command(after_help = "Example:\n  nodulus status pipelines/demo.toml")]
+    #[command(
+        after_help = "Example:\n  nodulus status pipelines/demo.toml\n  nodulus status --plan plan.json"
+    )]
     Status(StatusArguments),
     /// List the tables: name, rows, and a file pattern for DuckDB and polars; pandas and pyarrow read the folder
     #[command(

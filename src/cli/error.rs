@@ -2,7 +2,7 @@
 
 use crate::compare::{detections, masks, nodule_table, nodules};
 use crate::nightly;
-use crate::pipeline::{config, experiment, export, runner};
+use crate::pipeline::{config, experiment, export, frozen, runner};
 use nodulus_faults::Panicked;
 use std::io;
 
@@ -17,6 +17,8 @@ pub(super) enum Outcome {
     Usage = 2,
     /// The command finished, and some cases failed.
     FailedCases = 3,
+    /// A part of a plan is not done, and may be when it is tried again (`EX_TEMPFAIL` of sysexits.h).
+    TryAgain = 75,
 }
 
 /// An error that stops a command.
@@ -28,6 +30,8 @@ pub(super) enum Error {
     Usage(String),
     #[error(transparent)]
     Run(#[from] runner::Error),
+    #[error(transparent)]
+    Plan(#[from] frozen::Error),
     #[error(transparent)]
     Experiment(#[from] experiment::Error),
     #[error(transparent)]
@@ -72,6 +76,7 @@ impl Error {
             Self::Config(_)
             | Self::Usage(_)
             | Self::Phantom(crate::phantom::Error::Setting { .. }) => Outcome::Usage,
+            Self::Plan(error) if error.is_passing() => Outcome::TryAgain,
             Self::Experiment(error) if error.is_choice() => Outcome::Usage,
             Self::Export(error) if error.is_choice() => Outcome::Usage,
             Self::NoduleTable(error) if error.is_choice() => Outcome::Usage,

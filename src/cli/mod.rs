@@ -17,6 +17,11 @@ mod forecast;
 mod status;
 mod run_outcome;
 mod run;
+mod plan;
+mod shard_index;
+mod work;
+mod submit;
+mod plan_status;
 mod stage_command;
 mod experiment;
 mod outdated;
@@ -95,6 +100,7 @@ fn prepare(cli: &Cli) -> Result<(), Error> {
         cli.command,
         Command::Run(_)
             | Command::Stage(_)
+            | Command::Work(_)
             | Command::Experiment(_)
             | Command::CrossValidate(_)
             | Command::Export(_)
@@ -119,6 +125,10 @@ fn dispatch(cli: &Cli, out: &mut dyn Write) -> Result<Outcome, Error> {
     match &cli.command {
         Command::Run(arguments) => run::run(arguments, out),
         Command::Stage(command) => run::run_stage(&command.arguments, command.stage, out),
+        Command::Plan(arguments) => plan::plan(arguments, out),
+        Command::Work(arguments) => work::work(arguments, out),
+        Command::Submit(arguments) => submit::submit(arguments, out),
+        Command::Commit(arguments) => work::commit(arguments, out),
         Command::Experiment(arguments) => experiment::experiment(arguments, out),
         Command::CrossValidate(arguments) => experiment::cross_validate(arguments, out),
         Command::Status(arguments) => status::status(arguments, out),

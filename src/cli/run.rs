@@ -118,7 +118,11 @@ fn read(pipeline: &PipelineArguments, work: &WorkArguments) -> Result<Config, Er
 }
 
 /// The stages from one to another, both included.
-fn between(config: &Config, from: Option<Stage>, to: Option<Stage>) -> Result<Vec<Stage>, Error> {
+pub(super) fn between(
+    config: &Config,
+    from: Option<Stage>,
+    to: Option<Stage>,
+) -> Result<Vec<Stage>, Error> {
     for stage in [from, to].into_iter().flatten() {
         is_asked_for(config, stage)?;
     }
@@ -227,7 +231,7 @@ fn dry_run(
     Ok(Outcome::Success)
 }
 
-fn stage(name: &str) -> Result<Stage, String> {
+pub(super) fn stage(name: &str) -> Result<Stage, String> {
     let names = Stage::ALL.map(Stage::name);
     Stage::from_name(name).ok_or_else(|| unknown_name("stage", name, &names))
 }

@@ -2,7 +2,7 @@
 
 use super::error::{Error, Outcome};
 use super::forecast::{self, Columns};
-use super::pipeline_arguments::PipelineArguments;
+use super::plan_status::plan_status;
 use super::progress::{ProgressLine, ProgressStyle};
 use super::resources;
 use crate::pipeline::Config;
@@ -15,11 +15,22 @@ use nodulus_store::Store;
 use serde_json::json;
 use std::collections::BTreeSet;
 use std::io::Write;
+use std::path::PathBuf;
 
 #[derive(Debug, Args)]
 pub(super) struct StatusArguments {
-    #[command(flatten)]
-    pipeline: PipelineArguments,
+    /// Pipeline file
+    #[arg(required_unless_present = "plan")]
+    pipeline: Option<PathBuf>,
+    /// Folder of the store; overrides the pipeline file
+    #[arg(long, value_name = "DIR")]
+    store: Option<PathBuf>,
+    /// Setting that overrides the pipeline file's; repeatable
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    sets: Vec<String>,
+    /// Plan whose stages and shards are told, from the store alone
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["pipeline", "store", "sets"])]
+    plan: Option<PathBuf>,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -30,8 +41,14 @@ pub(super) struct StatusArguments {
 
 /// Prints the state of every stage, and what a run would do.
 pub(super) fn status(arguments: &StatusArguments, out: &mut dyn Write) -> Result<Outcome, Error> {
-    let pipeline = &arguments.pipeline;
-    let config = Config::read(&pipeline.pipeline, &pipeline.sets, pipeline.store.as_deref())?;
+    let pipeline = match (&arguments.pipeline, &arguments.plan) {
+        (_, Some(plan)) => return plan_status(plan, arguments.json, out),
+        (Some(pipeline), None) => pipeline,
+        (None, None) => {
+            return Err(Error::Usage("expected a pipeline file or `--plan`".to_owned()));
+        }
+    };
+    let config = Config::read(pipeline, &arguments.sets, arguments.store.as_deref())?;
     let store = Store::look(&config.store)?;
     let stages: Vec<Stage> = config.stages().collect();
     let options = Options {

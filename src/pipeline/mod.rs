@@ -14,6 +14,7 @@ pub mod outside_weights;
 pub mod preprocessing;
 mod patients;
 pub mod runner;
+pub mod frozen;
 pub mod experiment;
 pub mod forecast;
 pub mod outdated;

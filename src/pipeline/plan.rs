@@ -79,10 +79,57 @@ pub fn is_sharded(output: Output) -> bool {
 ///
 /// Fails if a setting has no JSON form.
 pub fn ingest_job(config: &Config, sources: &Sources) -> Result<JobSpec, serde_json::Error> {
+    let mut shards: Vec<ListedShard<'_>> = sources.shards.iter().map(ListedShard::of).collect();
+    let not_found = ingest::series_not_found(&config.ingest, sources);
+    if !not_found.is_empty() {
+        shards.push(ListedShard {
+            cohort: String::new(),
+            content_sha256: hash::sha256_parts(not_found),
+            cases: &[],
+        });
+    }
+    ingest_job_of(config, series_list_sha256(sources), &shards)
+}
+
+/// A shard of the list of sources.
+pub struct ListedShard<'a> {
+    /// Its cohort; empty for the shard of the series that no cohort has.
+    pub cohort: String,
+    /// SHA-256 over the content of its cases.
+    pub content_sha256: String,
+    /// Its cases, for its record; empty where it is not made here.
+    pub cases: &'a [ingest::SourceCase],
+}
+
+impl<'a> ListedShard<'a> {
+    fn of(cases: &'a Vec<ingest::SourceCase>) -> Self {
+        let contents = cases.iter().map(|case| case.content_sha256.as_str());
+        Self {
+            cohort: cases.first().map_or_else(String::new, |case| case.cohort.clone()),
+            content_sha256: hash::sha256_parts(contents),
+            cases,
+        }
+    }
+}
+
+/// SHA-256 over the series of `ingest.series_list`, where it is given.
+pub fn series_list_sha256(sources: &Sources) -> Option<String> {
+    sources.series_list.as_ref().map(|list| hash::sha256_parts(list.iter().map(String::as_str)))
+}
+
+/// The job of ingest for shards that are listed; what their cases are is no part of their keys, but for their content.
+///
+/// # Errors
+///
+/// Fails if a setting has no JSON form.
+pub fn ingest_job_of(
+    config: &Config,
+    series_list_sha256: Option<String>,
+    listed: &[ListedShard<'_>],
+) -> Result<JobSpec, serde_json::Error> {
     let spec = Stage::Ingest.spec();
     let mut common = ingest_settings(&config.ingest)?;
-    if let Some(list) = &sources.series_list {
-        let digest = hash::sha256_parts(list.iter().map(String::as_str));
+    if let Some(digest) = series_list_sha256 {
         common["series_list_sha256"] = digest.into();
     }
     let mut of_cohorts: BTreeMap<&str, Arc<Value>> = BTreeMap::new();
@@ -92,29 +139,19 @@ pub fn ingest_job(config: &Config, sources: &Sources) -> Result<JobSpec, serde_j
         of_cohorts.insert(&cohort.name, Arc::new(settings));
     }
     let none = Arc::new(Value::Null);
-    let shard = |cases: &Vec<ingest::SourceCase>| {
-        let cohort = cases.first().map_or("", |case| &case.cohort);
-        let cases: Vec<ShardCase> = cases.iter().map(shard_case).collect();
-        let content_sha256 = hash::sha256_parts(cases.iter().map(|c| c.content_sha256.as_str()));
+    let shard = |listed: &ListedShard<'_>| {
+        let name = if listed.cohort.is_empty() { SERIES_NOT_FOUND } else { SOURCES };
         ShardSpec {
-            config: of_cohorts.get(cohort).unwrap_or(&none).clone(),
+            config: of_cohorts.get(&*listed.cohort).unwrap_or(&none).clone(),
             decisions: Value::Null,
-            inputs: vec![ShardInput { name: SOURCES.to_owned(), content_sha256 }],
-            cases,
+            inputs: vec![ShardInput {
+                name: name.to_owned(),
+                content_sha256: listed.content_sha256.clone(),
+            }],
+            cases: listed.cases.iter().map(shard_case).collect(),
         }
     };
-    let mut shards: Vec<ShardSpec> = sources.shards.iter().map(shard).collect();
-    let not_found = ingest::series_not_found(&config.ingest, sources);
-    if !not_found.is_empty() {
-        let content_sha256 = hash::sha256_parts(not_found);
-        shards.push(ShardSpec {
-            config: none.clone(),
-            decisions: Value::Null,
-            inputs: vec![ShardInput { name: "series not found".to_owned(), content_sha256 }],
-            cases: Vec::new(),
-        });
-    }
-    let contents = shards.iter().flat_map(|s| &s.inputs).map(|i| i.content_sha256.as_str());
+    let contents = listed.iter().map(|shard| shard.content_sha256.as_str());
     let content_sha256 = hash::sha256_parts(contents);
     Ok(JobSpec {
         stage: spec.name,
@@ -122,9 +159,12 @@ pub fn ingest_job(config: &Config, sources: &Sources) -> Result<JobSpec, serde_j
         outputs: spec.writes.iter().map(|output| output.spec()).collect(),
         config: (spec.settings)(config)?,
         inputs: vec![InputRef::outside(SOURCES, content_sha256)],
-        shards,
+        shards: listed.iter().map(shard).collect(),
     })
 }
+
+/// The input of the shard of the series that no cohort has.
+const SERIES_NOT_FOUND: &str = "series not found";
 
 /// The settings that every shard depends on: without the cohorts, and without the size of the shards.
 fn ingest_settings(config: &ingest::Config) -> Result<Value, serde_json::Error> {

@@ -77,6 +77,8 @@ pub struct Job {
     key: String,
     /// Shards that are made again although they are committed.
     pub(crate) redone: BTreeSet<String>,
+    /// The shards that are made here, where others make the rest.
+    pub(crate) only: Option<BTreeSet<String>>,
     /// The positions of the shards that were still to be made when they were checked.
     pub(crate) checked: Option<Vec<usize>>,
     pub(crate) setbacks: Arc<Setbacks>,
@@ -93,6 +95,7 @@ impl Job {
             shard_keys,
             key,
             redone: BTreeSet::new(),
+            only: None,
             checked: None,
             setbacks: Arc::default(),
         }
@@ -128,6 +131,12 @@ impl Job {
     pub fn redo(&mut self, positions: impl IntoIterator<Item = usize>) {
         let keys = positions.into_iter().filter_map(|n| self.shard_keys.get(n));
         self.redone.extend(keys.cloned());
+    }
+
+    /// Looks at the shards at these positions alone, and makes no other.
+    pub fn only(&mut self, positions: impl IntoIterator<Item = usize>) {
+        let keys = positions.into_iter().filter_map(|n| self.shard_keys.get(n));
+        self.only = Some(keys.cloned().collect());
     }
 
     /// The shards to be made, one after the other. Shards that another process works on come last, once it has stopped
@@ -179,6 +188,18 @@ impl Job {
             }
         }
         Ok(false)
+    }
+
+    /// Whether a process works on the shard at a position. Nothing is written.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the store cannot be read.
+    pub fn is_claimed(&self, position: usize) -> io::Result<bool> {
+        match self.shard_keys.get(position) {
+            Some(key) => Claim::is_held(&self.claims()?, key),
+            None => Ok(false),
+        }
     }
 
     /// Whether an interrupted run left a state from which the shard at a position resumes.

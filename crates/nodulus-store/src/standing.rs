@@ -12,7 +12,7 @@ use std::path::Path;
 /// How the shards of a job stand; see [`Job::standing`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Standing {
-    /// The shards by position, as a version would list them; `None` where none is committed.
+    /// The shards by position, as a version would list them; `None` where none is committed, or it was not looked at.
     pub committed: Vec<Option<ShardSummary>>,
     /// The positions of the shards that are still to be made, ascending: also those of which a file is missing, or not as its
     /// record says.
@@ -64,8 +64,11 @@ impl Job {
     }
 
     fn stand(&self, on_damage: OnDamage) -> Result<Standing, Error> {
+        let is_looked_at =
+            |key: &&String| self.only.as_ref().is_none_or(|only| only.contains(*key));
+        let keys = self.shard_keys.iter().filter(is_looked_at);
         let mut is_made: BTreeMap<&str, bool> =
-            self.shard_keys.iter().map(|key| (&**key, !self.redone.contains(key))).collect();
+            keys.map(|key| (&**key, !self.redone.contains(key))).collect();
         let mut summaries: Option<BTreeMap<&str, ShardSummary>> = None;
         for output in &self.spec().outputs {
             let folder = self.folder(*output);
@@ -103,7 +106,11 @@ impl Job {
         let keys = || self.shard_keys.iter().map(String::as_str);
         Ok(Standing {
             committed: keys().map(|key| summaries.get(key).cloned()).collect(),
-            pending: keys().enumerate().filter(|(_, key)| !is_made[key]).map(|(n, _)| n).collect(),
+            pending: keys()
+                .enumerate()
+                .filter(|(_, key)| is_made.get(key) == Some(&false))
+                .map(|(n, _)| n)
+                .collect(),
         })
     }
 

@@ -20,6 +20,8 @@ pub enum Need {
     RealData,
     /// The right to mount a file system.
     Root,
+    /// Slurm and munge, and the right to start their daemons.
+    Slurm,
 }
 
 impl Need {
@@ -31,6 +33,7 @@ impl Need {
             Self::PyTorch => "NODULUS_REQUIRE_PYTORCH",
             Self::RealData => "NODULUS_REQUIRE_DATA",
             Self::Root => "NODULUS_REQUIRE_ROOT",
+            Self::Slurm => "NODULUS_REQUIRE_SLURM",
         }
     }
 }

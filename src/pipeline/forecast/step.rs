@@ -304,7 +304,7 @@ impl<'a> Foresight<'a> {
             if self.is_checked && !is_incomplete {
                 runner::check(config, stage, step, task)?;
             }
-            runner::job_spec(config, stage, step, task, weights.clone())
+            runner::job_spec(config, stage, step, task, weights.clone(), None)
         });
         if let Some(spec) = spec? {
             return Ok((spec, true));

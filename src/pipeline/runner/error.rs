@@ -128,6 +128,24 @@ pub enum Error {
         /// The stage.
         stage: Stage,
     },
+    /// Shards of a stage that is committed are missing.
+    #[error("{stage} lacks {} of its shards", missing.len())]
+    ShardsMissing {
+        /// The stage.
+        stage: Stage,
+        /// Their positions.
+        missing: Vec<usize>,
+    },
+    /// A stage has another number of shards than its plan.
+    #[error("{stage} has {found} shards, expected {expected} as in the plan; make the plan again")]
+    OtherShards {
+        /// The stage.
+        stage: Stage,
+        /// Number of its shards.
+        found: usize,
+        /// Number of shards of the plan.
+        expected: usize,
+    },
     /// A stage stopped.
     #[error("{stage} stopped")]
     Stage {

@@ -1,6 +1,7 @@
 //! Runs stages in order; a stage is skipped where its outputs exist already.
 
 mod error;
+mod part;
 mod prepare;
 
 use super::config::Config;
@@ -15,6 +16,8 @@ use crate::tables::{Output, Table, failures};
 pub use error::Error;
 use nodulus_nets::Device;
 use nodulus_store::{InputRef, Job, ShardSummary, Standing, Store, Version};
+use part::Part;
+pub use part::{PartOf, Shards, commit, look, work};
 pub(super) use prepare::{check, check_weights, inputs, job_spec, maker, places, roots};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -61,6 +64,22 @@ pub struct Done {
     pub n_failures: usize,
 }
 
+impl Done {
+    /// A stage of which nothing is done.
+    const fn begin(stage: Stage) -> Self {
+        Self {
+            stage,
+            ran: None,
+            n_made: 0,
+            n_shards: 0,
+            kept: false,
+            switched: false,
+            rows: 0,
+            n_failures: 0,
+        }
+    }
+}
+
 /// Progress of a run.
 #[derive(Clone, Debug, PartialEq)]
 pub enum RunEvent {
@@ -96,7 +115,7 @@ pub fn run(
 ) -> Result<Vec<Done>, Error> {
     let config = &*settled(config, options.stages)?;
     check_weights(config, store, options)?;
-    let mut run = Run { config, store, options, progress, made: Vec::new(), sources: None };
+    let mut run = Run::new(config, store, options, progress, Part::Whole);
     let mut done = Vec::new();
     for &stage in options.stages {
         if stage == Stage::Ingest {
@@ -104,16 +123,7 @@ pub fn run(
             run.sources = Some(sources::list(&config.ingest, store, &listing)?);
         }
         let begun = Instant::now();
-        let mut end = Done {
-            stage,
-            ran: None,
-            n_made: 0,
-            n_shards: 0,
-            kept: false,
-            switched: false,
-            rows: 0,
-            n_failures: 0,
-        };
+        let mut end = Done::begin(stage);
         for step in Step::of(stage) {
             run.step(stage, step, &mut end)?;
         }
@@ -135,9 +145,23 @@ struct Run<'a> {
     /// The outputs of this run. Another run may make others current at the same time.
     made: Vec<Version>,
     sources: Option<Sources>,
+    part: Part<'a>,
+    /// How the shards stand, where that alone is asked.
+    shards: Shards,
 }
 
-impl Run<'_> {
+impl<'a> Run<'a> {
+    fn new(
+        config: &'a Config,
+        store: &'a Store,
+        options: &'a Options<'a>,
+        progress: &'a (dyn Fn(RunEvent) + Sync),
+        part: Part<'a>,
+    ) -> Self {
+        let (made, sources, shards) = (Vec::new(), None, Shards::default());
+        Self { config, store, options, progress, made, sources, part, shards }
+    }
+
     fn step(&mut self, stage: Stage, step: Step, end: &mut Done) -> Result<(), Error> {
         let inputs = inputs(self.config, self.store, stage, step, self.options.chosen, &self.made)?;
         let none = Sources::default();
@@ -168,7 +192,7 @@ impl Run<'_> {
         };
         if self.options.keep.contains(&stage) {
             // Decisions that take long are not needed to know that something changed.
-            let spec = job_spec(self.config, stage, step, &task, weights.clone())?;
+            let spec = job_spec(self.config, stage, step, &task, weights.clone(), None)?;
             let job = spec.map(|spec| self.store.job(spec));
             if !job.as_ref().is_some_and(is_current) {
                 let beside = match &job {
@@ -179,11 +203,28 @@ impl Run<'_> {
             }
             task.plans_only = false;
         }
-        let spec = job_spec(self.config, stage, step, &task, weights)?
-            .unwrap_or_else(|| unreachable!("only a plan goes without a decision"));
+        let of_plan = self.part.of();
+        let spec = match of_plan.and_then(|of| of.ingest.clone()) {
+            Some(spec) => spec,
+            None => {
+                let decisions = of_plan.map(|of| of.decisions);
+                job_spec(self.config, stage, step, &task, weights, decisions)?
+                    .unwrap_or_else(|| unreachable!("only a plan goes without a decision"))
+            }
+        };
         let mut job = self.store.job(spec);
+        self.part.restrict(&mut job)?;
+        if let Part::Look(_) = self.part {
+            self.shards = Shards::of(&job)?;
+            return Ok(());
+        }
         let standing = job.check_shards()?;
-        let again = again(&standing, stage, self.options);
+        let is_committed_alone = self.part.is_commit() && step == Step::Shards;
+        if is_committed_alone && !standing.pending.is_empty() {
+            return Err(Error::ShardsMissing { stage, missing: standing.pending });
+        }
+        let again =
+            if is_committed_alone { Vec::new() } else { again(&standing, stage, self.options) };
         let n_pending = again.iter().chain(&standing.pending).collect::<BTreeSet<_>>().len();
         job.redo(again);
         if n_pending > 0 {
@@ -199,6 +240,13 @@ impl Run<'_> {
         let left = job.set_back();
         if !left.is_empty() {
             return Err(Error::set_back(stage, job.n_shards(), &left));
+        }
+        if self.part.is_shard() {
+            let committed = job.standing()?.committed;
+            end.n_failures +=
+                committed.iter().flatten().map(|shard| shard.n_failures).sum::<usize>();
+            end.n_made += n_pending;
+            return Ok(());
         }
         let versions = job.finish().map_err(|error| match error {
             nodulus_store::Error::ShardMissing { .. } => Error::Undone { stage },

@@ -6,12 +6,15 @@ use crate::pipeline::outside_weights::outside_weights;
 use crate::pipeline::plan::{self, Step};
 use crate::pipeline::{patients, preprocessing, sources};
 use crate::stages::ingest::Sources;
+use crate::stages::spec::Decide;
 use crate::stages::{Places, Stage, StageError, Task, infer, train};
 use crate::tables::Output;
-use nodulus_store::{InputRef, JobSpec, Store, Version};
+use nodulus_store::{InputRef, JobSpec, Store, Version, hash, record};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Where each case lies, as listed by this run or now.
 pub(in crate::pipeline) fn places<'a>(
@@ -78,7 +81,7 @@ pub(in crate::pipeline) fn inputs(
     }
 }
 
-/// The job of a step; `None` where a plan would have to decide something first that takes long.
+/// The job of a step, with the decisions that a folder keeps, if there is one; `None` where a plan would have to decide something first that takes long.
 ///
 /// # Errors
 ///
@@ -89,14 +92,21 @@ pub(in crate::pipeline) fn job_spec(
     step: Step,
     task: &Task<'_>,
     weights: Option<InputRef>,
+    kept: Option<&Path>,
 ) -> Result<Option<JobSpec>, Error> {
     let settings = |source| Error::Settings { stage, source };
     if stage == Stage::Ingest {
         return plan::ingest_job(config, task.sources).map(Some).map_err(settings);
     }
     let decide = stage.spec().decide.filter(|_| step == Step::Shards);
-    let decisions = decide.map(|decide| decide(config, task)).transpose();
-    let decisions = match decisions.map_err(|source| Error::Stage { stage, source })? {
+    let decided = |decide: Decide| {
+        let anew = || decide(config, task).map_err(|source| Error::Stage { stage, source });
+        match kept {
+            None => anew(),
+            Some(folder) => kept_decisions(folder, stage, task, weights.as_ref(), anew),
+        }
+    };
+    let decisions = match decide.map(decided).transpose()? {
         Some(None) => return Ok(None),
         decisions => decisions.flatten(),
     };
@@ -106,6 +116,35 @@ pub(in crate::pipeline) fn job_spec(
     plan::job(config, stage, step, task.inputs, weights, decisions, contents.as_deref())
         .map(Some)
         .map_err(settings)
+}
+
+/// The decisions of a stage as `folder` has them; it gets those that are made anew. One who makes a shard of many need not
+/// look at the whole cohort for it.
+fn kept_decisions(
+    folder: &Path,
+    stage: Stage,
+    task: &Task<'_>,
+    weights: Option<&InputRef>,
+    anew: impl FnOnce() -> Result<Option<Vec<Value>>, Error>,
+) -> Result<Option<Vec<Value>>, Error> {
+    let inputs = plan::input_refs(task.inputs, weights.cloned());
+    let contents = inputs.iter().flat_map(|input| [&*input.name, &*input.content_sha256]);
+    let path = folder.join(format!("{}.json", hash::id(&format!("{stage}-"), contents)));
+    if let Some(KeptDecisions { of_shards }) = record::read(&path)? {
+        return Ok(Some(of_shards));
+    }
+    let decisions = anew()?;
+    if let Some(of_shards) = &decisions {
+        fs_err::create_dir_all(folder)?;
+        record::write(&path, &KeptDecisions { of_shards: of_shards.clone() })?;
+    }
+    Ok(decisions)
+}
+
+/// Decisions over the whole cohort, by shard.
+#[derive(Serialize, Deserialize)]
+struct KeptDecisions {
+    of_shards: Vec<Value>,
 }
 
 /// Fails if the settings do not allow what a stage's inputs are.

@@ -50,7 +50,7 @@ pub enum Error {
 
 impl Error {
     /// Whether trying again may end otherwise.
-    pub(super) fn is_passing(&self) -> bool {
+    pub(in crate::pipeline) fn is_passing(&self) -> bool {
         match self {
             // The store's own disk: nothing was lost, and the caller says so.
             Self::Store(_) => false,

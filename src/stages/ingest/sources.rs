@@ -3,10 +3,11 @@
 use super::file_stamp;
 use nodulus_formats::cohort;
 use nodulus_store::FailedCase;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
 /// A case of the list of sources.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SourceCase {
     /// Name of its cohort.
     pub cohort: String,
@@ -20,6 +21,7 @@ pub struct SourceCase {
     /// SHA-256 of where its files lie, relative to the cohort's folders.
     pub places_sha256: String,
     /// Why its content is not known, where the machine is at fault.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fault: Option<FailedCase>,
     /// Sizes and times that its files had before they were hashed.
     pub stamp: String,

@@ -57,7 +57,7 @@ pub struct Location<'a> {
 }
 
 /// A case: the files of a scan, and of its annotations.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Case {
     /// The path of the image relative to the root, with `/`. Where only annotations exist, the series; for a file of
     /// annotations that belongs to no scan, its path.

@@ -1,10 +1,11 @@
 //! Files and folders that are left aside, and why.
 
 use super::error::{Error, Problem};
+use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
 /// Why a file, folder or series is left aside.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum PassedOverRule {
     /// It is no regular file: a pipe, a socket, a device, a link to nothing or to a folder above it.
     NoFile,
@@ -41,7 +42,7 @@ impl PassedOverRule {
 }
 
 /// A file or folder that is left aside.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct PassedOver {
     /// The file or folder.
     pub path: PathBuf,
