@@ -71,7 +71,10 @@ fn write_text(
     out: &mut dyn Write,
 ) -> Result<(), Error> {
     writeln!(out, "A  {}\nB  {}", comparison.a.display(), comparison.b.display())?;
+    let empty = [("A", comparison.n_a), ("B", comparison.n_b)].into_iter().filter(|(_, n)| *n == 0);
+    let empty: Vec<_> = empty.map(|(side, _)| format!("{side} has no nodules")).collect();
     match comparison.coordinates {
+        _ if !empty.is_empty() => writeln!(out, "nothing is compared: {}", empty.join(", "))?,
         Coordinates::Patient => {}
         Coordinates::Image => writeln!(
             out,

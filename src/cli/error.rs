@@ -70,6 +70,16 @@ pub(super) enum Error {
 }
 
 impl Error {
+    /// Whether the reader of the output has stopped.
+    pub(super) fn is_broken_pipe(&self) -> bool {
+        let kind = match self {
+            Self::Io(error) => Some(error.kind()),
+            Self::Json(error) => error.io_error_kind(),
+            _ => None,
+        };
+        kind == Some(io::ErrorKind::BrokenPipe)
+    }
+
     /// The outcome that this error leads to.
     pub(super) fn outcome(&self) -> Outcome {
         match self {

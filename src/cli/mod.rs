@@ -73,7 +73,7 @@ pub fn main() -> ExitCode {
     let outcome = match result {
         Ok(outcome) => outcome,
         // The reader of the output has stopped, as in `nodulus show scans | head`.
-        Err(Error::Io(error)) if error.kind() == io::ErrorKind::BrokenPipe => Outcome::Success,
+        Err(error) if error.is_broken_pipe() => Outcome::Success,
         Err(error) => {
             // Nothing helps where standard error is closed.
             let _ = writeln!(io::stderr(), "{}", printable_lines(&error.message()));

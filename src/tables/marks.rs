@@ -84,7 +84,7 @@ columns! {
         pub centroid_z_mm: Option<f64>,
         /// voxels in the mask; null for points
         pub n_voxels: Option<i64>,
-        /// voxels of the mask that LUNA16 drew, all lines of a slice together; null where no reader drew lines
+        /// voxels of the mask that LUNA16 drew, the listed points of a slice together; null where no reader drew lines
         pub n_voxels_luna16: Option<i64>,
         /// voxels that either this mask or LUNA16's holds, but not both; null where no reader drew lines
         pub n_voxels_differ: Option<i64>,

@@ -15,6 +15,7 @@ all others of annotations_excluded.csv, in the order of the marks.
 
 import collections
 import csv
+import decimal
 import glob
 import hashlib
 import json
@@ -26,11 +27,11 @@ import xml.etree.ElementTree as ElementTree
 import numpy
 from scipy.ndimage import label
 
-from lidc_xml import children, line_pixels, points, text
+from lidc_xml import children, points, text
 
 
 def enclosed(lines, low, shape):
-    """What a 4-connected flood from outside all lines does not reach, without the lines."""
+    """What a 4-connected flood from outside all points does not reach, without the points."""
     grid = numpy.zeros(shape, bool)
     for line in lines:
         for i, j in line:
@@ -42,8 +43,9 @@ def enclosed(lines, low, shape):
 def outlined(rois, first_z, step):
     """Sums over the voxels of an outlined mark: number, i, j, and k on the even grid.
 
-    All lines of a slice are drawn together. What a flood from outside does not reach is the mask, without the lines; an
-    exclusion then removes the region that a flood from the mean of its points fills, if that is not on a line or outside.
+    The listed points of all lines of a slice are drawn together; gaps stay open. What a flood from outside does not reach is the
+    mask, without the points; an exclusion then removes the region that a flood from the mean of its points fills, if that is not
+    on a point or outside.
     """
     slices = collections.defaultdict(list)
     for roi in rois:
@@ -51,10 +53,10 @@ def outlined(rois, first_z, step):
         line = points(roi, "edgeMap")
         # The mean of the points as the file lists them, rounded half up.
         seed = (2 * line.sum(0) + len(line)) // (2 * len(line))
-        slices[k].append((text(roi, "inclusion") == "TRUE", line_pixels(line), seed))
+        slices[k].append((text(roi, "inclusion") == "TRUE", line, seed))
     sums = numpy.zeros(4)
     for k, drawn in slices.items():
-        pixels = numpy.array([pixel for _, line, _ in drawn for pixel in line])
+        pixels = numpy.concatenate([line for _, line, _ in drawn])
         low = pixels.min(0) - 1
         shape = pixels.max(0) - low + 2
         mask = enclosed([line for _, line, _ in drawn], low, shape)
@@ -111,8 +113,15 @@ def merged(marks):
     return held
 
 
-def ten_digits(number):
-    return f"{number:.10g}"
+def half_up(digits):
+    return decimal.Context(prec=digits, rounding=decimal.ROUND_HALF_UP)
+
+
+def printed(number):
+    """A number with at most nine decimals, rounded again half up to ten digits, without zeros at the end."""
+    text = f"{half_up(10).create_decimal(f'{number:.9f}'):f}"
+    text = text.rstrip("0").rstrip(".") if "." in text else text
+    return "0" if text == "-0" else text
 
 
 def main():
@@ -126,7 +135,7 @@ def main():
             direction = row.get("direction") or "1 0 0 0 1 0 0 0 1"
             direction = numpy.array([float(value) for value in direction.split()]).reshape(3, 3)
             origin = numpy.array([*corner, heights[0]])
-            pixel = float(f"{float(row['pixel_spacing_mm']):.6g}")
+            pixel = float(half_up(6).create_decimal(row["pixel_spacing_mm"]))
             scans[row["series_instance_uid"]] = pixel, float(steps[len(steps) // 2]), origin, direction
     wanted = set(open(listed).read().split())
     roots = {}
@@ -143,7 +152,7 @@ def main():
         held = merged(marks)
         counts[series] = [sum(n >= 3 for n in held), sum(n < 3 for n in held)]
         for n, (_, centre, diameter) in zip(held, marks):
-            values = [ten_digits(value) for value in (*centre, diameter)]
+            values = [printed(value) for value in (*centre, diameter)]
             files[n < 3].append(",".join([series, *values]) + "\n")
             lines[n < 3].append(f"{series},{values[2]},{values[3]}")
     for name, rows in zip(names, files):

@@ -20,6 +20,18 @@ fn every_shell_gets_completions() {
     }
 }
 
+/// As in `nodulus schema --json | head`.
+#[test]
+fn a_reader_that_stops_is_no_error() {
+    for arguments in [&["schema"][..], &["schema", "--json"]] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let output = fixture::nodulus(arguments).stdout(writer).output().unwrap();
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert_eq!((output.status.code(), error.as_str()), (Some(0), ""));
+    }
+}
+
 #[test]
 fn usage_errors_end_with_status_2() {
     for (arguments, expected) in [

@@ -367,17 +367,20 @@ fn a_comparison_is_laid_out_for_people() {
     let b = "1.2,10,20,30,6\n1.2,60,21,30,7\n1.3,0.5,1,1.5,5.5\n1.5,7,8,9,3.25\n";
     fs_err::write(folder.path().join("a.csv"), format!("{names}{a}")).unwrap();
     fs_err::write(folder.path().join("b.csv"), format!("{names}{b}")).unwrap();
-    let compare = |more: &[&str]| {
-        let mut command = fixture::nodulus(&["compare-nodules", "a.csv", "b.csv"]);
+    fs_err::write(folder.path().join("none.csv"), names).unwrap();
+    let compare = |b: &str, more: &[&str]| {
+        let mut command = fixture::nodulus(&["compare-nodules", "a.csv", b]);
         let output = command.args(more).current_dir(folder.path()).output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).unwrap()
     };
-    let text = compare(&[]);
+    let text = compare("b.csv", &[]);
     insta::assert_snapshot!(text);
-    assert_eq!(compare(&["--list", "0"]), text);
-    let short = compare(&["--list", "1"]);
+    assert_eq!(compare("b.csv", &["--list", "0"]), text);
+    let short = compare("b.csv", &["--list", "1"]);
     assert!(short.contains("and 1 more (`--list 0` lists all)"), "{short}");
+    let none = compare("none.csv", &[]);
+    assert!(none.contains("nothing is compared: B has no nodules\n"), "{none}");
 }
 
 fn rows<R: Row>() -> Vec<R> {

@@ -44,6 +44,7 @@ mod lidc_annotations;
 mod line;
 mod lineage;
 mod luna16;
+mod luna16_published;
 mod memory;
 mod metrics;
 mod mixed;

@@ -311,6 +311,43 @@ mod tests {
     }
 
     #[test]
+    fn a_legend_names_what_is_drawn() {
+        let far = |id: &str, kind: MarkKind, points: Vec<[i64; 2]>| {
+            let contours = vec![MarkContour { z_mm: 0.0, inclusion: true, points }];
+            DrawnMark { kind: kind.name().to_owned(), contours, ..mark(id, 2, &[]) }
+        };
+        let marks = [
+            mark("a", 2, &[0.0]),
+            far("b", MarkKind::NonNodule, vec![[300, 50]]),
+            far("c", MarkKind::Nodule, vec![[300, 50], [301, 51], [300, 52], [299, 51]]),
+            mark("d", 1, &[0.0]),
+            far("e", MarkKind::SmallNodule, vec![[105, 55]]),
+        ];
+        let nodules = [nodule("n-1", &["a"]), nodule("n-2", &["c"]), nodule("n-3", &["d"])];
+        let view = View {
+            series: "1.2",
+            z_mm: 0.0,
+            spacing_mm: [0.5, 0.5],
+            nodules: nodules.iter().collect(),
+            marks: marks.iter().collect(),
+            region: None,
+            window_hu: None,
+            reach_mm: 1.0,
+        };
+        let svg = view.picture().unwrap().to_svg().unwrap();
+        assert!(
+            svg.contains("reader 2: nodule, small_nodule<") && svg.contains("reader 1: nodule<")
+        );
+        assert!(svg.contains("nodule n-3") && !svg.contains("nodule n-2"), "{svg}");
+        // The line of the second nodule that is drawn.
+        assert!(svg.contains("dasharray=\"16 6\"") && !svg.contains("16 5 2 5"), "{svg}");
+        // Without the point, nothing is said of it.
+        let view = View { marks: marks[..4].iter().collect(), ..view };
+        let svg = view.picture().unwrap().to_svg().unwrap();
+        assert!(svg.contains("reader 2: nodule<"), "{svg}");
+    }
+
+    #[test]
     fn readers_have_colours_and_nodules_styles() {
         let marks = [mark("a", 0, &[0.0]), mark("b", 1, &[0.0]), mark("c", 2, &[0.0])];
         let (own, other) = (nodule("n-1", &["a"]), nodule("n-2", &["b"]));
@@ -340,8 +377,8 @@ mod tests {
             "#0072b2",
             "#d55e00",
             "#009e73",
-            "stroke-dasharray=\"8 4\"",
-            "stroke-dasharray=\"1 5\"",
+            "stroke-dasharray=\"16 6\"",
+            "stroke-dasharray=\"2 6\"",
             "reader 2: nodule",
             "nodule n-2: 1 marks",
             "5 mm",

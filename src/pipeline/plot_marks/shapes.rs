@@ -8,11 +8,14 @@ const STROKE: f64 = 2.0;
 /// Height of a line of text, in pixels.
 pub(super) const TEXT: usize = 9;
 
+/// Lengths of dashes and gaps by turns, in pixels; empty for a solid line.
+pub(super) type Dashes = &'static [f64];
+
 /// A shape; positions are pixels of the picture from its top left corner.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Shape {
-    /// A line through points; a dash and a gap, in pixels, where it is not solid.
-    Line { points: Vec<[f64; 2]>, colour: Colour, dashes: Option<[f64; 2]> },
+    /// A line through points.
+    Line { points: Vec<[f64; 2]>, colour: Colour, dashes: Dashes },
     /// A ring.
     Ring { centre: [f64; 2], radius: f64, colour: Colour },
     /// A line of text by its top left corner.
@@ -86,9 +89,11 @@ impl Shape {
         match self {
             Self::Line { points, colour, dashes } => {
                 let points: Vec<_> = points.iter().map(|[x, y]| format!("{x:.1},{y:.1}")).collect();
-                let dashes = dashes
-                    .map(|[on, off]| format!(" stroke-dasharray=\"{on} {off}\""))
-                    .unwrap_or_default();
+                let lengths: Vec<_> = dashes.iter().map(f64::to_string).collect();
+                let dashes = match lengths.as_slice() {
+                    [] => String::new(),
+                    lengths => format!(" stroke-dasharray=\"{}\"", lengths.join(" ")),
+                };
                 format!(
                     "<polyline points=\"{}\" fill=\"none\" stroke=\"{}\" stroke-width=\"{STROKE}\"{dashes}/>\n",
                     points.join(" "),
@@ -110,14 +115,14 @@ impl Shape {
 
     fn draw(&self, canvas: &mut Canvas) {
         match self {
-            Self::Line { points, colour, dashes } => stroke(canvas, points, *colour, *dashes),
+            Self::Line { points, colour, dashes } => stroke(canvas, points, *colour, dashes),
             Self::Ring { centre, radius, colour } => {
                 let on_ring = |n: i32| {
                     let angle = f64::from(n) * std::f64::consts::TAU / 48.0;
                     [centre[0] + radius * angle.cos(), centre[1] + radius * angle.sin()]
                 };
                 let points: Vec<_> = (0..=48).map(on_ring).collect();
-                stroke(canvas, &points, *colour, None);
+                stroke(canvas, &points, *colour, &[]);
             }
             Self::Text { at, text, colour } => {
                 let at = at.map(|v| v.max(0.0).round() as usize);
@@ -128,7 +133,7 @@ impl Shape {
 }
 
 /// Draws a line as squares half a pixel apart.
-fn stroke(canvas: &mut Canvas, points: &[[f64; 2]], colour: Colour, dashes: Option<[f64; 2]>) {
+fn stroke(canvas: &mut Canvas, points: &[[f64; 2]], colour: Colour, dashes: Dashes) {
     let mut along = 0.0;
     for pair in points.windows(2) {
         let [[x0, y0], [x1, y1]] = [pair[0], pair[1]];
@@ -136,16 +141,32 @@ fn stroke(canvas: &mut Canvas, points: &[[f64; 2]], colour: Colour, dashes: Opti
         let steps = (2.0 * length).ceil().max(1.0);
         for n in 0..=steps as usize {
             let share = n as f64 / steps;
-            let is_gap =
-                dashes.is_some_and(|[on, off]| (along + share * length) % (on + off) >= on);
             let (x, y) =
                 (x0 + share * (x1 - x0) - STROKE / 2.0, y0 + share * (y1 - y0) - STROKE / 2.0);
-            if !is_gap && x >= 0.0 && y >= 0.0 {
+            if is_dash(dashes, along + share * length) && x >= 0.0 && y >= 0.0 {
                 canvas.fill([x.round() as usize, y.round() as usize], [STROKE as usize; 2], colour);
             }
         }
         along += length;
     }
+}
+
+/// Whether a square is drawn this far along a line: those of a dash cover it and not the gaps beside it.
+fn is_dash(dashes: &[f64], along: f64) -> bool {
+    if dashes.is_empty() {
+        return true;
+    }
+    let mut start = 0.0;
+    let phase = along % dashes.iter().sum::<f64>();
+    for (n, length) in dashes.iter().enumerate() {
+        if phase < start + length {
+            // Squares are at most half a pixel apart.
+            let reach = ((length - STROKE) / 2.0).max(0.25);
+            return n % 2 == 0 && (phase - start - length / 2.0).abs() <= reach;
+        }
+        start += length;
+    }
+    false
 }
 
 #[cfg(test)]
@@ -160,7 +181,7 @@ mod tests {
             size: [40, 30],
             slice: Some(Grey { at: [0, 20], size: [2, 1], values: vec![7, 9] }),
             shapes: vec![
-                Shape::Line { points, colour: red, dashes: Some([4.0, 4.0]) },
+                Shape::Line { points, colour: red, dashes: &[4.0, 4.0] },
                 Shape::Ring { centre: [20.0, 15.0], radius: 4.0, colour: red },
                 Shape::Text { at: [2.0, 20.0], text: "a<b".to_owned(), colour: [0; 3] },
             ],
@@ -177,5 +198,13 @@ mod tests {
         let at = |x: usize, y: usize| pixels[3 * (40 * y + x)..][..3].to_vec();
         assert_eq!((at(3, 5), at(8, 5), at(24, 15)), (red.to_vec(), vec![255; 3], red.to_vec()));
         assert_eq!((at(0, 20), at(1, 20)), (vec![7; 3], vec![9; 3]));
+        // Dashes and gaps are of one length in pixels too.
+        let is_red = (2..34).map(|x| at(x, 5) == red.to_vec());
+        let expected = (0..32).map(|n| n % 8 < 4);
+        assert_eq!(is_red.collect::<Vec<_>>(), expected.collect::<Vec<_>>());
+        assert_eq!(
+            [0.9, 1.1, 2.5, 9.0].map(|along| is_dash(&[2.0, 6.0], along)),
+            [true, true, false, true]
+        );
     }
 }

@@ -1,6 +1,6 @@
 //! The part of a slice that a picture shows, and the shapes on it.
 
-use super::shapes::{Grey, Picture, Shape, TEXT};
+use super::shapes::{Dashes, Grey, Picture, Shape, TEXT};
 use super::{DrawnMark, RegionSlice, ShownNodule};
 use crate::tables::MarkKind;
 use nodulus_imaging::drawing::canvas::Colour;
@@ -34,8 +34,12 @@ const COLOURS: [Colour; 8] = [
 const BLACK: Colour = [0; 3];
 const PALE: Colour = [225; 3];
 
-/// Dashes of the nodules after the first, which is solid, and last of marks in no nodule.
-const DASHES: [[f64; 2]; 4] = [[8.0, 4.0], [3.0, 4.0], [12.0, 8.0], [1.0, 5.0]];
+/// The line of the nodule that is shown.
+const SOLID: Dashes = &[];
+/// The lines of the other nodules, by turns: long dashes, dashes and dots, and short dashes.
+const OTHERS: [Dashes; 3] = [&[16.0, 6.0], &[16.0, 5.0, 2.0, 5.0], &[6.0, 6.0]];
+/// The line of marks in no nodule: dots.
+const DOTS: Dashes = &[2.0, 6.0];
 
 /// A slice with its marks.
 pub(super) struct View<'a> {
@@ -86,21 +90,37 @@ impl View<'_> {
     /// The picture; `None` where the nodule has no line on the slice.
     pub(super) fn picture(&self) -> Option<Picture> {
         let part = self.part()?;
+        Some(self.within(&part).picture_of(&part))
+    }
+
+    /// The view without the marks that the part leaves out, and without the other nodules that then have none: a legend that
+    /// named them would speak of this nodule.
+    fn within(&self, part: &Part) -> View<'_> {
+        let is_drawn = |mark: &&&DrawnMark| !self.mark(part, mark).is_empty();
+        let marks: Vec<&DrawnMark> = self.marks.iter().filter(is_drawn).copied().collect();
+        let is_there = |(n, nodule): &(usize, &&ShownNodule)| {
+            *n == 0 || marks.iter().any(|mark| nodule.mark_ids.contains(&mark.mark_id))
+        };
+        let nodules = self.nodules.iter().enumerate().filter(is_there).map(|(_, nodule)| *nodule);
+        View { nodules: nodules.collect(), marks, ..*self }
+    }
+
+    fn picture_of(&self, part: &Part) -> Picture {
         let [width, height] = part.size();
         let legend = TOP + LINE * (self.marks.len() + self.nodules.len() + 6);
         let size = [PAD + width + PAD + LEGEND, (TOP + height + PAD).max(legend)];
-        let slice = self.slice(&part);
+        let slice = self.slice(part);
         let mut shapes = Vec::new();
         if slice.is_none() {
-            shapes.extend(grid(&part));
+            shapes.extend(grid(part));
         }
         for mark in &self.marks {
-            shapes.extend(self.mark(&part, mark));
+            shapes.extend(self.mark(part, mark));
         }
         shapes.extend(self.head());
         shapes.extend(self.legend([PAD + width + PAD, TOP]));
-        shapes.extend(self.bar(&part));
-        Some(Picture { size, slice, shapes })
+        shapes.extend(self.bar(part));
+        Picture { size, slice, shapes }
     }
 
     fn on_slice<'m>(&self, mark: &'m DrawnMark) -> impl Iterator<Item = &'m Vec<[i64; 2]>> {
@@ -154,12 +174,14 @@ impl View<'_> {
         COLOURS[usize::try_from(mark.reading_session).unwrap_or_default() % COLOURS.len()]
     }
 
-    fn dashes(&self, mark: &DrawnMark) -> Option<[f64; 2]> {
-        match self.nodules.iter().position(|nodule| nodule.mark_ids.contains(&mark.mark_id)) {
-            Some(0) => None,
-            Some(n) => Some(DASHES[(n - 1) % (DASHES.len() - 1)]),
-            None => DASHES.last().copied(),
-        }
+    /// The line of the nth nodule.
+    fn style(n: usize) -> Dashes {
+        n.checked_sub(1).map_or(SOLID, |n| OTHERS[n % OTHERS.len()])
+    }
+
+    fn dashes(&self, mark: &DrawnMark) -> Dashes {
+        let own = self.nodules.iter().position(|nodule| nodule.mark_ids.contains(&mark.mark_id));
+        own.map_or(DOTS, Self::style)
     }
 
     fn mark(&self, part: &Part, mark: &DrawnMark) -> Vec<Shape> {
@@ -176,7 +198,7 @@ impl View<'_> {
                 if mark.kind == MarkKind::NonNodule.name() {
                     for [dx, dy] in [[6.0, 6.0], [6.0, -6.0]] {
                         let points = vec![[x - dx, y - dy], [x + dx, y + dy]];
-                        shapes.push(Shape::Line { points, colour, dashes: None });
+                        shapes.push(Shape::Line { points, colour, dashes: SOLID });
                     }
                 } else {
                     shapes.push(Shape::Ring { centre: [x, y], radius: 6.0, colour });
@@ -211,7 +233,7 @@ impl View<'_> {
         let mut shapes = Vec::new();
         let mut y = y as f64;
         let x = x as f64;
-        let mut line = |sample: Option<(Colour, Option<[f64; 2]>)>, text: String| {
+        let mut line = |sample: Option<(Colour, Dashes)>, text: String| {
             if let Some((colour, dashes)) = sample {
                 let middle = y + TEXT as f64 / 2.0;
                 let points = vec![[x, middle], [x + 40.0, middle]];
@@ -229,14 +251,16 @@ impl View<'_> {
             let reader = name
                 .map_or(format!("reader {session}"), |name| format!("reader {session}, {name}"));
             let colour = own().next().map_or(BLACK, |mark| Self::colour(mark));
-            line(Some((colour, None)), format!("{reader}: {kinds}"));
+            line(Some((colour, SOLID)), format!("{reader}: {kinds}"));
         }
         for (n, nodule) in self.nodules.iter().enumerate() {
-            let dashes = n.checked_sub(1).map(|n| DASHES[n % (DASHES.len() - 1)]);
             let count = nodule.mark_ids.len();
-            line(Some((BLACK, dashes)), format!("nodule {}: {count} marks", nodule.nodule_id));
+            line(
+                Some((BLACK, Self::style(n))),
+                format!("nodule {}: {count} marks", nodule.nodule_id),
+            );
         }
-        line(Some((BLACK, DASHES.last().copied())), "in no nodule".to_owned());
+        line(Some((BLACK, DOTS)), "in no nodule".to_owned());
         line(None, "o under 3 mm   x no nodule".to_owned());
         shapes
     }
@@ -252,7 +276,7 @@ impl View<'_> {
         let colour = if self.region.is_some() { [255, 220, 0] } else { BLACK };
         let points = vec![[x, y], [x + mm * per_mm, y]];
         let text = Shape::Text { at: [x, y - 14.0], text: format!("{mm} mm"), colour };
-        [Shape::Line { points, colour, dashes: None }, text]
+        [Shape::Line { points, colour, dashes: SOLID }, text]
     }
 }
 
@@ -266,7 +290,7 @@ fn grid(part: &Part) -> Vec<Shape> {
             let (mut from, mut to) = (part.low, part.high);
             (from[axis], to[axis]) = (number as f64, number as f64);
             let (from, to) = (part.at(from), part.at(to));
-            shapes.push(Shape::Line { points: vec![from, to], colour: PALE, dashes: None });
+            shapes.push(Shape::Line { points: vec![from, to], colour: PALE, dashes: SOLID });
             let at = [from[0] + 3.0, from[1] + 2.0];
             shapes.push(Shape::Text { at, text: number.to_string(), colour: [150; 3] });
         }

@@ -56,7 +56,7 @@ pub enum LidcMask {
     /// What each line surrounds alone, united; exclusions are removed with their lines.
     #[default]
     EachLine,
-    /// As LUNA16: what all lines of the slice surround together.
+    /// As LUNA16: what the listed points of all lines of the slice surround together; gaps between points stay open.
     Luna16,
 }
 

@@ -3,13 +3,16 @@
 use super::annotations;
 use super::error::Error;
 use super::findings::Finding;
+use super::half_up::half_up;
 use fs_err as fs;
 use std::path::Path;
 
-/// Significant digits of a number.
-const DIGITS: i32 = 10;
+/// Most decimals of a number.
+const DECIMALS: usize = 9;
+/// Most significant digits of a number.
+const DIGITS: usize = 10;
 
-/// Writes `annotations.csv` or `annotations_excluded.csv` with numbers of ten digits, as LUNA16's are.
+/// Writes `annotations.csv` or `annotations_excluded.csv` with numbers printed as LUNA16's are.
 ///
 /// # Errors
 ///
@@ -19,27 +22,18 @@ pub fn write_published(path: &Path, rows: &[Finding]) -> Result<(), Error> {
     text.push('\n');
     for row in rows {
         let numbers = [row.x_mm, row.y_mm, row.z_mm, row.diameter_mm.unwrap_or(-1.0)];
-        let numbers = numbers.map(ten_digits).join(",");
+        let numbers = numbers.map(printed).join(",");
         text.extend([&row.series_instance_uid, ",", &*numbers, "\n"]);
     }
     Ok(fs::write(path, text)?)
 }
 
-/// A number with ten significant digits and without zeros at the end, as C's `%.10g` prints it.
-fn ten_digits(number: f64) -> String {
-    let scientific = format!("{number:.n$e}", n = DIGITS as usize - 1);
-    let Some((mantissa, exponent)) = scientific.split_once('e') else { return scientific };
-    let exponent: i32 = exponent.parse().unwrap_or_default();
-    if (-4..DIGITS).contains(&exponent) {
-        let n = usize::try_from(DIGITS - 1 - exponent).unwrap_or_default();
-        return without_zeros(&format!("{number:.n$}")).to_owned();
-    }
-    let sign = if exponent < 0 { '-' } else { '+' };
-    format!("{}e{sign}{:02}", without_zeros(mantissa), exponent.abs())
-}
-
-fn without_zeros(number: &str) -> &str {
-    if number.contains('.') { number.trim_end_matches('0').trim_end_matches('.') } else { number }
+/// A number with at most nine decimals and ten significant digits, without zeros at the end.
+///
+/// METHOD: LUNA16's numbers were rounded twice, first to nine decimals and then, halves up, to ten digits: a diameter of
+/// 12.31597934484 mm is 12.31597935 there, by way of 12.315979345. Numbers below one have nine decimals.
+fn printed(number: f64) -> String {
+    half_up(&format!("{number:.DECIMALS$}"), DIGITS)
 }
 
 #[cfg(test)]
@@ -47,9 +41,9 @@ mod tests {
     use super::super::read_findings;
     use super::*;
 
-    /// Python: `f"{number:.10g}"`.
+    /// Python: `decimal.Context(prec=10, rounding=decimal.ROUND_HALF_UP).create_decimal(f"{number:.9f}")`.
     #[test]
-    fn numbers_have_ten_digits() {
+    fn numbers_are_rounded_twice() {
         for (number, expected) in [
             (-128.699_421_066_7, "-128.6994211"),
             (-24.013_824_2, "-24.0138242"),
@@ -57,13 +51,18 @@ mod tests {
             (-1.0, "-1"),
             (0.0, "0"),
             (1_234.567_890_12, "1234.56789"),
-            (0.000_123_456_789_01, "0.000123456789"),
-            (0.000_012_345_678_901_2, "1.23456789e-05"),
-            (12_345_678_901.0, "1.23456789e+10"),
+            (0.082_104_855_12, "0.082104855"),
+            (12_345_678_901.0, "12345678900"),
             (9.999_999_999_96, "10"),
             (-80.0, "-80"),
+            (-4e-10, "0"),
+            // Diameters and heights of LUNA16's scans, before and after.
+            (12.315_979_344_840_349, "12.31597935"),
+            (16.231_748_894_931_705, "16.2317489"),
+            (-72.193_488_724_686_49, "-72.19348873"),
+            (6.542_124_227_486, "6.542124227"),
         ] {
-            assert_eq!(ten_digits(number), expected);
+            assert_eq!(printed(number), expected);
         }
     }
 

@@ -5,7 +5,7 @@ use crate::pipeline::export::Error;
 use crate::tables::MarkKind;
 use crate::tables::marks::MarkContour;
 use nodulus_formats::lidc_xml::Contour;
-use nodulus_formats::luna_csv::Finding;
+use nodulus_formats::luna_csv::{self, Finding};
 use nodulus_imaging::luna16_mask::luna16_pixels;
 use nodulus_imaging::luna16_merge::luna16_rows;
 use serde::Deserialize;
@@ -124,7 +124,8 @@ struct Grid {
 const AXIAL_COSINE: f64 = 0.999;
 
 impl Grid {
-    /// METHOD: LUNA16's headers have the spacing within a slice to six digits, and its positions follow from it.
+    /// METHOD: LUNA16's headers have the spacing within a slice to six digits, and its positions follow from it. The decimal
+    /// number is rounded half up: 0.6640625 is 0.664063 there, as the steps between its rows of points show.
     fn of(scan: &ScanColumns) -> Option<Self> {
         let direction: [f64; 9] = scan.direction.as_deref()?.try_into().ok()?;
         let size = |n: Option<i64>| usize::try_from(n?).ok();
@@ -190,9 +191,9 @@ impl Grid {
     }
 }
 
-/// A number to six significant digits.
+/// A number to six significant digits, its decimal text rounded half up.
 fn six_digits(number: f64) -> Option<f64> {
-    format!("{number:.5e}").parse().ok()
+    luna_csv::half_up(&number.to_string(), 6).parse().ok()
 }
 
 #[cfg(test)]
@@ -220,9 +221,10 @@ mod tests {
         }
     }
 
+    /// The 20 pixels around a square of 4 × 4.
     fn square(session: i64, i: i64) -> DrawnColumns {
-        let points = [[i, 4], [i + 5, 4], [i + 5, 9], [i, 9], [i, 4]];
-        mark(session, MarkKind::Nodule, -25.9, &points)
+        let sides = (0..5).flat_map(|n| [[i + n, 4], [i + 5, 4 + n], [i + 5 - n, 9], [i, 9 - n]]);
+        mark(session, MarkKind::Nodule, -25.9, &sides.collect::<Vec<_>>())
     }
 
     #[test]
@@ -240,6 +242,10 @@ mod tests {
         let small = Grid { size: Some([7, 10]), ..grid() };
         assert!(small.outlined(&square(0, 2)).is_none());
         assert!(grid().outlined(&mark(0, MarkKind::Nodule, -26.0, &[[4, 6]])).is_none());
+        // A gap in the line lets the flood in.
+        let mut open = square(0, 2);
+        open.contours[0].points.pop();
+        assert!(grid().outlined(&open).is_none());
     }
 
     #[test]
@@ -275,7 +281,16 @@ mod tests {
     }
 
     #[test]
-    fn spacing_has_six_digits() {
+    fn spacing_has_six_digits_rounded_half_up() {
+        // The four spacings of LUNA16's scans that lie halfway, in 26 scans.
+        for (halfway, rounded) in [
+            (0.664_062_5, 0.664_063),
+            (0.539_062_5, 0.539_063),
+            (0.507_812_5, 0.507_813),
+            (0.632_812_5, 0.632_813),
+        ] {
+            assert_eq!(six_digits(halfway), Some(rounded));
+        }
         assert_eq!(six_digits(0.644_531_25), Some(0.644_531));
         assert_eq!(six_digits(0.742_187_976_837), Some(0.742_188));
         assert_eq!(six_digits(0.5), Some(0.5));
