@@ -44,7 +44,9 @@ impl Triage<'_> {
         gone.iter().try_for_each(|id| ledger.remove(id))?;
         let mut pending = Vec::new();
         for series in discovered {
-            pending.extend(self.pending(series, recipe, model_id, ledger)?);
+            let found = self.pending(series, recipe, model_id, ledger)?;
+            self.summary.left -= usize::from(found.is_none());
+            pending.extend(found);
         }
         pending.sort_by(|a, b| {
             let order = |pending: &PendingSeries| {
