@@ -203,9 +203,9 @@ impl CandidateFile {
                 file.stated.push(series.clone());
             }
             let of_points = points.iter().map(|point| Ok(FoundCandidate::Point(point.clone())));
-            let others = without_point.iter().map(|part| {
-                Err(Error::WithoutPoint { path: path.to_owned(), part: part.clone() })
-            });
+            let others = without_point
+                .iter()
+                .map(|part| Err(Error::WithoutPoint { path: path.to_owned(), part: part.clone() }));
             let rows = of_points.chain(others).enumerate();
             file.rows.extend(rows.map(|(n, found)| FileRow {
                 place: RowPlace::Point(n),

@@ -54,8 +54,10 @@ pub struct CandidateIndex {
     pub unreadable: Vec<UnreadableFile>,
     /// Rows of files, of which it cannot be told whose they are.
     pub unplaced: Vec<UnplacedRows>,
-    /// Structure sets and reports of the input that reference no series.
-    pub unrelated: Vec<String>,
+    /// Series of the input that rows of an unknown series may be of, as their UID is cut or has lost a dot.
+    near: BTreeSet<String>,
+    /// Warnings: structure sets and reports of the input that reference no series or have no points, and rows of `near`.
+    pub warnings: Vec<String>,
 }
 
 /// A point by the index of its file and its number in it: the same for each series that the file references.
@@ -120,6 +122,11 @@ impl CandidateIndex {
         !self.unreadable.is_empty() || !self.unplaced.is_empty()
     }
 
+    /// Whether rows of a scan may be missing, as their UID is cut or has lost a dot.
+    pub fn may_lack_rows_of<'a>(&self, names: impl IntoIterator<Item = &'a str>) -> bool {
+        names.into_iter().any(|name| self.near.contains(name))
+    }
+
     /// The first of a scan's names for which files hold anything.
     pub fn name_of<'a>(&self, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
         names.into_iter().find(|name| self.by_scan.contains_key(*name))
@@ -138,7 +145,9 @@ impl CandidateIndex {
             // A report of the input that has no points was not written to say so.
             Ok(found) => self.add(input, path, CandidateFile { stated: Vec::new(), ..found }),
             // Such as a report of doses, or of measurements without points, which is no candidate's.
-            Err(error @ (Error::NoSeries(_) | Error::WithoutPoint { .. })) => self.unrelated.push(redaction::cause(input, &error)),
+            Err(error @ (Error::NoSeries(_) | Error::WithoutPoint { .. })) => {
+                self.warnings.push(redaction::cause(input, &error))
+            }
             Err(error) => self.add_unreadable(input, path, &error),
         }
     }
@@ -185,7 +194,8 @@ impl CandidateIndex {
     }
 
     /// Finds rows that name their series by a text that is no name of a series, and places them. They count as malformed: rows
-    /// of each series of the input that the text may have been, else of none.
+    /// of each series of the input that the text may have been, else of none. Finds rows of unknown series with nearly a UID of the
+    /// input, too.
     ///
     /// METHOD: a damaged UID has its own digits and dots, and anything where it has other characters.
     pub(in crate::nightly) fn place(&mut self, series: &[DiscoveredSeries]) {
@@ -214,8 +224,7 @@ impl CandidateIndex {
                 // Those that are malformed in another way too are counted.
                 let of_points = scan.points.iter().map(|(row, _)| *row);
                 let of_points = of_points.filter(|row| row.0 == *file);
-                let n_points =
-                    of_points.filter(|row| self.malformed_points.insert(*row)).count();
+                let n_points = of_points.filter(|row| self.malformed_points.insert(*row)).count();
                 let n_readable =
                     n_points + scan.candidates.iter().filter(|(of, _)| of == file).count();
                 counts.malformed += n_readable;
@@ -236,6 +245,25 @@ impl CandidateIndex {
             }
         }
         self.unplaced = unplaced.into_values().collect();
+        let unknown = self.by_scan.iter().filter(|(name, scan)| {
+            !known.names.contains(*name)
+                && !(scan.candidates.is_empty() && scan.malformed.is_empty())
+        });
+        let mut n_rows = 0;
+        for (name, scan) in unknown {
+            let near = known.near(name);
+            if !near.is_empty() {
+                n_rows += scan.candidates.len() + scan.malformed.len();
+                self.near.extend(near.into_iter().map(str::to_owned));
+            }
+        }
+        if n_rows > 0 {
+            let n_series = self.near.len();
+            self.warnings.push(format!(
+                "{n_rows} rows of candidates name unknown series whose UIDs are those of {n_series} series of the input with an end or \
+                 a dot too many or too few: check that they are of other series"
+            ));
+        }
     }
 
     /// Counts what became of each row. `series` are the names of the input's scans for which files hold anything; `outside`
@@ -309,9 +337,7 @@ impl IndexedScan {
         let candidates = self.candidates.iter();
         let candidates = candidates.map(|(file, of)| (*file, None, position_key(of.position_mm)));
         let points = self.points.iter();
-        candidates.chain(
-            points.map(|(row, point)| (row.0, Some(*row), point_key(&point.position))),
-        )
+        candidates.chain(points.map(|(row, point)| (row.0, Some(*row), point_key(&point.position))))
     }
 }
 

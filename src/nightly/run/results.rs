@@ -52,7 +52,9 @@ impl ResultWriter<'_> {
     ) -> Result<Option<NewResult>, Problem> {
         let identity = &self.context.identity;
         let fingerprint = identity.fingerprint();
-        keep_ids(&mut scored.scan.nodules, &record.rows_of_results(&fingerprint), identity);
+        let reach_mm = self.context.settings.region.reach_mm;
+        let earlier = record.rows_of_results(&fingerprint);
+        keep_ids(&mut scored.scan.nodules, &earlier, reach_mm, identity);
         let before = record.objects_before(&fingerprint, false);
         let requested = self.context.settings.outputs.clone();
         let (at, name) = (scored.scan.scored_at.clone(), record.id.clone());

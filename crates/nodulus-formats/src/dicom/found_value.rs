@@ -61,6 +61,6 @@ macro_rules! shown {
 }
 
 // What a header has in 16 bits, and what was counted.
-shown!(Numbers: u16, usize);
+shown!(Numbers: u16, u32, usize);
 // What a header has as text or in more bits: a number that cannot be used may be a date, or a number of a patient.
-shown!(Text: u32, u64, i32, i64, f64);
+shown!(Text: u64, i32, i64, f64);
