@@ -42,7 +42,7 @@ pub(super) fn start(
     progress: &ProgressLine,
 ) -> Result<Device, Error> {
     start_threads(arguments.threads)?;
-    find_device(&arguments.device, &|text| progress.line(&text))
+    Ok(find_device(&arguments.device, &|text| progress.line(&text))?)
 }
 
 /// Starts threads, by default one for each core.
@@ -55,9 +55,9 @@ pub(super) fn start_threads(threads: Option<u16>) -> Result<(), Error> {
 }
 
 /// The device with a name; `announce` gets the device that `auto` stands for.
-pub(super) fn find_device(name: &str, announce: &dyn Fn(String)) -> Result<Device, Error> {
+pub(super) fn find_device(name: &str, announce: &dyn Fn(String)) -> nodulus_nets::Result<Device> {
     if name != "auto" {
-        return Ok(Device::from_name(name)?);
+        return Device::from_name(name);
     }
     let (device, problem) = Device::automatic();
     let why = problem.map_or(String::new(), |problem| format!(": {problem}"));

@@ -131,22 +131,20 @@ fn run(arguments: &ScoreRunArguments, out: &mut dyn Write) -> Result<Outcome, Er
     let report = |event| log(arguments.log, &event);
     resources::start_threads(arguments.threads)?;
     let announce = |text| report(RunEvent::Device { text });
-    let device = resources::find_device(&arguments.device, &announce)?;
-    let store = Store::create(&settings.store)?;
-    let _lock = store.lock()?;
+    let device = || resources::find_device(&arguments.device, &announce);
     let stop = Arc::new(AtomicBool::new(false));
     for signal in [SIGTERM, SIGINT] {
         signal_hook::flag::register(signal, Arc::clone(&stop))?;
     }
     std::panic::set_hook(Box::new(report_panic));
     let options = RunOptions {
-        device,
+        device: &device,
         max_memory: arguments.max_memory,
         max_time,
         retry_failed: arguments.retry_failed,
         stop: &stop,
     };
-    let (summary, result) = job::run(&settings, &store, &options, &report);
+    let (summary, result) = job::run(&settings, &options, &report);
     if arguments.json {
         serde_json::to_writer_pretty(&mut *out, &summary)?;
         writeln!(out)?;
@@ -227,6 +225,12 @@ fn text(event: &RunEvent) -> String {
         RunEvent::Stopped { why: StopReason::Signal, left } => {
             format!("stopped by a signal, {left} series remain")
         }
+        RunEvent::Stopped { why: StopReason::DiskFull, left } => {
+            format!("stopped by a full disk, {left} series remain")
+        }
+        RunEvent::Stopped { why: StopReason::Error, left } => {
+            format!("stopped by an error, {left} series remain")
+        }
     }
 }
 
@@ -303,7 +307,11 @@ fn status(arguments: &ScoreStatusArguments, out: &mut dyn Write) -> Result<Outco
     match &status.last_run {
         Some(last) => {
             let how = match last.stopped {
+                // As an earlier version wrote it.
+                None if last.error.is_some() => "until an error",
                 None => "to the end",
+                Some(StopReason::DiskFull) => "until a disk was full",
+                Some(StopReason::Error) => "until an error",
                 Some(StopReason::MaxMinutes) => "until --max-minutes",
                 Some(StopReason::Signal) => "until a signal",
             };
@@ -312,6 +320,9 @@ fn status(arguments: &ScoreStatusArguments, out: &mut dyn Write) -> Result<Outco
                 "last run    {} to {} {how}: {} scored, {} failed, {} left, exit status {}",
                 last.started, last.ended, last.scored, last.failed, last.left, last.exit_status
             )?;
+            if let Some(error) = &last.error {
+                writeln!(out, "error       {error}")?;
+            }
         }
         None => writeln!(out, "last run    none")?,
     }

@@ -2,6 +2,10 @@
 
 use crate::nightly_job::{Job, candidates, counts, files, series_of};
 use crate::planted::find;
+use dicom_core::value::DataSetSequence;
+use dicom_core::{DataElement, PrimitiveValue, Tag, VR};
+use dicom_dictionary_std::tags;
+use dicom_object::InMemDicomObject;
 use serde_json::{Value, json};
 use std::path::Path;
 
@@ -239,6 +243,19 @@ fn a_row_with_a_damaged_uid_replaces_no_result() {
         !current(&job, &c).is_empty()
             && current(&job, &b).len() == rows.len() - current(&job, &a).len()
     );
+    // A UID that is one still, but cut, longer or without a dot: a result is not replaced without the row.
+    let dot = a.rfind('.').unwrap();
+    for near in
+        [a[..a.len() - 2].to_owned(), format!("{a}.0"), format!("{}{}", &a[..dot], &a[dot + 1..])]
+    {
+        write(&job.candidates(), &(good.replacen(&a, &near, 1) + &of_c));
+        let (summary, _) = job.run(3, &[]);
+        assert_eq!((counts(&summary)[2], &summary["failed"]), (0, &json!(1)), "{near}");
+        assert_eq!(summary["candidates"]["unknown_series"], 1);
+        let cause = failed(&job)[0]["detail"].as_str().unwrap().to_owned();
+        assert!(cause.contains("by a UID that is cut or has lost a dot"), "{cause}");
+        assert!(summary["warnings"].to_string().contains("1 rows of candidates name unknown"));
+    }
     // Once the table is whole, all is as it was.
     write(&job.candidates(), &(good + &of_c));
     let (summary, _) = job.run(0, &[]);
@@ -278,6 +295,59 @@ fn a_scan_without_candidates_is_scored_if_a_detector_says_so() {
     // LUNA16's list of series.
     write(&tables.join("seriesuids.csv"), &format!("{a}\n{b}\n{c}\n"));
     assert_eq!(job.counts(&["--set", &set])[1..5], [1, 0, 2, 0]);
+}
+
+/// Changes the value of an element of items of a report, the first `most` that have this value.
+fn change(object: &mut InMemDicomObject, of: Tag, from: &str, to: &str, most: &mut usize) {
+    let mut elements = object.clone();
+    for element in object.iter() {
+        let tag = element.tag();
+        if let Some(items) = element.items() {
+            let mut items = items.to_vec();
+            items.iter_mut().for_each(|item| change(item, of, from, to, most));
+            elements.put(DataElement::new(tag, VR::SQ, DataSetSequence::from(items)));
+        } else if tag == of && element.to_str().unwrap().trim() == from && *most > 0 {
+            *most -= 1;
+            elements.put(DataElement::new(tag, element.vr(), PrimitiveValue::from(to)));
+        }
+    }
+    *object = elements;
+}
+
+#[test]
+fn a_report_that_has_lost_points_replaces_no_result() {
+    let job = Job::new();
+    assert_eq!(job.counts(&["--set", "score.outputs=[\"sr\"]"])[1], 3);
+    let reports = files(&job.store().join("output"));
+    let reports = reports.iter();
+    let reports = reports.filter(|(path, _)| path.to_str().unwrap().ends_with("_measurements.dcm"));
+    let (report, _) = reports.max_by_key(|(_, bytes)| bytes.len()).unwrap();
+    let report = dicom_object::open_file(report).unwrap();
+    let folder = job.folder.path().join("reports");
+    fs_err::create_dir(&folder).unwrap();
+    let store = job.folder.path().join("other");
+    let set = [&folder, &store].map(|path| path.to_str().unwrap().to_owned());
+    let set = [format!("score.candidates={:?}", set[0]), format!("score.store={:?}", set[1])];
+    let run = |status| job.run(status, &["--set", &set[0], "--set", &set[1]]).0;
+    report.write_to_file(folder.join("a.dcm")).unwrap();
+    let summary = run(0);
+    // Each point counts once, although the report references its segmentation's series too.
+    let [n, matched, .., duplicate] = row_counts(&summary["candidates"]);
+    assert!(n > 1 && n == matched + duplicate, "{summary}");
+    let rows = Job::rows_of(&store);
+    assert!(!rows.is_empty());
+    for most in [1, usize::MAX] {
+        let mut changed = report.clone();
+        change(&mut changed, tags::VALUE_TYPE, "SCOORD3D", "TEXT", &mut most.clone());
+        changed.write_to_file(folder.join("a.dcm")).unwrap();
+        let summary = run(3);
+        assert_eq!((counts(&summary)[1], &summary["failed"]), (0, &json!(1)), "{most}");
+        let lost = if most == 1 { 1 } else { n };
+        assert_eq!(summary["candidates"]["malformed"], lost);
+        let cause = summary["failures"][0]["cause"].as_str().unwrap();
+        assert!(cause.contains(" is a finding without a point, expected a POINT"), "{cause}");
+        assert_eq!(Job::rows_of(&store), rows);
+    }
 }
 
 #[test]

@@ -2,11 +2,30 @@
 
 use crate::python;
 use crate::scored_files::{case, write_ct};
+use dicom_core::{DataElement, PrimitiveValue, VR};
+use dicom_dictionary_std::tags;
 use nodulus::nightly::Identity;
 use nodulus_formats::cohort::files_below;
 use nodulus_formats::dicom::undecoded_attributes;
 use serde_json::Value;
 use std::path::Path;
+
+#[test]
+fn a_text_with_a_backslash_is_left_out_of_objects() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = write_ct(folder.path()).remove(0);
+    assert!(undecoded_attributes(&first).unwrap().is_empty());
+    let mut object = dicom_object::open_file(&first).unwrap();
+    for (tag, vr) in [
+        (tags::PATIENT_NAME, VR::PN),
+        (tags::STUDY_DESCRIPTION, VR::LO),
+        (tags::LOSSY_IMAGE_COMPRESSION_RATIO, VR::DS),
+    ] {
+        object.put(DataElement::new(tag, vr, PrimitiveValue::from("2\\3")));
+    }
+    object.write_to_file(&first).unwrap();
+    assert_eq!(undecoded_attributes(&first).unwrap(), ["StudyDescription", "PatientName"]);
+}
 
 #[test]
 fn names_in_every_character_set_are_written_as_utf_8() {

@@ -394,6 +394,20 @@ fn a_full_disk_ends_the_night_and_fails_no_scan() {
     assert!(n_failed > 0);
     assert_eq!(output.status.code(), Some(1), "{error}");
     assert!(error.contains("a disk is full") && error.contains("No space left"), "{error}");
+    let summary: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let counts = ["found", "scored", "left"].map(|key| summary[key].as_u64().unwrap());
+    assert_eq!((counts, &summary["stopped"]), ([3, 0, 3], &"disk_full".into()), "{summary}");
+    let set = format!("score.store={:?}", store.to_str().unwrap());
+    let arguments = ["score", "status", job.file().to_str().unwrap(), "--set", &set];
+    let text = fixture::run_well(&arguments);
+    assert!(text.contains(" until a disk was full: 0 scored, 0 failed, 3 left"), "{text}");
+    // The disk is full when the summary is written.
+    let runs = store.join("runs");
+    let fault = Fault { call: "write", below: &runs, errno: ENOSPC, at: 1, times: 0 };
+    let (output, _) = run_with(&mut score(job, &store), shim, fault);
+    let summary: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((output.status.code(), &summary["exit_status"]), (Some(1), &1.into()), "{summary}");
+    assert!(String::from_utf8_lossy(&output.stderr).contains("error: a disk is full"));
     let output = score(job, &store).output().unwrap();
     assert!(output.status.success());
     assert_eq!(&rows(&store), expected);

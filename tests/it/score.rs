@@ -286,10 +286,11 @@ fn impossible_settings_end_with_a_reason_and_an_empty_folder_is_fine() {
     for (set, expected) in [
         (set("input", &missing), "cannot read the folder `score.input`; mount it"),
         (set("candidates", &missing), "that `score.candidates` names"),
-        (set("model", &missing), "none"),
+        (set("model", &missing), "`score.model` holds no weights; mount it"),
+        (set("deidentify.key", &missing), "cannot read or write `score.deidentify.key`: "),
         (
             set("store", &job.input().join("store")),
-            "lies in `score.input`, which is never written to",
+            "error: `score.store` lies in `score.input`, which is never written to",
         ),
         (set("output", &job.input().join("out")), "lies in `score.input`"),
     ] {
@@ -300,8 +301,19 @@ fn impossible_settings_end_with_a_reason_and_an_empty_folder_is_fine() {
         let summary: Value = serde_json::from_slice(&output.stdout).unwrap();
         assert_eq!(summary["exit_status"], 1);
         assert!(summary["error"].is_string(), "{summary}");
+        assert_eq!(summary["stopped"], "error");
+        assert!(!job.input().join("store").exists() && !job.input().join("out").exists());
     }
-    fs_err::remove_dir_all(job.input().join("store")).unwrap();
+    // Another job works: this one has a summary and keeps none.
+    let lock = nodulus_store::Store::create(&job.store()).unwrap().lock().unwrap();
+    let (summary, _) = job.run(1, &[]);
+    assert!(summary["error"].as_str().unwrap().contains("is in use by process "), "{summary}");
+    drop(lock);
+    let text = fixture::run_well(&["score", "status", job.file().to_str().unwrap()]);
+    assert!(
+        text.contains(" until an error: 0 scored") && text.contains("\nerror       "),
+        "{text}"
+    );
     let (error, status) =
         fixture::run_badly(&["score", job.file().to_str().unwrap(), "--max-minutes", "-1"]);
     assert_eq!(status, Some(2), "{error}");

@@ -68,6 +68,7 @@ fn a_summary_is_as_its_schema_says() {
 fn the_figures_of_each_run_are_a_whole_file() {
     let job = Job::new();
     let folder = job.folder.path().join("collector");
+    fs_err::create_dir(&folder).unwrap();
     let file = folder.join("nodulus.prom");
     let set = ["--set", "score.prometheus=collector/nodulus.prom"];
     let sample = |name: &str| -> f64 {
@@ -112,6 +113,18 @@ fn the_figures_of_each_run_are_a_whole_file() {
         assert!(output.status.code() == Some(status) && error.contains(expected), "{error}");
     }
     assert!(!job.input().join("nodulus.prom").exists());
+    // A folder that is not there, or is a file: the run has failed by its message, its summary and its record.
+    fs_err::write(job.folder.path().join("plain"), "").unwrap();
+    for place in ["none", "plain"] {
+        let set = format!("score.prometheus={place}/nodulus.prom");
+        let (summary, log) = job.run(1, &["--set", &set]);
+        let error = summary["error"].as_str().unwrap();
+        assert!(error.starts_with("cannot write `score.prometheus`: its folder"), "{error}");
+        assert!(log.contains(&format!("error: {error}")), "{log}");
+        let last = &job.status()["last_run"];
+        assert_eq!((&last["error"], &last["exit_status"]), (&summary["error"], &json!(1)));
+        assert!(!job.folder.path().join("none").exists());
+    }
 }
 
 #[test]

@@ -37,8 +37,8 @@ const SIGNIFICANT_PERCENT: f64 = 25.0;
 /// compared.
 ///
 /// METHOD: positions of the earlier scan are shifted by the [`alignment`] of the lungs' boxes. Scans with the same grid in the
-/// same frame of reference need none, whatever is seen of the lungs: their positions are the same (PS3.3, C.7.4.1). Nor do scans
-/// with the same voxels, as of a study that was sent again under other UIDs. Of all pairs
+/// same frame of reference need none, whatever is seen of the lungs: their positions are the same (PS3.3, C.7.4.1). Scans with the same
+/// voxels, as of a study that was sent again under other UIDs, are shifted as their origins are. Of all pairs
 /// within the tolerance, those with the least sum of distances match, where an unmatched nodule counts half
 /// the tolerance. Without an alignment, no nodules match.
 pub fn compare(
@@ -47,13 +47,13 @@ pub fn compare(
     later: &FollowUpScan,
     others: &[&str],
 ) -> Vec<Growth> {
-    let shift = match (&earlier.lungs, &later.lungs) {
-        _ if earlier.has_positions_of(later) => Ok([0.0; 3]),
-        (Some(before), Some(after)) => {
+    let shift = match (earlier.known_shift(later), &earlier.lungs, &later.lungs) {
+        (Some(shift), ..) => Ok(shift),
+        (None, Some(before), Some(after)) => {
             alignment(before, after, rule.size_difference).map_err(|error| error.to_string())
         }
-        (None, _) => Err("no lung is seen in the earlier scan".to_owned()),
-        (_, None) => Err("no lung is seen in the later scan".to_owned()),
+        (None, None, _) => Err("no lung is seen in the earlier scan".to_owned()),
+        (None, _, None) => Err("no lung is seen in the later scan".to_owned()),
     };
     let distance = |a: &FollowUpNodule, b: &FollowUpNodule| {
         let shift = shift.as_ref().ok()?;

@@ -23,6 +23,7 @@ fn scan(name: &str, date: &str, nodules: &[([f64; 3], f64)]) -> FollowUpScan {
         model_id: "m".to_owned(),
         grid: None,
         image: None,
+        origin_mm: None,
         patient_name: None,
         lungs: Some(BOX),
         warnings: Vec::new(),
@@ -157,10 +158,18 @@ fn scans_of_one_grid_need_no_alignment() {
         let rows = compare(&MatchingRule::default(), &earlier, &later, &[]);
         assert!(rows.iter().all(|row| !row.matched), "{rows:?}");
     }
-    // The same image in another frame of reference, as of a study that was sent again under other UIDs.
+    // The same image in another frame of reference, as of a study that was sent again under other UIDs, with another origin.
     (earlier.image, later.image) = (grid.clone(), grid.clone());
+    (earlier.origin_mm, later.origin_mm) = (Some([1.0, 2.0, 3.0]), Some([8.5, -1.25, 14.0]));
+    let shift = [7.5, -3.25, 11.0];
+    for nodule in &mut later.nodules {
+        nodule.centroid_mm = std::array::from_fn(|axis| nodule.centroid_mm[axis] + shift[axis]);
+    }
     let rows = compare(&MatchingRule::default(), &earlier, &later, &[]);
-    assert!(rows.iter().all(|row| row.change_percent == Some(0.0)), "{rows:?}");
+    for row in &rows {
+        assert_eq!((row.change_percent, row.distance_mm), (Some(0.0), Some(0.0)), "{row:?}");
+        assert_eq!([row.shift_x_mm, row.shift_y_mm, row.shift_z_mm], shift.map(Some));
+    }
     later.image = Some("f".to_owned());
     let rows = compare(&MatchingRule::default(), &earlier, &later, &[]);
     assert!(rows.iter().all(|row| !row.matched), "{rows:?}");

@@ -12,9 +12,14 @@ use std::collections::BTreeSet;
 ///
 /// METHOD: a nodule of the same candidate has the same id by itself. The others match the nodules of the last result one to
 /// one, as many as possible and then at the least sum of distances, where the centroid of one lies within the sphere of the
-/// other's volume; what is left then matches those of the result before, and so on, so that a nodule that one night lacks
-/// keeps its id. A nodule without voxels keeps its id by its candidate alone.
-pub(crate) fn keep_ids(nodules: &mut [ScoredNodule], earlier: &[&[Score]], identity: &Identity) {
+/// other's volume, or, where neither has voxels, within `reach_mm`, in which both candidates look for the same voxels; what is left
+/// then matches those of the result before, and so on, so that a nodule that one night lacks keeps its id.
+pub(crate) fn keep_ids(
+    nodules: &mut [ScoredNodule],
+    earlier: &[&[Score]],
+    reach_mm: f64,
+    identity: &Identity,
+) {
     let own: Vec<String> = nodules.iter().map(|nodule| nodule.result_id(identity)).collect();
     let known: BTreeSet<&str> =
         earlier.iter().flat_map(|rows| rows.iter().map(|row| row.nodule_id.as_str())).collect();
@@ -22,21 +27,26 @@ pub(crate) fn keep_ids(nodules: &mut [ScoredNodule], earlier: &[&[Score]], ident
     let mut taken: BTreeSet<String> = own.into_iter().collect();
     for rows in earlier {
         let free: Vec<&Score> = rows.iter().filter(|row| !taken.contains(&row.nodule_id)).collect();
-        new = keep_ids_of(nodules, &new, &free);
+        new = keep_ids_of(nodules, &new, &free, reach_mm);
         taken.extend(rows.iter().map(|row| row.nodule_id.clone()));
     }
 }
 
 /// Gives nodules, by their indices, the ids of the rows that are the same; returns the nodules that none is.
-fn keep_ids_of(nodules: &mut [ScoredNodule], new: &[usize], gone: &[&Score]) -> Vec<usize> {
+fn keep_ids_of(
+    nodules: &mut [ScoredNodule],
+    new: &[usize],
+    gone: &[&Score],
+    reach_mm: f64,
+) -> Vec<usize> {
     let cost = |(n, m): (usize, usize)| {
         let (nodule, row) = (&nodules[new[n]], gone[m]);
         let at = [row.centroid_x_mm, row.centroid_y_mm, row.centroid_z_mm];
         let squares = (0..3).map(|axis| (nodule.centroid_mm[axis] - at[axis]).powi(2));
         let mm = squares.sum::<f64>().sqrt();
-        let reach_mm = nodule.equivalent_diameter_mm.max(row.equivalent_diameter_mm) / 2.0;
-        let has_voxels = nodule.volume_mm3 > 0.0 && row.volume_mm3 > 0.0;
-        (has_voxels && mm <= reach_mm).then_some([mm, 0.0])
+        let has_voxels = nodule.volume_mm3 > 0.0 || row.volume_mm3 > 0.0;
+        let radius_mm = nodule.equivalent_diameter_mm.max(row.equivalent_diameter_mm) / 2.0;
+        (mm <= if has_voxels { radius_mm } else { reach_mm }).then_some([mm, 0.0])
     };
     let matched = best_matching(&Array2::from_shape_fn((new.len(), gone.len()), cost));
     let mut left = Vec::new();
@@ -100,21 +110,27 @@ mod tests {
         let mut nodules = [
             // The same candidate, wherever its mask lies now.
             nodule("a", 20.0, 8.0),
-            // Others: 3 mm from b, 5 mm from c, and none.
+            // Others: 3 mm from b, 5 mm from c, and c without its voxels.
             nodule("x", 23.0, 2.0),
             nodule("y", 45.0, 8.0),
-            nodule("z", 40.0, 0.0),
+            nodule("z", 41.0, 0.0),
         ];
-        keep_ids(&mut nodules, &[&earlier], &Identity::AsIs);
+        keep_ids(&mut nodules, &[&earlier], 5.0, &Identity::AsIs);
         let ids = nodules.each_ref().map(|nodule| nodule.result_id(&Identity::AsIs));
-        assert_eq!(ids, ["a", "b", "y", "z"]);
+        assert_eq!(ids, ["a", "b", "y", "c"]);
         // Again, ids stay.
         let earlier = [row("b", 23.0, 2.0)];
         let mut again = [nodule("b", 0.0, 2.0), nodule("x", 23.0, 2.0)];
-        keep_ids(&mut again, &[&earlier], &Identity::AsIs);
+        keep_ids(&mut again, &[&earlier], 5.0, &Identity::AsIs);
         let ids = again.each_ref().map(|nodule| nodule.result_id(&Identity::AsIs));
         assert_eq!(ids, ["b", "x"]);
-        keep_ids(&mut [], &[], &Identity::AsIs);
+        // Without voxels on either side, candidates as far apart as each looks for voxels are one.
+        let earlier = [row("e", 0.0, 0.0), row("f", 20.0, 0.0)];
+        let mut empty = [nodule("x", 1.0, 0.0), nodule("y", 26.0, 0.0)];
+        keep_ids(&mut empty, &[&earlier], 5.0, &Identity::AsIs);
+        let ids = empty.each_ref().map(|nodule| nodule.result_id(&Identity::AsIs));
+        assert_eq!(ids, ["e", "y"]);
+        keep_ids(&mut [], &[], 5.0, &Identity::AsIs);
     }
 
     #[test]
@@ -124,12 +140,12 @@ mod tests {
         // In the third night, an id of the last result counts before one of the first at the same position.
         let third = [row("a", 0.0, 8.0), row("d", 41.0, 8.0)];
         let mut nodules = [nodule("x", 0.0, 8.0), nodule("y", 20.0, 8.0), nodule("z", 40.0, 8.0)];
-        keep_ids(&mut nodules, &[&third, &second, &first], &Identity::AsIs);
+        keep_ids(&mut nodules, &[&third, &second, &first], 5.0, &Identity::AsIs);
         let ids = nodules.each_ref().map(|nodule| nodule.result_id(&Identity::AsIs));
         assert_eq!(ids, ["a", "b", "d"]);
         // An id of any night is given once.
         let mut nodules = [nodule("b", 0.0, 8.0), nodule("y", 20.0, 8.0)];
-        keep_ids(&mut nodules, &[&second, &first], &Identity::AsIs);
+        keep_ids(&mut nodules, &[&second, &first], 5.0, &Identity::AsIs);
         let ids = nodules.each_ref().map(|nodule| nodule.result_id(&Identity::AsIs));
         assert_eq!(ids, ["b", "y"]);
         // A result that is predicted again has the ids of its rows.

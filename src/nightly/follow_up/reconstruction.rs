@@ -65,7 +65,8 @@ impl ComparedSeries {
         }
         match (normal(earlier.kernel.as_ref()), normal(later.kernel.as_ref())) {
             (Some(a), Some(b)) if a != b => {
-                differences.push(format!("kernels are {a} and {b}"));
+                let [a, b] = [earlier, later].map(|of| of.kernel.as_deref().unwrap_or_default());
+                differences.push(format!("kernels are {} and {}", a.trim(), b.trim()));
             }
             (Some(_), Some(_)) => {}
             (a, b) => differences.push(unknown("kernel", [a.is_some(), b.is_some()])),
@@ -251,7 +252,7 @@ mod tests {
         let expected = [
             "models m and n scored the scans",
             "slices are 0.6 and 1 mm thick",
-            "kernels are B30F and LUNG",
+            "kernels are B30f and LUNG",
         ];
         assert_eq!(differences(&unlike), expected);
         let unknown = ComparedSeries {

@@ -32,10 +32,13 @@ pub struct FollowUpScan {
     /// an earlier version.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub grid: Option<String>,
-    /// A hash of its voxels and of their grid, whatever the frame of reference is called; `None` where the voxels are all the
-    /// same, and in a result of an earlier version.
+    /// A hash of its voxels, their spacing and axes, wherever their origin lies; `None` where the voxels are all the same, and
+    /// in a result of an earlier version.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub image: Option<String>,
+    /// The centre of its first voxel, LPS; `None` in a result of an earlier version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin_mm: Option<[f64; 3]>,
     /// A hash of DICOM `PatientName`; `None` where there is none or several, and in a result of an earlier version.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub patient_name: Option<String>,
@@ -63,17 +66,14 @@ pub struct FollowUpNodule {
 /// A hash of a frame of reference and a grid in it.
 fn grid(frame_of_reference_uid: &str, geometry: &Geometry) -> Option<String> {
     let has_frame = !frame_of_reference_uid.is_empty();
-    has_frame.then(|| hash::id("", ["grid", frame_of_reference_uid, &numbers_of(geometry)]))
+    let origin = format!("{:?}", geometry.origin_mm());
+    let parts = ["grid", frame_of_reference_uid, &numbers_of(geometry), &origin];
+    has_frame.then(|| hash::id("", parts))
 }
 
+/// Size, spacing and axes of a grid.
 fn numbers_of(geometry: &Geometry) -> String {
-    format!(
-        "{:?} {:?} {:?} {:?}",
-        geometry.size(),
-        geometry.spacing().ijk(),
-        geometry.origin_mm(),
-        geometry.direction()
-    )
+    format!("{:?} {:?} {:?}", geometry.size(), geometry.spacing().ijk(), geometry.direction())
 }
 
 /// A hash of the patient's name, if there is one alone.
@@ -89,11 +89,15 @@ pub(super) fn is_same(a: Option<&String>, b: Option<&String>) -> bool {
 }
 
 impl FollowUpScan {
-    /// Whether positions in two scans are the same: those of one grid in one frame of reference (PS3.3, C.7.4.1), and those of
-    /// one image.
-    pub fn has_positions_of(&self, other: &Self) -> bool {
-        is_same(self.grid.as_ref(), other.grid.as_ref())
-            || is_same(self.image.as_ref(), other.image.as_ref())
+    /// By how many mm positions in a later scan differ from those in this one, if that is known without looking at lungs: not at
+    /// all in one grid of one frame of reference (PS3.3, C.7.4.1), and as the origins do in one image.
+    pub fn known_shift(&self, later: &Self) -> Option<[f64; 3]> {
+        if is_same(self.grid.as_ref(), later.grid.as_ref()) {
+            return Some([0.0; 3]);
+        }
+        let (before, after) = self.origin_mm.zip(later.origin_mm)?;
+        is_same(self.image.as_ref(), later.image.as_ref())
+            .then(|| std::array::from_fn(|axis| after[axis] - before[axis]))
     }
 
     /// The scan with the box about its lungs and the SHA-256 of its voxels; ids of nodules are as results write them.
@@ -115,7 +119,8 @@ impl FollowUpScan {
             grid: info
                 .and_then(|info| grid(info.frame_of_reference_uid.as_deref()?, &scan.geometry)),
             image: image_sha256
-                .map(|sha256| hash::id("", ["image", sha256, &numbers_of(&scan.geometry)])),
+                .map(|sha256| hash::id("", ["voxels", sha256, &numbers_of(&scan.geometry)])),
+            origin_mm: Some(scan.geometry.origin_mm()),
             patient_name: info.and_then(patient_name),
             lungs,
             warnings: scan.warnings.clone(),

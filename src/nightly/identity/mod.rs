@@ -2,8 +2,7 @@
 
 mod keyed_hash;
 
-use fs_err as fs;
-use nodulus_faults::quoted;
+use nodulus_faults::{fs, quoted};
 use nodulus_formats::dicom::{Date, Pseudonyms, shifted_date};
 use nodulus_formats::uid;
 use nodulus_store::hash;
@@ -38,7 +37,7 @@ pub enum UidPolicy {
 /// The key cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The file system refused.
+    /// The file cannot be read.
     #[error("{}", quoted::io(.0))]
     Io(#[from] io::Error),
     /// It is too short or too long.

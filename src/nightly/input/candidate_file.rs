@@ -10,6 +10,7 @@ use nodulus_formats::luna_csv::{self, read_ended_series_uids, read_positions};
 use nodulus_formats::uid;
 use nodulus_store::foreign;
 use serde::Deserialize;
+use std::collections::BTreeSet;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -51,6 +52,18 @@ pub enum Error {
         path = quoted::path(.0)
     )]
     NoSeries(PathBuf),
+    /// A finding of a report, or a region, has no point.
+    #[error(
+        "{path}: {part} is a finding without a point, expected a POINT of SCOORD3D or SCOORD, or contours; write its position, or \
+         leave the finding out",
+        path = quoted::path(path)
+    )]
+    WithoutPoint {
+        /// The file.
+        path: PathBuf,
+        /// The content item or the region, by its number.
+        part: String,
+    },
     /// What is wrong with a row cannot be placed.
     #[error(
         "{0}; whose row it is cannot be told, so that no row of the file counts: write the file again, or correct the row"
@@ -107,14 +120,14 @@ pub(super) struct CandidateFile {
 }
 
 /// Where a row stands in its file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum RowPlace {
     /// A line, from 1.
     Line(usize),
     /// A row of a Parquet table, from 1.
     Row(usize),
-    /// A point of a DICOM file.
-    Point,
+    /// A point of a DICOM file, or a finding that has none, counted from 0. Each series that the file references has it.
+    Point(usize),
 }
 
 impl fmt::Display for RowPlace {
@@ -122,7 +135,7 @@ impl fmt::Display for RowPlace {
         match self {
             Self::Line(n) => write!(f, ", line {n}"),
             Self::Row(n) => write!(f, ", row {n}"),
-            Self::Point => Ok(()),
+            Self::Point(_) => Ok(()),
         }
     }
 }
@@ -176,29 +189,47 @@ impl CandidateFile {
         Ok(Self { rows, stated })
     }
 
-    /// Reads a structure set or a report. One without any mark states that its series have no candidates.
+    /// Reads a structure set or a report. One without any mark and any finding states that its series have no candidates; a
+    /// finding without a point is a malformed row.
     pub(super) fn read_points(path: &Path) -> Result<Self, Error> {
-        let PointSet { referenced, points, skipped, .. } = dicom::read_points(path)?;
+        let set = dicom::read_points(path)?;
+        let PointSet { referenced, points, skipped, without_point, .. } = set;
         if referenced.series.is_empty() {
             return Err(Error::NoSeries(path.to_owned()));
         }
         let mut file = Self::default();
         for series in referenced.series {
-            if points.is_empty() && skipped.is_empty() {
+            if points.is_empty() && skipped.is_empty() && without_point.is_empty() {
                 file.stated.push(series.clone());
             }
-            file.rows.extend(points.iter().map(|point| FileRow {
-                place: RowPlace::Point,
+            let of_points = points.iter().map(|point| Ok(FoundCandidate::Point(point.clone())));
+            let others = without_point
+                .iter()
+                .map(|part| Err(Error::WithoutPoint { path: path.to_owned(), part: part.clone() }));
+            let rows = of_points.chain(others).enumerate();
+            file.rows.extend(rows.map(|(n, found)| FileRow {
+                place: RowPlace::Point(n),
                 scan: series.clone(),
-                found: Ok(FoundCandidate::Point(point.clone())),
+                found,
             }));
         }
         Ok(file)
     }
 
-    /// The number of its rows; a point counts once for each series that its file references.
+    /// The number of its rows; a point is one, however many series its file references.
     pub(super) fn n_rows(&self) -> usize {
-        self.rows.len()
+        self.rows.iter().map(|row| row.place).collect::<BTreeSet<_>>().len()
+    }
+
+    /// The first finding without a point, if no finding has one.
+    pub(super) fn without_points(self) -> Result<Self, Error> {
+        if self.rows.iter().any(|row| row.found.is_ok()) {
+            return Ok(self);
+        }
+        match self.rows.into_iter().find_map(|row| row.found.err()) {
+            Some(error) => Err(error),
+            None => Ok(Self { rows: Vec::new(), stated: self.stated }),
+        }
     }
 }
 

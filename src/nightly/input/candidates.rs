@@ -1,8 +1,8 @@
 //! The candidates of the scans, joined from all tables, structure sets and reports.
 
-use super::candidate_file::{CandidateFile, Error, FileRow, FoundCandidate};
+use super::candidate_file::{CandidateFile, Error, FileRow, FoundCandidate, RowPlace};
 use super::reconciliation::{
-    CandidateCounts, FileCounts, Reconciliation, UnplacedRows, UnreadableFile,
+    CandidateCounts, FileCounts, Reconciliation, RowOutcome, UnplacedRows, UnreadableFile,
 };
 use super::series::{DiscoveredSeries, SeriesSource};
 use super::series_names::{SeriesNames, UnknownName};
@@ -46,21 +46,28 @@ pub struct ScanCandidates {
 #[derive(Debug, Default)]
 pub struct CandidateIndex {
     by_scan: BTreeMap<String, IndexedScan>,
+    /// Points and findings without one that count as malformed.
+    malformed_points: BTreeSet<PointRow>,
     /// The files, by their redacted names, with what they hold.
     files: Vec<FileCounts>,
     /// Files that cannot be read, and why. Their scans wait.
     pub unreadable: Vec<UnreadableFile>,
     /// Rows of files, of which it cannot be told whose they are.
     pub unplaced: Vec<UnplacedRows>,
-    /// Structure sets and reports of the input that reference no series.
-    pub unrelated: Vec<String>,
+    /// Series of the input that rows of an unknown series may be of, as their UID is cut or has lost a dot.
+    near: BTreeSet<String>,
+    /// Warnings: structure sets and reports of the input that reference no series or have no points, and rows of `near`.
+    pub warnings: Vec<String>,
 }
+
+/// A point by the index of its file and its number in it: the same for each series that the file references.
+type PointRow = (usize, usize);
 
 /// What all files hold of a scan, each with the index of its file.
 #[derive(Debug, Default)]
 struct IndexedScan {
     candidates: Vec<(usize, NoduleCandidate)>,
-    points: Vec<(usize, Point)>,
+    points: Vec<(PointRow, Point)>,
     /// Each with the index of its file.
     malformed: Vec<(usize, String)>,
     is_stated: bool,
@@ -115,6 +122,11 @@ impl CandidateIndex {
         !self.unreadable.is_empty() || !self.unplaced.is_empty()
     }
 
+    /// Whether rows of a scan may be missing, as their UID is cut or has lost a dot.
+    pub fn may_lack_rows_of<'a>(&self, names: impl IntoIterator<Item = &'a str>) -> bool {
+        names.into_iter().any(|name| self.near.contains(name))
+    }
+
     /// The first of a scan's names for which files hold anything.
     pub fn name_of<'a>(&self, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
         names.into_iter().find(|name| self.by_scan.contains_key(*name))
@@ -129,11 +141,13 @@ impl CandidateIndex {
     /// Adds the points of a structure set or report of the input to each series that it references. A
     /// file that cannot be read goes to `unreadable`.
     pub(in crate::nightly) fn add_points(&mut self, input: PrivateFolder<'_>, path: &Path) {
-        match CandidateFile::read_points(path) {
+        match CandidateFile::read_points(path).and_then(CandidateFile::without_points) {
             // A report of the input that has no points was not written to say so.
             Ok(found) => self.add(input, path, CandidateFile { stated: Vec::new(), ..found }),
-            // Such as a report of doses, which is no candidate's.
-            Err(error @ Error::NoSeries(_)) => self.unrelated.push(redaction::cause(input, &error)),
+            // Such as a report of doses, or of measurements without points, which is no candidate's.
+            Err(error @ (Error::NoSeries(_) | Error::WithoutPoint { .. })) => {
+                self.warnings.push(redaction::cause(input, &error))
+            }
             Err(error) => self.add_unreadable(input, path, &error),
         }
     }
@@ -159,9 +173,16 @@ impl CandidateIndex {
                 Ok(FoundCandidate::Position(candidate)) => {
                     indexed.candidates.push((file, candidate));
                 }
-                Ok(FoundCandidate::Point(point)) => indexed.points.push((file, point)),
+                Ok(FoundCandidate::Point(point)) => {
+                    let RowPlace::Point(n) = place else { continue };
+                    indexed.points.push(((file, n), point));
+                }
                 Err(error) => {
-                    counts.malformed += 1;
+                    let is_new = match place {
+                        RowPlace::Point(n) => self.malformed_points.insert((file, n)),
+                        RowPlace::Line(_) | RowPlace::Row(_) => true,
+                    };
+                    counts.malformed += usize::from(is_new);
                     indexed.malformed.push((file, redaction::cause(folder, &error)));
                 }
             }
@@ -173,7 +194,8 @@ impl CandidateIndex {
     }
 
     /// Finds rows that name their series by a text that is no name of a series, and places them. They count as malformed: rows
-    /// of each series of the input that the text may have been, else of none.
+    /// of each series of the input that the text may have been, else of none. Finds rows of unknown series with nearly a UID of the
+    /// input, too.
     ///
     /// METHOD: a damaged UID has its own digits and dots, and anything where it has other characters.
     pub(in crate::nightly) fn place(&mut self, series: &[DiscoveredSeries]) {
@@ -200,7 +222,11 @@ impl CandidateIndex {
                     continue;
                 };
                 // Those that are malformed in another way too are counted.
-                let n_readable = scan.files_of_rows().filter(|of| of == file).count();
+                let of_points = scan.points.iter().map(|(row, _)| *row);
+                let of_points = of_points.filter(|row| row.0 == *file);
+                let n_points = of_points.filter(|row| self.malformed_points.insert(*row)).count();
+                let n_readable =
+                    n_points + scan.candidates.iter().filter(|(of, _)| of == file).count();
                 counts.malformed += n_readable;
                 if fitting.is_empty() {
                     let rows = unplaced.entry(*file).or_insert_with(|| UnplacedRows {
@@ -219,6 +245,25 @@ impl CandidateIndex {
             }
         }
         self.unplaced = unplaced.into_values().collect();
+        let unknown = self.by_scan.iter().filter(|(name, scan)| {
+            !known.names.contains(*name)
+                && !(scan.candidates.is_empty() && scan.malformed.is_empty())
+        });
+        let mut n_rows = 0;
+        for (name, scan) in unknown {
+            let near = known.near(name);
+            if !near.is_empty() {
+                n_rows += scan.candidates.len() + scan.malformed.len();
+                self.near.extend(near.into_iter().map(str::to_owned));
+            }
+        }
+        if n_rows > 0 {
+            let n_series = self.near.len();
+            self.warnings.push(format!(
+                "{n_rows} rows of candidates name unknown series whose UIDs are those of {n_series} series of the input with an end or \
+                 a dot too many or too few: check that they are of other series"
+            ));
+        }
     }
 
     /// Counts what became of each row. `series` are the names of the input's scans for which files hold anything; `outside`
@@ -229,22 +274,36 @@ impl CandidateIndex {
         outside: &dyn Fn(&str) -> BTreeSet<String>,
     ) -> Reconciliation {
         let mut files = self.files.clone();
+        // METHOD: a point of a file that references several series counts once, by the best that became of it.
+        let mut points: BTreeMap<PointRow, RowOutcome> = BTreeMap::new();
         for (name, scan) in &self.by_scan {
             let is_known = series.contains(name.as_str());
             let outside = if is_known { outside(name) } else { BTreeSet::new() };
             let mut seen = BTreeSet::new();
-            for (file, key) in scan.keys() {
-                let Some(FileCounts { counts, .. }) = files.get_mut(file) else { continue };
-                if !is_known {
-                    counts.unknown_series += 1;
+            for (file, point, key) in scan.keys() {
+                let outcome = if !is_known {
+                    RowOutcome::UnknownSeries
                 } else if seen.contains(&key) {
-                    counts.duplicate += 1;
+                    RowOutcome::Duplicate
                 } else if outside.contains(&key) {
-                    counts.outside += 1;
+                    RowOutcome::Outside
                 } else {
-                    counts.matched += 1;
-                }
+                    RowOutcome::Matched
+                };
                 seen.insert(key);
+                match (point, files.get_mut(file)) {
+                    (None, Some(of_file)) => of_file.counts.add(outcome),
+                    (Some(row), _) if !self.malformed_points.contains(&row) => {
+                        let best = points.entry(row).or_insert(outcome);
+                        *best = outcome.max(*best);
+                    }
+                    _ => {}
+                }
+            }
+        }
+        for ((file, _), outcome) in points {
+            if let Some(of_file) = files.get_mut(file) {
+                of_file.counts.add(outcome);
             }
         }
         Reconciliation::of(files, self.unreadable.clone(), self.unplaced.clone())
@@ -273,18 +332,12 @@ impl IndexedScan {
         }
     }
 
-    /// The index of the file of each candidate.
-    fn files_of_rows(&self) -> impl Iterator<Item = usize> {
-        let candidates = self.candidates.iter().map(|(file, _)| *file);
-        candidates.chain(self.points.iter().map(|(file, _)| *file))
-    }
-
-    /// The key of each candidate with the index of its file.
-    fn keys(&self) -> impl Iterator<Item = (usize, String)> {
+    /// The key of each candidate with the index of its file, and with its row if it is a point.
+    fn keys(&self) -> impl Iterator<Item = (usize, Option<PointRow>, String)> {
         let candidates = self.candidates.iter();
-        let candidates = candidates.map(|(file, of)| (*file, position_key(of.position_mm)));
+        let candidates = candidates.map(|(file, of)| (*file, None, position_key(of.position_mm)));
         let points = self.points.iter();
-        candidates.chain(points.map(|(file, point)| (*file, point_key(&point.position))))
+        candidates.chain(points.map(|(row, point)| (row.0, Some(*row), point_key(&point.position))))
     }
 }
 

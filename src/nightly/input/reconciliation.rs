@@ -6,10 +6,19 @@ use serde::{Deserialize, Serialize};
 /// Most files that are listed one by one.
 const MAX_FILES: usize = 1000;
 
+/// What became of a row, the best last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum RowOutcome {
+    UnknownSeries,
+    Outside,
+    Duplicate,
+    Matched,
+}
+
 /// Rows of candidates by what became of them. Each row counts once: `rows` is the sum of the others.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CandidateCounts {
-    /// Rows, and points of DICOM files.
+    /// Rows, and points of DICOM files: each once, however many series its file references.
     pub rows: usize,
     /// Rows of a series of the input that are not known to lie outside it.
     pub matched: usize,
@@ -82,6 +91,17 @@ impl CandidateCounts {
     /// Whether every row is matched.
     fn is_matched(&self) -> bool {
         self.rows == self.matched
+    }
+
+    /// Counts a row that could be read.
+    pub(super) fn add(&mut self, outcome: RowOutcome) {
+        let count = match outcome {
+            RowOutcome::UnknownSeries => &mut self.unknown_series,
+            RowOutcome::Outside => &mut self.outside,
+            RowOutcome::Duplicate => &mut self.duplicate,
+            RowOutcome::Matched => &mut self.matched,
+        };
+        *count += 1;
     }
 
     fn plus(self, other: Self) -> Self {

@@ -37,6 +37,26 @@ impl SeriesNames {
         let names = self.names.iter().map(String::as_str);
         names.filter(move |name| is_like_uid(name) && fits(name, &parts))
     }
+
+    /// The series of the input that a UID of another series may have been: those that begin with it or that it begins with, and
+    /// those with a dot more or less.
+    ///
+    /// METHOD: a digit in place of another, within the UID, is not among these, as the series of a study differ by one.
+    pub(super) fn near<'a>(&'a self, other: &str) -> BTreeSet<&'a str> {
+        let mut near = BTreeSet::new();
+        if !is_like_uid(other) {
+            return near;
+        }
+        let longer = self.names.range(other.to_owned()..).map(String::as_str);
+        near.extend(longer.take_while(|name| name.starts_with(other)).filter(|of| is_like_uid(of)));
+        let beginnings = (1..other.len()).map(|n| other[..n].to_owned());
+        let dots = other.match_indices('.').map(|(n, _)| other[..n].to_owned() + &other[n + 1..]);
+        let with_dot = (1..other.len()).map(|n| format!("{}.{}", &other[..n], &other[n..]));
+        for name in beginnings.chain(dots).chain(with_dot) {
+            near.extend(self.names.get(&name).map(String::as_str).filter(|of| is_like_uid(of)));
+        }
+        near
+    }
 }
 
 /// Whether a text is a UID, or would be without leading zeros of its numbers.
@@ -127,6 +147,21 @@ mod tests {
         for damaged in ["1.2.9x0.55.1", "1.2.3.x", &long] {
             assert_eq!(names.unknown(damaged), UnknownName::Malformed, "{damaged}");
             assert!(fitting(damaged).is_empty(), "{damaged}");
+        }
+    }
+
+    #[test]
+    fn a_uid_that_was_cut_or_lost_a_dot_is_near_its_series() {
+        let names = names(true);
+        let near = |name: &str| names.near(name).into_iter().collect::<Vec<_>>();
+        for cut in ["1.2.840.55", "1.2.8"] {
+            assert_eq!(near(cut), ["1.2.840.55.1", "1.2.840.55.2"], "{cut}");
+        }
+        for of_first in ["1.2.840.551", "1.2840.55.1", "1.2.840.5.5.1", "1.2.840.55.1.0"] {
+            assert_eq!(near(of_first), ["1.2.840.55.1"], "{of_first}");
+        }
+        for other in ["1.2.840.55.3", "1.3", "2.25.78", "scan7", "scan", ""] {
+            assert!(near(other).is_empty(), "{other}");
         }
     }
 

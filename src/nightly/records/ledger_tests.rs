@@ -156,6 +156,7 @@ fn compared(series: &str, visit: &str, thickness_mm: f64, volume_mm3: f64) -> At
         model_id: "m".to_owned(),
         grid: None,
         image: None,
+        origin_mm: None,
         patient_name: None,
         lungs: Some(lungs),
         warnings: Vec::new(),

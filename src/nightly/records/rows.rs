@@ -30,7 +30,10 @@ pub(crate) fn follow_up_scan(
     scan.image = scan.image.map(|image| identity.id(&image));
     scan.patient_name = scan.patient_name.map(|name| identity.id(&name));
     // Somebody may have typed a name there; the same kernels stay the same.
-    scan.kernel = scan.kernel.map(|kernel| identity.id(kernel.trim()));
+    if identity.is_replaced() {
+        let kernel = scan.kernel.map(|kernel| kernel.trim().to_uppercase());
+        scan.kernel = kernel.filter(|kernel| !kernel.is_empty()).map(|kernel| identity.id(&kernel));
+    }
     Some(scan)
 }
 

@@ -14,8 +14,8 @@ use std::time::{Duration, Instant};
 
 /// Options of a run.
 pub struct RunOptions<'a> {
-    /// Device of the networks.
-    pub device: Device,
+    /// Finds the device of the networks.
+    pub device: &'a (dyn Fn() -> nodulus_nets::Result<Device> + Sync),
     /// Bytes of memory: half for voxels, half for a batch with the network.
     pub max_memory: u64,
     /// No scan is begun after this time.

@@ -3,13 +3,12 @@
 use crate::nightly::identity;
 use crate::nightly::input::candidate_file;
 use crate::nightly::records::{day_tables, store_identity};
-use crate::nightly::redaction::OwnError;
+use crate::nightly::redaction::{self, OwnError};
 use crate::nightly::scan::{contract, model};
 use crate::nightly::send;
-
-use nodulus_faults::quoted;
+use crate::nightly::settings::ScoreSettings;
+use nodulus_faults::is_disk_full;
 use std::io;
-use std::path::PathBuf;
 
 /// The run stopped.
 #[derive(Debug, thiserror::Error)]
@@ -28,14 +27,11 @@ pub enum Error {
     },
     /// The store or the outputs lie in the input.
     #[error(
-        "`{setting}` {path} lies in `score.input`, which is never written to; name a folder outside it",
-        path = quoted::path(path)
+        "`{setting}` lies in `score.input`, which is never written to; name a folder outside it"
     )]
     InInput {
         /// The setting.
         setting: &'static str,
-        /// The folder.
-        path: PathBuf,
     },
     /// The candidates cannot be read.
     #[error(transparent)]
@@ -46,6 +42,9 @@ pub enum Error {
     /// The store's results name others.
     #[error(transparent)]
     OtherIdentity(#[from] store_identity::Error),
+    /// The device of the networks cannot be used.
+    #[error(transparent)]
+    Device(nodulus_nets::Error),
     /// The model cannot be loaded.
     #[error(transparent)]
     Model(#[from] model::Error),
@@ -66,6 +65,11 @@ pub enum Error {
     /// The file for Prometheus could not be written.
     #[error("cannot write `score.prometheus`")]
     Prometheus(#[source] io::Error),
+    /// The folder of the file for Prometheus does not exist.
+    #[error(
+        "cannot write `score.prometheus`: its folder does not exist; create the folder that the collector reads, or correct the path"
+    )]
+    NoPrometheusFolder,
     /// The store could not be used.
     #[error(transparent)]
     Store(#[from] nodulus_store::Error),
@@ -75,3 +79,13 @@ pub enum Error {
 }
 
 impl OwnError for Error {}
+
+impl Error {
+    /// The same error as that of a full disk, if it is one.
+    pub(super) fn or_disk_full(self, settings: &ScoreSettings) -> Self {
+        if matches!(self, Self::DiskFull { .. }) || !is_disk_full(&self) {
+            return self;
+        }
+        Self::DiskFull { cause: redaction::cause_of_run(settings, &self) }
+    }
+}

@@ -16,7 +16,7 @@ pub(super) fn refuse_nested(settings: &ScoreSettings) -> Result<(), Error> {
     let figures = settings.prometheus.iter().map(|path| ("score.prometheus", path));
     for (setting, path) in named.into_iter().chain(figures) {
         if disk::lies_in(path, &settings.input) {
-            return Err(Error::InInput { setting, path: path.clone() });
+            return Err(Error::InInput { setting });
         }
     }
     Ok(())

@@ -4,14 +4,12 @@ use super::context::RunContext;
 use super::deliveries::deliver;
 use super::error::Error;
 use super::event::RunEvent;
-use super::finished::FinishedSeries;
 use super::input_checks::{refuse_nested, refuse_vanished};
 use super::prometheus;
 use super::reconcile::{claims, reconciled};
-use super::score::score;
-use super::summary::{RunSummary, SCHEMA_VERSION, StepSeconds};
+use super::summary::{RunSummary, SCHEMA_VERSION, StopReason};
 use super::triage::Triage;
-use super::write::{ResultWriter, Written};
+use super::work::work;
 use crate::nightly::follow_up::drift::{MaskRule, other_rule};
 use crate::nightly::identity::{self, Identity};
 use crate::nightly::input::candidates::CandidateIndex;
@@ -24,38 +22,34 @@ use crate::nightly::records::ledger::Ledger;
 use crate::nightly::records::store_identity;
 use crate::nightly::redaction::{self, PrivateFolder};
 use crate::nightly::scan::contract;
-use crate::nightly::scan::memory::MemoryBudget;
 use crate::nightly::scan::model::LoadedModel;
-use crate::nightly::scan::read::{PendingSeries, ReadSeries, read};
 use crate::nightly::scan::training_range;
 use crate::nightly::send::night::Destinations;
 use crate::nightly::settings::ScoreSettings;
 use nodulus_faults::FaultClass;
 use nodulus_faults::retry::WAITS;
-use nodulus_store::{Store, clock, damage, hash, lock};
+use nodulus_store::{Lock, Store, clock, damage, hash, lock};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant, SystemTime};
 
 pub use super::context::RunOptions;
 
 /// Version of scoring; raised when results change although their inputs stay.
-pub const VERSION: u32 = 5;
+pub const VERSION: u32 = 6;
 
 /// Where the store keeps what the sources of the input hold.
 const CACHE: &str = "cache/input.json";
 
-/// Scores what is new in the input, and keeps a summary of the run in the store, which must be locked.
+/// Scores what is new in the input, and keeps a summary of the run in the store, which is locked meanwhile.
 ///
 /// Reading, scoring and writing overlap: each has a thread, and one scan waits to be written. The run stops
 /// with an error if the input, the candidates or the model cannot be read, or the store cannot be written
 /// to. A problem of a single scan is a failure of that scan.
 pub fn run(
     settings: &ScoreSettings,
-    store: &Store,
     options: &RunOptions<'_>,
     notify: &(dyn Fn(RunEvent) + Sync),
 ) -> (RunSummary, Result<(), Error>) {
@@ -72,20 +66,48 @@ pub fn run(
         file_key: identity.as_ref().ok().and_then(Identity::file_key),
         ..settings.clone()
     };
-    let mut result = try_run(settings, store, identity, options, notify, begun, &mut summary);
+    let (store, result) = match open(settings) {
+        Ok((store, lock)) => {
+            let result = try_run(settings, &store, identity, options, notify, begun, &mut summary);
+            (Some((store, lock)), result)
+        }
+        Err(error) => (None, Err(error)),
+    };
+    let store = store.as_ref().map(|(store, _)| store);
+    let mut result = result.map_err(|error| error.or_disk_full(settings));
+    if let Err(error) = &result {
+        let is_disk_full = matches!(error, Error::DiskFull { .. });
+        let why = if is_disk_full { StopReason::DiskFull } else { StopReason::Error };
+        summary.stopped = Some(why);
+        if summary.left > 0 {
+            notify(RunEvent::Stopped { why, left: summary.left });
+        }
+    }
     summary.ended = clock::timestamp(SystemTime::now());
     summary.seconds.total = begun.elapsed().as_secs_f64();
-    summary.error = result.as_ref().err().map(|error| redaction::cause_of_run(settings, error));
-    summary.exit_status = match (&result, summary.has_failures()) {
-        (Err(_), _) => 1,
-        (Ok(()), false) => 0,
-        (Ok(()), true) => 3,
-    };
-    // An error of the run matters more than one of its summary.
-    let written = summary.write(store, now);
-    let figures = prometheus::write(settings, store, &summary);
-    result = result.and(written.map_err(Error::from)).and(figures);
+    summary.note(settings, &result);
+    // An error of the run matters more than one of its summary, and what is written last tells all that came before it.
+    if let Some(Err(error)) = store.map(|store| summary.write(store, now)) {
+        result = result.and(Err(Error::from(error).or_disk_full(settings)));
+        summary.note(settings, &result);
+    }
+    // The figures are those of the job that has the store.
+    let is_taken = matches!(&result, Err(Error::Store(nodulus_store::Error::Locked { .. })));
+    if !is_taken && let Err(error) = prometheus::write(settings, store, &summary) {
+        result = result.and(Err(error));
+        summary.note(settings, &result);
+        // If it cannot be written now, the one that was written before stays.
+        let _ = store.map(|store| summary.write(store, now));
+    }
     (summary, result)
+}
+
+/// Creates or opens the store, and takes it alone. Nothing is written if the settings name a place in the input.
+fn open(settings: &ScoreSettings) -> Result<(Store, Lock), Error> {
+    refuse_nested(settings)?;
+    let store = Store::create(&settings.store)?;
+    let lock = store.lock()?;
+    Ok((store, lock))
 }
 
 fn try_run(
@@ -98,7 +120,6 @@ fn try_run(
     summary: &mut RunSummary,
 ) -> Result<(), Error> {
     let now = SystemTime::now();
-    refuse_nested(settings)?;
     let identity = identity?;
     store_identity::check(store, &identity)?;
     let destinations = Destinations::open(settings)?;
@@ -107,7 +128,8 @@ fn try_run(
     let file_key = settings.file_key.as_ref();
     let mut candidates = CandidateIndex::read(&settings.candidates.0, settled, file_key)?;
     let loading = Instant::now();
-    let model = LoadedModel::load(&settings.model.0, &options.device)?;
+    let device = (options.device)().map_err(Error::Device)?;
+    let model = LoadedModel::load(&settings.model.0, &device)?;
     summary.model_id.clone_from(&model.name.id);
     summary.seconds.model = loading.elapsed().as_secs_f64();
     let (settings, doubts) = contract::settled(settings, &model)?;
@@ -128,6 +150,7 @@ fn try_run(
     let name =
         |id: &str| if redaction::is_path_name(id) { id.to_owned() } else { identity.series(id) };
     let (series, points) = listed(settings.private_input(), &mut cache, &name, options)?;
+    (summary.found, summary.left) = (series.len(), series.len());
     refuse_vanished(settings, &series, &candidates, &ledger)?;
     if settings.points_in_input {
         for file in &points {
@@ -139,7 +162,6 @@ fn try_run(
         store.write_record(Path::new(CACHE), &cache)?;
     }
     summary.seconds.list = listing.elapsed().as_secs_f64();
-    summary.found = series.len();
     let mut warn = |text: String| {
         summary.warnings.push(text.clone());
         notify(RunEvent::Warning { text });
@@ -149,7 +171,7 @@ fn try_run(
         let is_replaced = identity.is_replaced();
         if is_replaced { redaction::with_renamed_uids(text, &name) } else { text.to_owned() }
     };
-    for text in &candidates.unrelated {
+    for text in &candidates.warnings {
         warn(renamed(text));
     }
     for UnreadableFile { file, cause } in &mut candidates.unreadable {
@@ -304,109 +326,4 @@ fn listed(
         }
     }
     discover(input, cache, name).map_err(Error::Input)
-}
-
-/// Reads, scores and writes the pending series. Those that meet a fault of the machine or of the program are tried again
-/// after a while, a few times; what still fails is left undone.
-fn work(
-    context: &RunContext<'_>,
-    pending: &[PendingSeries],
-    ledger: &mut Ledger,
-    summary: &mut RunSummary,
-) -> Result<(), Error> {
-    let Written { done, mut set_back } = pass(context, pending.iter().collect(), ledger, summary)?;
-    summary.left = pending.len() - done.len() - set_back.len();
-    for wait in WAITS {
-        // Listing has tried several times what it could not read.
-        let again = pending.iter().filter(|pending| pending.series.fault.is_none());
-        let again = again.filter(|pending| set_back.contains_key(&pending.series.name));
-        let again: Vec<&PendingSeries> = again.collect();
-        if again.is_empty() || !wait_unless_stopped(context, wait) {
-            break;
-        }
-        // A pass that is stopped early leaves the others as they were.
-        let written = pass(context, again, ledger, summary)?;
-        set_back.retain(|name, _| !written.done.contains(name));
-        set_back.extend(written.set_back);
-    }
-    if summary.left > 0
-        && let Some(why) = context.stop_reason()
-    {
-        summary.stopped = Some(why);
-        (context.notify)(RunEvent::Stopped { why, left: summary.left });
-    }
-    ResultWriter::new(context, ledger, summary).leave(set_back)
-}
-
-/// Waits; returns false as soon as the run is to stop.
-fn wait_unless_stopped(context: &RunContext<'_>, wait: Duration) -> bool {
-    let until = Instant::now() + wait;
-    while Instant::now() < until {
-        if context.stop_reason().is_some() {
-            return false;
-        }
-        std::thread::sleep(Duration::from_millis(50));
-    }
-    context.stop_reason().is_none()
-}
-
-/// Reads, scores and writes series, each step in a thread of its own.
-fn pass(
-    context: &RunContext<'_>,
-    pending: Vec<&PendingSeries>,
-    ledger: &mut Ledger,
-    summary: &mut RunSummary,
-) -> Result<Written, Error> {
-    let half_of_memory = context.options.max_memory / 2;
-    let budget = MemoryBudget::new(half_of_memory);
-    let batch = context.model.networks.batch_within(half_of_memory);
-    let has_failed = AtomicBool::new(false);
-    let seconds = Mutex::new(StepSeconds::default());
-    let add = |of: fn(&mut StepSeconds) -> &mut f64, since: Instant| {
-        let mut seconds = seconds.lock().unwrap_or_else(PoisonError::into_inner);
-        *of(&mut seconds) += since.elapsed().as_secs_f64();
-    };
-    let written = std::thread::scope(|scope| {
-        let (to_score, from_reader): (SyncSender<ReadSeries<'_>>, Receiver<_>) = sync_channel(0);
-        let (to_writer, from_scorer): (SyncSender<FinishedSeries<'_>>, Receiver<_>) =
-            sync_channel(1);
-        scope.spawn(|| {
-            // Dropping the sender ends the scorer's loop, and with it the writer's.
-            let to_score = to_score;
-            for pending in pending {
-                if context.stop_reason().is_some() || has_failed.load(Ordering::SeqCst) {
-                    break;
-                }
-                let since = Instant::now();
-                let read = read(context.settings, &budget, pending.clone());
-                add(|seconds| &mut seconds.read, since);
-                if to_score.send(read).is_err() {
-                    break;
-                }
-            }
-        });
-        let writer = scope.spawn(|| {
-            let mut writer = ResultWriter::new(context, ledger, summary);
-            let result = writer.write_all(from_scorer, |since| add(|s| &mut s.write, since));
-            has_failed.store(result.is_err(), Ordering::SeqCst);
-            result
-        });
-        for read in from_reader {
-            let since = Instant::now();
-            let finished = score(context, read, batch);
-            add(|seconds| &mut seconds.score, since);
-            if to_writer.send(finished).is_err() {
-                break;
-            }
-        }
-        drop(to_writer);
-        writer.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-    });
-    let written = written?;
-    let StepSeconds { read, score, write, .. } =
-        seconds.into_inner().unwrap_or_else(PoisonError::into_inner);
-    summary.seconds.read += read;
-    summary.seconds.score += score;
-    summary.seconds.write += write;
-    Ok(written)
 }

@@ -10,6 +10,7 @@ mod triage;
 mod score;
 mod write;
 mod results;
+mod work;
 mod deliveries;
 mod prometheus;
 mod reconcile;

@@ -16,7 +16,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 /// Fails if the file cannot be written.
 pub(super) fn write(
     settings: &ScoreSettings,
-    store: &Store,
+    store: Option<&Store>,
     summary: &RunSummary,
 ) -> Result<(), Error> {
     let Some(path) = &settings.prometheus else { return Ok(()) };
@@ -25,8 +25,12 @@ pub(super) fn write(
         return Ok(());
     }
     let ended = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let drift = last_drift(store, &summary.model_id)?;
-    let text = page(summary, ended.as_secs(), &drift);
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    if folder.is_some_and(|folder| !folder.is_dir()) {
+        return Err(Error::NoPrometheusFolder);
+    }
+    let drift = store.map(|store| last_drift(store, &summary.model_id)).transpose()?;
+    let text = page(summary, ended.as_secs(), &drift.unwrap_or_default());
     durable::write(path, text.as_bytes()).map_err(Error::Prometheus)
 }
 

@@ -23,6 +23,25 @@ use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
+/// What a series came to, which counts once its record is written.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum NewResult {
+    /// Scored.
+    Scored {
+        /// Whether it replaces an earlier result.
+        supersedes: bool,
+        nodules: usize,
+        /// Nodules without a voxel.
+        empty_masks: usize,
+        /// Seconds of the model.
+        seconds: f64,
+    },
+    /// Further files of the current result.
+    Completed,
+    /// An earlier result is current again.
+    Restored,
+}
+
 impl ResultWriter<'_> {
     /// Adds a new result to a record.
     pub(super) fn supersede(
@@ -30,27 +49,50 @@ impl ResultWriter<'_> {
         record: &mut SeriesRecord,
         scored: &mut ScoredSeries<'_>,
         inputs: &ResultInputs,
-    ) -> Result<(), Problem> {
+    ) -> Result<Option<NewResult>, Problem> {
         let identity = &self.context.identity;
         let fingerprint = identity.fingerprint();
-        keep_ids(&mut scored.scan.nodules, &record.rows_of_results(&fingerprint), identity);
+        let reach_mm = self.context.settings.region.reach_mm;
+        let earlier = record.rows_of_results(&fingerprint);
+        keep_ids(&mut scored.scan.nodules, &earlier, reach_mm, identity);
         let before = record.objects_before(&fingerprint, false);
         let requested = self.context.settings.outputs.clone();
         let (at, name) = (scored.scan.scored_at.clone(), record.id.clone());
         let result = self.result(&name, scored, requested, inputs, &before, None)?;
         record.note_objects(before, &result.objects);
         self.count_names(&name, scored, result.visit.as_ref());
-        let (nodules, seconds) = (scored.scan.nodules.len(), scored.seconds);
-        self.summary.superseded += usize::from(record.result().is_some());
-        self.summary.scored += 1;
-        self.summary.nodules += nodules;
         let is_empty = |nodule: &&ScoredNodule| nodule.mask.is_none();
-        self.summary.empty_masks += scored.scan.nodules.iter().filter(is_empty).count();
-        (self.context.notify)(RunEvent::Scored { series: name, nodules, seconds });
+        let new = NewResult::Scored {
+            supersedes: record.result().is_some(),
+            nodules: scored.scan.nodules.len(),
+            empty_masks: scored.scan.nodules.iter().filter(is_empty).count(),
+            seconds: scored.seconds,
+        };
         let day = Identity::day(&scored.scan.patient(identity), &at);
         let outcome = AttemptOutcome::Scored(Box::new(result));
         record.supersede(Attempt::new(inputs.clone(), at, day, outcome));
-        Ok(())
+        Ok(Some(new))
+    }
+
+    /// Counts a result whose record is written.
+    pub(super) fn count(&mut self, series: String, new: NewResult) {
+        (self.context.notify)(match new {
+            NewResult::Scored { supersedes, nodules, empty_masks, seconds } => {
+                self.summary.superseded += usize::from(supersedes);
+                self.summary.scored += 1;
+                self.summary.nodules += nodules;
+                self.summary.empty_masks += empty_masks;
+                RunEvent::Scored { series, nodules, seconds }
+            }
+            NewResult::Completed => {
+                self.summary.completed += 1;
+                RunEvent::Completed { series }
+            }
+            NewResult::Restored => {
+                self.summary.restored += 1;
+                RunEvent::Restored { series }
+            }
+        });
     }
 
     /// Counts a series whose patient has several names, and warns of it.
@@ -84,13 +126,11 @@ impl ResultWriter<'_> {
         record: &mut SeriesRecord,
         scored: &mut ScoredSeries<'_>,
         inputs: &ResultInputs,
-    ) -> Result<(), Problem> {
+    ) -> Result<Option<NewResult>, Problem> {
         let before = record.objects_before(&self.context.identity.fingerprint(), true);
         let rewritten = record.result().and_then(|result| result.rewritten.clone());
         self.write_again(record, scored, inputs, before, rewritten)?;
-        self.summary.completed += 1;
-        (self.context.notify)(RunEvent::Completed { series: record.id.clone() });
-        Ok(())
+        Ok(Some(NewResult::Completed))
     }
 
     /// Makes the superseded result that was made of `earlier` current again, with new files after those of the others.
@@ -100,17 +140,16 @@ impl ResultWriter<'_> {
         scored: &mut ScoredSeries<'_>,
         inputs: &ResultInputs,
         earlier: &ResultInputs,
-    ) -> Result<(), Problem> {
+    ) -> Result<Option<NewResult>, Problem> {
         let before = record.objects_before(&self.context.identity.fingerprint(), false);
         let rewritten = Rewritten { at: scored.scan.scored_at.clone(), n_before: before.len() };
         let mut restored = record.clone();
-        if restored.restore(earlier, inputs.stamp.clone()) {
-            self.write_again(&mut restored, scored, inputs, before, Some(rewritten))?;
-            self.summary.restored += 1;
-            (self.context.notify)(RunEvent::Restored { series: record.id.clone() });
-            *record = restored;
+        if !restored.restore(earlier, inputs.stamp.clone()) {
+            return Ok(None);
         }
-        Ok(())
+        self.write_again(&mut restored, scored, inputs, before, Some(rewritten))?;
+        *record = restored;
+        Ok(Some(NewResult::Restored))
     }
 
     /// Writes the files of the current result, whose rows stay, as if objects had been written `before` them alone.

@@ -1,6 +1,9 @@
 //! Summary of a run.
 
+use super::error::Error;
 use crate::nightly::input::reconciliation::Reconciliation;
+use crate::nightly::redaction;
+use crate::nightly::settings::ScoreSettings;
 use nodulus_faults::FaultClass;
 use nodulus_store::{Store, clock};
 use schemars::JsonSchema;
@@ -108,6 +111,10 @@ pub enum StopReason {
     MaxMinutes,
     /// SIGTERM or SIGINT asked it to.
     Signal,
+    /// A disk is full; `error` says which.
+    DiskFull,
+    /// Another error; `error` says which.
+    Error,
 }
 
 /// Outcomes of objects that were to be sent to an archive.
@@ -182,6 +189,16 @@ pub struct ExcludedSeries {
 }
 
 impl RunSummary {
+    /// Notes how the run ended, for its reader and as the program's exit status.
+    pub(super) fn note(&mut self, settings: &ScoreSettings, result: &Result<(), Error>) {
+        self.error = result.as_ref().err().map(|error| redaction::cause_of_run(settings, error));
+        self.exit_status = match (result, self.has_failures()) {
+            (Err(_), _) => 1,
+            (Ok(()), false) => 0,
+            (Ok(()), true) => 3,
+        };
+    }
+
     /// The JSON Schema of summaries as they are written.
     pub fn schema() -> serde_json::Value {
         let settings = SchemaSettings::draft2020_12().for_serialize();

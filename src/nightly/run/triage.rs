@@ -44,7 +44,9 @@ impl Triage<'_> {
         gone.iter().try_for_each(|id| ledger.remove(id))?;
         let mut pending = Vec::new();
         for series in discovered {
-            pending.extend(self.pending(series, recipe, model_id, ledger)?);
+            let found = self.pending(series, recipe, model_id, ledger)?;
+            self.summary.left -= usize::from(found.is_none());
+            pending.extend(found);
         }
         pending.sort_by(|a, b| {
             let order = |pending: &PendingSeries| {
@@ -96,8 +98,11 @@ impl Triage<'_> {
             }
             return Ok(None);
         }
-        // METHOD: rows of a file that cannot be read may be of any series, and so may rows that name none.
-        candidates.may_lack_rows = self.candidates.may_lack_rows()
+        // METHOD: rows of a file that cannot be read may be of any series, and so may rows that name none. Rows with nearly a UID of
+        // the input are mostly of another series, so that they matter only where a result would be replaced.
+        let names = names.iter().map(String::as_str);
+        candidates.may_lack_rows = (self.candidates.may_lack_rows()
+            || self.candidates.may_lack_rows_of(names))
             && matches!(&state, Some(SeriesState::Scored { inputs, .. })
                 if inputs.candidates_sha256 != candidates.sha256());
         let candidates_sha256 = candidates.sha256();

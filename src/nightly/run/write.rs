@@ -4,6 +4,7 @@ use super::context::RunContext;
 use super::error::Error;
 use super::event::RunEvent;
 use super::finished::{FinishedSeries, SeriesOutcome};
+use super::results::NewResult;
 use super::summary::{ExcludedSeries, RunSummary, SeriesFailure};
 use crate::nightly::identity::Identity;
 use crate::nightly::input::series::DiscoveredSeries;
@@ -63,17 +64,30 @@ impl<'a> ResultWriter<'a> {
         }
     }
 
-    /// Writes all series that arrive.
+    /// Writes all series that arrive, and notes them in `written`, also before an error.
     pub(super) fn write_all(
         &mut self,
         finished: Receiver<FinishedSeries<'_>>,
         busy: impl Fn(Instant),
-    ) -> Result<Written, Error> {
-        let mut done = BTreeSet::new();
+        written: &mut Written,
+    ) -> Result<(), Error> {
+        let result = self.write_each(finished, busy, &mut written.done);
+        written.set_back = std::mem::take(&mut self.set_back);
+        written.done.retain(|name| !written.set_back.contains_key(name));
+        result
+    }
+
+    fn write_each(
+        &mut self,
+        finished: Receiver<FinishedSeries<'_>>,
+        busy: impl Fn(Instant),
+        done: &mut BTreeSet<String>,
+    ) -> Result<(), Error> {
         for finished in finished {
             let since = Instant::now();
-            done.insert(finished.series.name.clone());
+            let name = finished.series.name.clone();
             self.write(finished)?;
+            done.insert(name);
             if self.updated.elapsed() >= UPDATE_EVERY {
                 self.update_tables()?;
             }
@@ -82,9 +96,7 @@ impl<'a> ResultWriter<'a> {
         let since = Instant::now();
         self.update_tables()?;
         busy(since);
-        let set_back = std::mem::take(&mut self.set_back);
-        done.retain(|name| !set_back.contains_key(name));
-        Ok(Written { done, set_back })
+        Ok(())
     }
 
     fn update_tables(&mut self) -> Result<(), Error> {
@@ -99,6 +111,7 @@ impl<'a> ResultWriter<'a> {
         let is_completed = matches!(known, Some(KnownResult::Current(_)));
         let name = &series.name;
         let mut record = self.ledger.read(name)?;
+        let mut new = None;
         match outcome {
             SeriesOutcome::Settling => {
                 self.settling(name);
@@ -117,8 +130,7 @@ impl<'a> ResultWriter<'a> {
             }
             SeriesOutcome::Restored(earlier) => {
                 if record.restore(&earlier, inputs.stamp) {
-                    self.summary.restored += 1;
-                    (self.context.notify)(RunEvent::Restored { series: name.clone() });
+                    new = Some(NewResult::Restored);
                 }
             }
             SeriesOutcome::Refused(problem) if record.result().is_some() => {
@@ -137,8 +149,11 @@ impl<'a> ResultWriter<'a> {
                     }
                     None => self.supersede(&mut record, &mut scored, &inputs),
                 };
-                if let Err(problem) = written {
-                    return self.fail(&series, record, inputs, is_completed, &problem);
+                match written {
+                    Ok(made) => new = made,
+                    Err(problem) => {
+                        return self.fail(&series, record, inputs, is_completed, &problem);
+                    }
                 }
             }
             SeriesOutcome::Excluded(exclusion) => {
@@ -165,6 +180,9 @@ impl<'a> ResultWriter<'a> {
         }
         record.undone = None;
         self.outdated.extend(self.ledger.write(&record)?);
+        if let Some(new) = new {
+            self.count(series.name, new);
+        }
         Ok(())
     }
 

@@ -24,8 +24,11 @@ pub enum Error {
     /// The checkpoint's profile of its training cohort is damaged.
     #[error("the checkpoint's profile of its training cohort cannot be read")]
     Profile(#[from] serde_json::Error),
-    /// The weights do not fit a network.
-    #[error(transparent)]
+    /// There are no weights.
+    #[error("{path} holds no weights; mount it, or correct the path that `score.model` names", path = quoted::path(.0))]
+    Missing(PathBuf),
+    /// The weights cannot be read, or do not fit a network.
+    #[error("cannot load `score.model`: {0}")]
     Model(#[from] model::Error),
 }
 
@@ -46,6 +49,11 @@ pub(crate) struct LoadedModel {
 impl LoadedModel {
     pub(crate) fn load(paths: &[PathBuf], device: &Device) -> Result<Self, Error> {
         let files = paths.iter().map(|path| weights_file(path)).collect::<Result<Vec<_>, _>>()?;
+        for (path, file) in paths.iter().zip(&files) {
+            if !file.exists() {
+                return Err(Error::Missing(path.clone()));
+            }
+        }
         let networks = Ensemble::load(&files, device)?;
         let sha256 = |path: PathBuf| {
             hash::sha256_file(&path).map_err(|source| Error::Io { path: path.clone(), source })

@@ -126,8 +126,8 @@ enum Error {
     #[error("{first}; correct this row, which is one of {n} malformed rows of the series")]
     Malformed { first: String, n: usize },
     #[error(
-        "a file of candidates cannot be read, or has rows that may be of any series, and the other rows differ from those of the \
-         result, which stays; write that file again, or remove it"
+        "a file of candidates cannot be read, or has rows that may be of any series, or of this one by a UID that is cut or has lost a \
+         dot, and the other rows differ from those of the result, which stays; write that file again, or remove it"
     )]
     MayLackRows,
     #[error(
@@ -139,6 +139,10 @@ enum Error {
         /// The least and the greatest coordinates.
         extent: String,
     },
+    #[error(
+        "PatientID has a backslash and so several values, expected one; correct it in the headers"
+    )]
+    PatientId,
     /// It is redacted where it was found.
     #[error("{0}")]
     Problem(String),
@@ -248,6 +252,9 @@ fn try_read<'a>(
     if let Some(no_scan) = exclusion::by_rules(settings, &scan.judged()) {
         return Ok(ReadOutcome::excluded(no_scan, n_candidates));
     }
+    if scan.info().is_some_and(|info| info.patient_id.contains('\\')) {
+        return Err(Error::PatientId);
+    }
     if n_candidates > MAX_CANDIDATES {
         return Err(Error::Candidates(n_candidates));
     }
@@ -352,7 +359,8 @@ fn undecoded_attributes(scan: &OpenScan) -> Result<Option<String>, files::Error>
     let names = dicom::undecoded_attributes(first)?.join(", ");
     Ok((!names.is_empty()).then(|| {
         format!(
-            "{names} of the series: the bytes are no characters of its SpecificCharacterSet, so DICOM objects leave it out"
+            "{names} of the series: the bytes are no characters of its SpecificCharacterSet, or a backslash divides the text into several \
+             values, so DICOM objects leave it out"
         )
     }))
 }

@@ -67,8 +67,9 @@ pub fn warnings(profile: &TrainingProfile, scan: &ScanCharacteristics<'_>) -> Ve
 
 fn kernel(profile: &TrainingProfile, kernel: Option<&str>) -> Option<String> {
     let kernel = kernel.filter(|kernel| !profile.kernels.contains_key(*kernel))?;
-    let known: Vec<String> =
-        profile.kernels.iter().map(|(name, n)| format!("{name} ({n})")).collect();
+    // A training scan's kernel is a text of a file too: somebody may have typed a name there.
+    let shown = |(name, n): (&String, &u64)| format!("{} ({n})", quoted::text(name));
+    let known: Vec<String> = profile.kernels.iter().map(shown).collect();
     (!known.is_empty()).then(|| {
         format!(
             "kernel {} is not among the training cohort's: {}",
@@ -180,6 +181,16 @@ mod tests {
                 "20% of the regions' pixels are outside -988 to 188 HU, where 98% of the training cohort's are",
             ]
         );
+    }
+
+    #[test]
+    fn a_redacted_warning_shows_no_kernel() {
+        let other = |scan: &mut ScanCharacteristics<'_>| scan.kernel = Some("DOE");
+        let names = std::rc::Rc::new(|_: &std::path::Path| "file".to_owned());
+        let found = quoted::redacted(names, || warned(other, &[-800, -400]));
+        let expected =
+            "kernel (redacted) is not among the training cohort's: (redacted) (3), (redacted) (12)";
+        assert_eq!(found, [expected]);
     }
 
     #[test]

@@ -50,14 +50,17 @@ impl<T: ShownValue + ?Sized> ShownValue for &T {
     }
 }
 
-macro_rules! numbers {
-    ($($number:ty),*) => {$(
+macro_rules! shown {
+    ($kind:ident: $($number:ty),*) => {$(
         impl ShownValue for $number {
             fn shown(&self) -> FoundValue {
-                FoundValue::Numbers(self.to_string())
+                FoundValue::$kind(self.to_string())
             }
         }
     )*};
 }
 
-numbers!(u16, u32, u64, usize, i32, i64, f64);
+// What a header has in 16 bits, and what was counted.
+shown!(Numbers: u16, u32, usize);
+// What a header has as text or in more bits: a number that cannot be used may be a date, or a number of a patient.
+shown!(Text: u64, i32, i64, f64);

@@ -57,7 +57,7 @@ pub enum Problem {
         /// Its value.
         found: FoundValue,
         /// What was expected.
-        expected: String,
+        expected: SavedWords,
     },
     /// The transfer syntax is not supported.
     #[error(
@@ -130,7 +130,7 @@ impl Problem {
     }
 
     pub(crate) fn value(tag: Tag, found: impl ShownValue, expected: impl Display) -> Self {
-        let (found, expected) = (found.shown(), expected.to_string());
+        let (found, expected) = (found.shown(), SavedWords::of(expected));
         Self::Value { attribute: attribute_name(tag), found, expected }
     }
 }
@@ -197,6 +197,11 @@ mod tests {
         for tag in [Tag(0x4159, 0x0000), Tag(0x4159, 0x0041)] {
             assert!(!redacted(&problem(tag)).contains("4159"), "{}", redacted(&problem(tag)));
         }
+        // A number that cannot be used may be a date, or a number of a patient.
+        let slope = Problem::value(tags::RESCALE_SLOPE, 88_776_651_956.0, "0.000001 to 1000000");
+        let expected = "RescaleSlope (0028,1053) is (redacted), expected 0.000001 to 1000000";
+        assert_eq!(redacted(&slope), expected);
+        assert!(slope.to_string().contains(" is 88776651956, "), "{slope}");
         let known = redacted(&problem(tags::ROWS));
         assert_eq!(known, "cut off at byte 232: Rows would end at byte (redacted)");
     }

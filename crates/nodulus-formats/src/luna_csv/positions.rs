@@ -118,6 +118,11 @@ mod tests {
         assert!(found[0].1.contains("line 2: 3 values, expected 5"), "{}", found[0].1);
         assert!(found[1].1.contains("line 3: coordZ is \"x\", expected"), "{}", found[1].1);
         assert_eq!(found[2].1, "");
+        for space in ["\u{a0}", "\u{2009}"] {
+            let wrong = rows(&format!("{HEAD}1.3,1,{space}2,3,0.5\n1.3, 1,2\t,3,0.5\n"));
+            assert!(wrong[0].1.contains("line 2: coordY is"), "{}", wrong[0].1);
+            assert_eq!(wrong[1].1, "");
+        }
         assert!(found[3].1.contains("line 5: seriesuid is \"\", expected some text"));
     }
 

@@ -186,9 +186,10 @@ pub(super) fn read_each<T, const N: usize>(
     Ok(Rows { rows, is_ended })
 }
 
-/// UIDs and numbers contain no comma; some programs quote them nevertheless.
+/// UIDs and numbers contain no comma; some programs quote them nevertheless. Other white space than spaces and tabs, such as a
+/// no-break space, is part of the value.
 fn value(text: &str) -> &str {
-    unquoted(text.trim())
+    unquoted(text.trim_matches([' ', '\t', '\r']))
 }
 
 fn unquoted(text: &str) -> &str {

@@ -15,6 +15,8 @@ pub struct PointSet {
     pub points: Vec<Point>,
     /// Other marks, each with the reason why it is not a point.
     pub skipped: Vec<String>,
+    /// Findings of a report, and regions with marks, of which no point is read: candidates whose position is not known.
+    pub without_point: Vec<String>,
 }
 
 /// A point.

@@ -10,8 +10,10 @@ pub(crate) fn add_region(found: &mut PointSet, roi: &Roi) {
     };
     if let Some(defect) = &roi.defect {
         found.skipped.push(format!("{label}: {defect}"));
+        found.without_point.push(label);
         return;
     }
+    let n_before = found.points.len();
     let mut add = |point_mm| {
         let frame_of_reference_uid = roi.frame_of_reference_uid.clone();
         let position = PointPosition::Patient { point_mm, frame_of_reference_uid };
@@ -43,6 +45,10 @@ pub(crate) fn add_region(found: &mut PointSet, roi: &Roi) {
         skipped.push(format!("{label} has no contour"));
     }
     found.skipped.extend(skipped);
+    // A region without contours says nothing.
+    if found.points.len() == n_before && !roi.contours.is_empty() {
+        found.without_point.push(label);
+    }
 }
 
 /// The mean of the centroids of closed contours, weighted by area; if no contour has an area, the mean of their
@@ -145,7 +151,11 @@ mod tests {
         // A contour without an area is at the mean of its points.
         let flat = region(vec![contour("CLOSED_PLANAR", &[[1.0, 1.0, 1.0], [3.0, 1.0, 1.0]])]);
         assert_eq!(positions(&flat), [[2.0, 1.0, 1.0]]);
-        assert_eq!(region(Vec::new()).skipped, ["region 3 has no contour"]);
+        let empty = region(Vec::new());
+        assert_eq!(empty.skipped, ["region 3 has no contour"]);
+        assert_eq!((empty.without_point.len(), found.without_point.len()), (0, 0));
+        let open = region(vec![contour("OPEN_PLANAR", &[[0.0; 3]; 2])]);
+        assert_eq!(open.without_point, ["region 3"]);
         let huge =
             region(vec![contour("CLOSED_PLANAR", &[[f64::MAX; 3], [f64::MIN; 3], [0.0; 3]])]);
         assert!(huge.points.len() <= 1);

@@ -42,18 +42,32 @@ const CONFIDENCES: [&str; 3] = ["111012", "111011", "122157"];
 /// DCM Finding: what a measurement group is about.
 const FINDING: &str = "121071";
 
+/// Concepts of findings: a group of measurements (TID 1410, 1411 and 1501), and what a detector reports (TID 4101 and 4104).
+const FINDINGS: [&str; 3] = ["125007", "111015", "111059"];
+
+/// DCM CAD Processing and Findings Summary, and its one value (CID 6047) by which all algorithms succeeded and found
+/// nothing.
+const SUMMARY: &str = "111017";
+const WITHOUT_FINDINGS: &str = "111241";
+
 /// Parses a report; see [`read_points`](crate::dicom::read_points).
 pub(crate) fn parse(whole: &DicomFile) -> Result<PointSet, Problem> {
     let root = whole.data_set(&WANTED)?;
-    let mut reading = ReportParser { root: &root, found: PointSet::default() };
+    let mut reading = ReportParser { root: &root, found: PointSet::default(), said: Vec::new() };
     reading.add_evidence()?;
     reading.add_items(&root, &mut vec![1])?;
+    let PointSet { points, without_point, .. } = &mut reading.found;
+    if points.is_empty() && without_point.is_empty() {
+        without_point.append(&mut reading.said);
+    }
     Ok(reading.found)
 }
 
 struct ReportParser<'a> {
     root: &'a DataSet<'a>,
     found: PointSet,
+    /// Items that say, outside a finding, that there are findings, or that it is not known whether there are.
+    said: Vec<String>,
 }
 
 impl<'a> ReportParser<'a> {
@@ -80,14 +94,56 @@ impl<'a> ReportParser<'a> {
     fn add_items(&mut self, parent: &'a DataSet<'a>, path: &mut Vec<usize>) -> Result<(), Problem> {
         for (n, item) in parent.items(tags::CONTENT_SEQUENCE).iter().enumerate() {
             path.push(n + 1);
-            match item.ascii(tags::VALUE_TYPE)? {
+            let value_type = item.ascii(tags::VALUE_TYPE)?;
+            match value_type {
                 Some("SCOORD") => self.add_marked(parent, item, path, false)?,
                 Some("SCOORD3D") => self.add_marked(parent, item, path, true)?,
                 _ => {}
             }
+            let n_before = self.n_findings();
             // The depth is limited by that of parsed data sets.
             self.add_items(item, path)?;
+            if self.n_findings() == n_before {
+                self.add_without_point(item, value_type, path)?;
+            }
             path.pop();
+        }
+        Ok(())
+    }
+
+    /// Findings so far, with a point and without.
+    fn n_findings(&self) -> usize {
+        self.found.points.len() + self.found.without_point.len()
+    }
+
+    /// Adds an item, below which no point is, if it says that something was found.
+    ///
+    /// METHOD: a group of measurements, what has a Finding, and a detector's finding are findings whether or not their place is
+    /// marked. Elsewhere, a number or a Finding says so only where a report has no other. A summary (CID 6047) must say that all
+    /// algorithms succeeded and found nothing.
+    fn add_without_point(
+        &mut self,
+        item: &DataSet<'_>,
+        value_type: Option<&str>,
+        path: &[usize],
+    ) -> Result<(), Problem> {
+        let concept = concept(item)?;
+        let mut is_finding = concept.is_some_and(|concept| FINDINGS.contains(&concept));
+        for below in item.items(tags::CONTENT_SEQUENCE) {
+            is_finding |= self::concept(below)? == Some(FINDING);
+        }
+        let is_said = match concept {
+            Some(FINDING) => true,
+            Some(SUMMARY) => {
+                let value = code(item, tags::CONCEPT_CODE_SEQUENCE)?;
+                value.is_none_or(|value| value != (WITHOUT_FINDINGS, "DCM"))
+            }
+            _ => value_type == Some("NUM"),
+        };
+        if is_finding {
+            self.found.without_point.push(label(path));
+        } else if is_said {
+            self.said.push(label(path));
         }
         Ok(())
     }
@@ -99,7 +155,7 @@ impl<'a> ReportParser<'a> {
         path: &[usize],
         in_patient: bool,
     ) -> Result<(), Problem> {
-        let label = path.iter().map(usize::to_string).collect::<Vec<_>>().join(".");
+        let label = position(path);
         let graphic = required(item.ascii(tags::GRAPHIC_TYPE)?, tags::GRAPHIC_TYPE)?;
         let skipped = match (graphic, parent.ascii(tags::VALUE_TYPE)?) {
             ("POINT", Some("CONTAINER" | "CODE")) => None,
@@ -189,6 +245,15 @@ impl<'a> ReportParser<'a> {
     }
 }
 
+/// A content item by the positions, from 1, of it and of those above it.
+fn position(path: &[usize]) -> String {
+    path.iter().map(usize::to_string).collect::<Vec<_>>().join(".")
+}
+
+fn label(path: &[usize]) -> String {
+    format!("content item {}", position(path))
+}
+
 /// The value and the scheme of a code.
 fn code<'a>(item: &DataSet<'a>, tag: Tag) -> Result<Option<(&'a str, &'a str)>, Problem> {
     let Some(code) = item.item(tag) else { return Ok(None) };
@@ -201,6 +266,12 @@ fn code<'a>(item: &DataSet<'a>, tag: Tag) -> Result<Option<(&'a str, &'a str)>, 
         }
     }
     Ok(None)
+}
+
+/// The concept of an item, if it is of DCM.
+fn concept<'a>(item: &DataSet<'a>) -> Result<Option<&'a str>, Problem> {
+    let name = code(item, tags::CONCEPT_NAME_CODE_SEQUENCE)?;
+    Ok(name.filter(|(_, scheme)| *scheme == "DCM").map(|(value, _)| value))
 }
 
 /// The code of what a container or a finding is about.

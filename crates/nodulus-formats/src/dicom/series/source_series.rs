@@ -74,6 +74,10 @@ pub(crate) const REPEATED: [Tag; 16] = [
     tags::LOSSY_IMAGE_COMPRESSION_METHOD,
 ];
 
+/// Those of them that may have several values (PS3.6).
+const SEVERAL_VALUES: [Tag; 2] =
+    [tags::LOSSY_IMAGE_COMPRESSION_RATIO, tags::LOSSY_IMAGE_COMPRESSION_METHOD];
+
 impl SourceSeries {
     /// Reads the headers of the files of a series, given in any order. `sop_instance_uids` (in the order of k) and
     /// `geometry` are those of the series as [`read_series`](crate::dicom::read_series) returned it.
@@ -200,7 +204,7 @@ impl SourceSlice {
 }
 
 /// Keywords of the attributes of patient and study that annotating objects leave out although a file has them: their bytes
-/// are no characters of its `SpecificCharacterSet`.
+/// are no characters of its `SpecificCharacterSet`, or they have a backslash and so several values, where the standard has one.
 ///
 /// # Errors
 ///
@@ -217,6 +221,9 @@ fn texts(file: &Path) -> Result<(BTreeMap<Tag, String>, Vec<Tag>), Error> {
     let (mut texts, mut undecoded) = (BTreeMap::new(), Vec::new());
     for tag in REPEATED.into_iter().skip(1) {
         match values::text(&values, tag) {
+            Ok(Some(text)) if text.contains('\\') && !SEVERAL_VALUES.contains(&tag) => {
+                undecoded.push(tag);
+            }
             Ok(text) => texts.extend(text.map(|text| (tag, text))),
             Err(_) => undecoded.push(tag),
         }

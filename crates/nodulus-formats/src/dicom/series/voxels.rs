@@ -11,6 +11,7 @@ use crate::volume::{
 };
 use dicom_dictionary_std::tags;
 use ndarray::{Array3, ArrayView2};
+use nodulus_faults::quoted;
 use rayon::prelude::*;
 
 /// Reads the voxels of the wanted slices, and counts what was read past.
@@ -83,12 +84,15 @@ fn check_high_bits(
     let (Some(right), Some(wrong)) = (position(true), position(false)) else { return Ok(()) };
     let of = |k: usize| stack.slices[k];
     let stated = of(wrong).pixels.stated_high_bit.unwrap_or_default();
-    let expected = format!(
-        "{}: the pixels of this slice show that, and those of `{}` that {stated} is right",
-        of(wrong).pixels.high_bit,
-        of(right).name().display()
+    let (own, right) = (of(wrong).pixels.high_bit, of(right).name());
+    let problem = Problem::value(
+        tags::HIGH_BIT,
+        stated,
+        format_args!(
+            "{own}: the pixels of this slice show that, and those of {} that {stated} is right",
+            quoted::path(&right)
+        ),
     );
-    let problem = Problem::value(tags::HIGH_BIT, stated, expected);
     Err(Error::file(&of(wrong).name(), problem))
 }
 

@@ -124,6 +124,53 @@ fn points_of_reports_are_read_with_what_they_mark() {
 }
 
 #[test]
+fn findings_without_a_point_are_told() {
+    let coded = |mut made: Item, name: &'static str, value: &'static str| {
+        put_code(&mut made, tags::CONCEPT_NAME_CODE_SEQUENCE, (name, "DCM", "Name"));
+        if !value.is_empty() {
+            put_code(&mut made, tags::CONCEPT_CODE_SEQUENCE, (value, "DCM", "Value"));
+        }
+        made
+    };
+    let group = |below| coded(content("CONTAINER", below), "125007", "");
+    let finding = || coded(content("CODE", Vec::new()), "121071", "1");
+    let point = || in_patient("POINT", &[1.0, 2.0, 3.0]);
+    let volume = || content("NUM", Vec::new());
+    let summary = |value| coded(content("CODE", Vec::new()), "111017", value);
+    let found = |below| points_of(report(vec![content("CONTAINER", below)])).unwrap();
+    let without = |below| found(below).without_point;
+    // Nothing was found.
+    for below in [Vec::new(), vec![summary("111241")], vec![content("TEXT", Vec::new())]] {
+        assert!(without(below).is_empty());
+    }
+    // A group, with measurements or with text alone; one whose name is damaged; a detector's finding; a number; a summary
+    // that some were found, or that algorithms failed.
+    for below in [
+        vec![group(vec![finding(), volume()]), summary("111242")],
+        vec![group(vec![content("TEXT", Vec::new())])],
+        vec![content("CONTAINER", vec![finding(), volume()])],
+        vec![coded(content("CODE", Vec::new()), "111059", "1")],
+        vec![volume()],
+        vec![summary("111242")],
+        vec![summary("111243")],
+    ] {
+        assert_eq!(without(below), ["content item 1.1.1"]);
+    }
+    // Beside findings with a point.
+    let below = vec![
+        group(vec![finding(), point()]),
+        group(vec![finding(), content("NUM", vec![point()])]),
+        summary("111242"),
+        volume(),
+    ];
+    let found = found(below);
+    assert_eq!(
+        (found.points.len(), &found.without_point[..]),
+        (1, &["content item 1.1.2".to_owned()][..])
+    );
+}
+
+#[test]
 fn invalid_points_are_refused_by_attribute() {
     let refused = |below: Item| points_of(report(vec![below])).unwrap_err();
     let short = refused(in_patient("POINT", &[1.0, 2.0]));

@@ -306,3 +306,34 @@ fn files_that_are_no_slices_are_told_apart_from_damaged_ones() {
     let [damaged] = &listing.damaged[..] else { panic!("{:?}", listing.damaged) };
     assert!(damaged.to_string().contains("cut.dcm`: cut off at byte 300"), "{damaged}");
 }
+
+#[test]
+fn slices_that_contradict_each_other_are_named_in_no_redacted_message() {
+    let folder = tempfile::tempdir().unwrap();
+    let files = samples::write(folder.path(), &samples::volume());
+    for (file, word) in files.iter().zip([0x7FF0_u16, 1, 0, 0]) {
+        edit(file, |object| {
+            for (tag, value) in
+                [(tags::BITS_STORED, 12_u16), (tags::HIGH_BIT, 15), (tags::PIXEL_REPRESENTATION, 0)]
+            {
+                object.put_element(DataElement::new(tag, VR::US, PrimitiveValue::from(value)));
+            }
+            let words = PrimitiveValue::U16([word; 6][..].into());
+            object.put_element(DataElement::new(tags::PIXEL_DATA, VR::OW, words));
+        });
+    }
+    let error = read_series(&files, &Tolerances::default()).unwrap_err();
+    let place = folder.path().to_str().unwrap();
+    let text = error.to_string();
+    assert!(
+        text.contains("HighBit (0028,0102) is 15, expected 11: the pixels of this slice"),
+        "{text}"
+    );
+    assert_eq!(text.matches(place).count(), 2, "{text}");
+    let name = std::rc::Rc::new(|_: &Path| "file".to_owned());
+    let text = nodulus_faults::quoted::redacted(name, || error.to_string());
+    assert!(
+        text.contains("those of (redacted) that 15 is right") && !text.contains(place),
+        "{text}"
+    );
+}
