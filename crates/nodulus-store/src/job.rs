@@ -15,6 +15,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+/// Folder of an output for what follows the work on its shards, by their keys.
+pub(crate) const METRICS: &str = "metrics";
+
 /// What a stage makes, and from what.
 #[derive(Clone, Debug, PartialEq)]
 pub struct JobSpec {
@@ -163,6 +166,19 @@ impl Job {
     pub fn resume_folder(&self, shard: &ShardWriter) -> io::Result<PathBuf> {
         let key = self.shard_keys.get(shard.number()).map_or("", String::as_str);
         let folder = self.unfinished(key)?;
+        fs::create_dir_all(&folder)?;
+        Ok(folder)
+    }
+
+    /// A folder beside the shards for what follows the work on a long shard, as the metrics of each epoch. It stays as long as
+    /// the shard does.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the store cannot be written to.
+    pub fn metrics_folder(&self, shard: &ShardWriter) -> io::Result<PathBuf> {
+        let key = self.shard_keys.get(shard.number()).map_or("", String::as_str);
+        let folder = self.claims()?.join(METRICS).join(key);
         fs::create_dir_all(&folder)?;
         Ok(folder)
     }
