@@ -156,8 +156,9 @@ pub fn run(
     metrics.finish()?;
     let mut part = writer.part::<TrainingLog>()?;
     part.write(course.log)?;
+    let number = writer.number();
     writer.commit(vec![part.finish()?], Vec::new())?;
-    Ok(())
+    Ok(job.publish_metrics(number)?)
 }
 
 fn epoch_values(rows: &[TrainingLog]) -> Vec<EpochValues> {
