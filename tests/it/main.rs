@@ -14,6 +14,7 @@ mod contract;
 mod damage;
 mod doubts;
 mod demo;
+mod detectors;
 mod dicom_trees;
 mod docs;
 mod dry_run;

@@ -80,7 +80,7 @@ pub enum Error {
     /// No image is a series of the input.
     #[error(
         "no detections could be used, of {n_images} images: {first}; check that `--input` is the folder with the scans that were \
-         predicted",
+         predicted, and `--axes`",
         first = quoted::text(first)
     )]
     Nothing {
