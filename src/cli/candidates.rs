@@ -68,9 +68,13 @@ pub(super) fn candidates(
         let text = "`--axes` does not apply: nnDetection's files tell the axes of their boxes";
         return Err(Error::Usage(text.to_owned()));
     }
-    for (option, path) in [("--out", Some(&arguments.out)), ("--seriesuids", arguments.seriesuids.as_ref())] {
+    for (option, path) in
+        [("--out", Some(&arguments.out)), ("--seriesuids", arguments.seriesuids.as_ref())]
+    {
         if path.is_some_and(|path| disk::lies_in(path, &arguments.input)) {
-            let text = format!("`{option}` lies in the folder of scans, in which nothing is written; choose another folder");
+            let text = format!(
+                "`{option}` lies in the folder of scans, in which nothing is written; choose another folder"
+            );
             return Err(Error::Usage(text));
         }
     }
@@ -118,7 +122,12 @@ fn write_text(
     out: &mut dyn Write,
 ) -> Result<(), Error> {
     let counts = converted.counts;
-    writeln!(out, "{} images, of which {} are scans of the input\n", converted.n_images, converted.series.len())?;
+    writeln!(
+        out,
+        "{} images, of which {} are scans of the input\n",
+        converted.n_images,
+        converted.series.len()
+    )?;
     let rows = [
         (counts.matched, "candidates"),
         (counts.below_threshold, "below the least probability"),

@@ -40,7 +40,10 @@ mod tests {
             );
         }
         assert_eq!(whole::<u64>(0, u64::MAX)("0"), Ok(0));
-        assert_eq!((minutes("1.5"), probability("1"), probability("0.05")), (Ok(1.5), Ok(1.0), Ok(0.05)));
+        assert_eq!(
+            (minutes("1.5"), probability("1"), probability("0.05")),
+            (Ok(1.5), Ok(1.0), Ok(0.05))
+        );
         assert!(probability("1.5").is_err());
         for text in ["", "x", "-1", "nan", "inf"] {
             assert!(minutes(text).unwrap_err().starts_with("expected minutes"), "{text}");

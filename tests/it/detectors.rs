@@ -33,12 +33,31 @@ impl Converter {
     }
 
     /// Converts, which must end with this exit status, and returns what it printed and its error.
-    fn run(&self, status: i32, from: &str, results: &Path, input: &Path, more: &[&str]) -> (Value, String) {
+    fn run(
+        &self,
+        status: i32,
+        from: &str,
+        results: &Path,
+        input: &Path,
+        more: &[&str],
+    ) -> (Value, String) {
         let out = self.path("out/candidates.csv");
         let list = self.path("out/seriesuids.csv");
-        let [results, input, out, list] = [results, input, &out, &list].map(|path| path.to_str().unwrap());
-        let arguments =
-            ["candidates", "--from", from, results, "--input", input, "--out", out, "--seriesuids", list, "--json"];
+        let [results, input, out, list] =
+            [results, input, &out, &list].map(|path| path.to_str().unwrap());
+        let arguments = [
+            "candidates",
+            "--from",
+            from,
+            results,
+            "--input",
+            input,
+            "--out",
+            out,
+            "--seriesuids",
+            list,
+            "--json",
+        ];
         let output = fixture::run(&[&arguments[..], more].concat());
         let error = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(status), "{error}");
@@ -64,8 +83,16 @@ impl Converter {
 
 /// The counts of detections: rows, candidates, below the threshold, duplicate, outside, of unknown images, unreadable, malformed.
 fn counts(found: &Value) -> [u64; 8] {
-    let names =
-        ["rows", "matched", "below_threshold", "duplicate", "outside", "unknown_image", "unreadable", "malformed"];
+    let names = [
+        "rows",
+        "matched",
+        "below_threshold",
+        "duplicate",
+        "outside",
+        "unknown_image",
+        "unreadable",
+        "malformed",
+    ];
     let counts = names.map(|name| found["detections"][name].as_u64().unwrap());
     assert_eq!(counts[0], counts[1..].iter().sum::<u64>());
     counts
@@ -169,7 +196,16 @@ fn files_of_nndetection_that_are_no_boxes_are_refused() {
     fs_err::remove_file(converter.path("plain_boxes.pkl")).unwrap();
     assert!(converter.error("nndetection", folder, &scans, &[]).contains("no `CASE_boxes.json`"));
     let (error, status) = fixture::run_badly(&[
-        "candidates", "--from", "nndetection", "x", "--axes", "ras", "--input", "x", "--out", "y.csv",
+        "candidates",
+        "--from",
+        "nndetection",
+        "x",
+        "--axes",
+        "ras",
+        "--input",
+        "x",
+        "--out",
+        "y.csv",
     ]);
     assert_eq!((status, error.contains("`--axes` does not apply")), (Some(2), true), "{error}");
 }
@@ -205,14 +241,22 @@ fn each_detection_is_counted() {
     // The name of a patient's folder does not make a file in it the scan.
     let unknown = of_image(Path::new("/elsewhere/patient/ct.nii.gz"), &[(first, 0.5)]);
     let converter = Converter::new();
-    let list = json!([of_image(&Path::new("C:\\data\\in\\patient"), &of_a), short, none, unknown]);
+    let list = json!([of_image(Path::new("C:\\data\\in\\patient"), &of_a), short, none, unknown]);
     let results = converter.write("result.json", &list);
-    let (found, _) = converter.run(3, "monai", &results, &job.input(), &["--min-probability", "0.05"]);
+    let (found, _) =
+        converter.run(3, "monai", &results, &job.input(), &["--min-probability", "0.05"]);
     let n = of(&patient).len() as u64;
     assert_eq!(counts(&found), [n + 5, n, 1, 1, 1, 1, 0, 1]);
-    let left: Vec<&str> =
-        found["left_out"].as_array().unwrap().iter().map(|left| left["reason"].as_str().unwrap()).collect();
-    assert_eq!(left, ["it is no scan of the input", "1 boxes and 0 scores, expected as many of each"]);
+    let left: Vec<&str> = found["left_out"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|left| left["reason"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        left,
+        ["it is no scan of the input", "1 boxes and 0 scores, expected as many of each"]
+    );
     let candidates = converter.candidates();
     let expected = series_of(&patient);
     assert!(candidates.iter().all(|of| of.series_instance_uid == expected && of.confidence > 0.7));
@@ -252,7 +296,10 @@ fn what_cannot_be_told_is_refused() {
     // Two series in one folder.
     let found = error(&json!([of_image(Path::new("/x/together"), &of_c)]));
     assert!(found.contains("several scans of the input may be it"), "{found}");
-    let two = json!([of_image(&c, &of_c), of_image(&Path::new("/x").join(c.file_name().unwrap()), &of_c)]);
+    let two = json!([
+        of_image(&c, &of_c),
+        of_image(&Path::new("/x").join(c.file_name().unwrap()), &of_c)
+    ]);
     assert!(error(&two).contains("are both the series"));
     let mut corners = of_image(&c, &of_c);
     corners["box"][0] = json!([-10, -20, -30, -4, -14, -24]);
@@ -267,8 +314,8 @@ fn what_cannot_be_told_is_refused() {
     fs_err::write(&results, "[{\"image\": \"a\", \"box\": [[NaN]]}]").unwrap();
     assert!(converter.error("monai", &results, &job.input(), &[]).contains("is not JSON"));
     // Nothing is written among the scans.
-    let out = job.input().join("candidates.csv");
-    let [results, input, out] = [&results, &job.input(), &out].map(|path| path.to_str().unwrap());
+    let (input, out) = (job.input(), job.input().join("candidates.csv"));
+    let [results, input, out] = [&results, &input, &out].map(|path| path.to_str().unwrap());
     let arguments = ["candidates", "--from", "monai", results, "--input", input, "--out", out];
     let (error, status) = fixture::run_badly(&arguments);
     assert_eq!((status, error.contains("in which nothing is written")), (Some(2), true), "{error}");
@@ -291,7 +338,12 @@ fn the_commands_of_the_page_score_raw_scans() {
     let images: Vec<Value> = job
         .series()
         .iter()
-        .map(|series| of_image(&Path::new("/data").join(series.file_name().unwrap()), &nodules(&series_of(series))))
+        .map(|series| {
+            of_image(
+                &Path::new("/data").join(series.file_name().unwrap()),
+                &nodules(&series_of(series)),
+            )
+        })
         .collect();
     let n_nodules: usize = images.iter().map(|image| image["box"].as_array().unwrap().len()).sum();
     fs_err::create_dir_all(root.join("eval")).unwrap();

@@ -77,5 +77,6 @@ mod series;
 mod tolerated;
 mod unsafe_blocks;
 mod training;
+mod training_metrics;
 mod watch;
 mod wiring;

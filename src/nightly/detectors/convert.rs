@@ -172,17 +172,18 @@ impl Converted {
                 }
             }
         }
-        if images.iter().filter_map(|image| image.grid).any(|grid| !are_same_box(&grid, &geometry)) {
+        if images.iter().filter_map(|image| image.grid).any(|grid| !are_same_box(&grid, &geometry))
+        {
             self.counts.unreadable += n_rows;
-            let reason = "the detector's image lies elsewhere in the patient than the scan".to_owned();
+            let reason =
+                "the detector's image lies elsewhere in the patient than the scan".to_owned();
             return self.leave_out(image, reason);
         }
         let is_above = |of: &Detection| of.probability >= request.min_probability;
         let (above, below): (Vec<Detection>, Vec<_>) = detections.into_iter().partition(is_above);
         self.counts.below_threshold += below.len();
-        let holds = |position_mm| {
-            geometry.nearest_voxel(geometry.patient_to_voxel(position_mm)).is_some()
-        };
+        let holds =
+            |position_mm| geometry.nearest_voxel(geometry.patient_to_voxel(position_mm)).is_some();
         let is_inside = |of: &Detection| holds(of.position_mm);
         let n_above = above.len();
         self.outside_turned +=

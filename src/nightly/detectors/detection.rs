@@ -87,7 +87,9 @@ pub(super) enum Malformed {
     )]
     Score { number: usize, found: String },
     /// The boxes are those of another grid than the image's.
-    #[error("`restore` is not true, so the boxes are of nnDetection's resampled image; predict with boxes restored")]
+    #[error(
+        "`restore` is not true, so the boxes are of nnDetection's resampled image; predict with boxes restored"
+    )]
     NotRestored,
     /// The grid is incomplete.
     #[error("`{0}` is missing or has other values than numbers, one for each axis")]

@@ -133,5 +133,9 @@ fn longest(candidates: Option<&Vec<(Vec<String>, usize)>>, path: &[String]) -> I
 /// The series that all of these are.
 fn only(mut series: impl Iterator<Item = usize>) -> ImageSeries {
     let Some(first) = series.next() else { return ImageSeries::Unknown };
-    if series.all(|other| other == first) { ImageSeries::Found(first) } else { ImageSeries::Ambiguous }
+    if series.all(|other| other == first) {
+        ImageSeries::Found(first)
+    } else {
+        ImageSeries::Ambiguous
+    }
 }

@@ -8,7 +8,9 @@ use super::detection::{Axes, Detection, ImageDetections, ImageName, rows};
 use super::error::Error;
 use nodulus_faults::fs;
 use nodulus_formats::limits::POSITION_MM;
-use serde::de::{DeserializeSeed, Deserializer as _, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{
+    DeserializeSeed, Deserializer as _, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor,
+};
 use serde_json::{Deserializer, Value};
 use std::fmt;
 use std::io::BufReader;
@@ -43,7 +45,12 @@ pub(super) fn read(path: &Path, axes: Axes) -> Result<Vec<ImageDetections>, Erro
     }
 }
 
-fn of_image(path: &Path, number: usize, value: &Value, axes: Axes) -> Result<ImageDetections, Error> {
+fn of_image(
+    path: &Path,
+    number: usize,
+    value: &Value,
+    axes: Axes,
+) -> Result<ImageDetections, Error> {
     let image = value.get("image").and_then(Value::as_str).filter(|image| !image.is_empty());
     let no_image = || Error::NoImage { path: path.to_owned(), number };
     let image = image.ok_or_else(no_image)?;
@@ -52,9 +59,14 @@ fn of_image(path: &Path, number: usize, value: &Value, axes: Axes) -> Result<Ima
     let (n_rows, found) = rows(value.get("box"), scores, ["box", SCORES[0]], is_box);
     // One such box tells that all are corners, which look like centres and sizes where all numbers are positive.
     if let Ok(rows) = &found
-        && let Some((of_box, _)) = rows.iter().find(|(of_box, _)| of_box[3..].iter().any(|mm| *mm < 0.0))
+        && let Some((of_box, _)) =
+            rows.iter().find(|(of_box, _)| of_box[3..].iter().any(|mm| *mm < 0.0))
     {
-        return Err(Error::Corners { path: path.to_owned(), image: image.to_owned(), found: *of_box });
+        return Err(Error::Corners {
+            path: path.to_owned(),
+            image: image.to_owned(),
+            found: *of_box,
+        });
     }
     let detection = |([x, y, z, ..], probability): ([f64; 6], f64)| {
         let position_mm = match axes {

@@ -29,8 +29,9 @@ pub(super) fn read(path: &Path) -> Result<Vec<ImageDetections>, Error> {
     // A case that is not converted would look like a scan that the detector did not read.
     let is_left = |pickle: &&PathBuf| {
         let text = pickle.to_string_lossy();
-        text.strip_suffix(PICKLE_END)
-            .is_some_and(|case| !files.iter().any(|file| file.to_string_lossy() == format!("{case}{END}")))
+        text.strip_suffix(PICKLE_END).is_some_and(|case| {
+            !files.iter().any(|file| file.to_string_lossy() == format!("{case}{END}"))
+        })
     };
     if let Some(pickle) = paths.iter().find(is_left) {
         return Err(Error::Pickle(pickle.clone()));
@@ -59,7 +60,8 @@ fn read_file(path: &Path) -> Result<ImageDetections, Error> {
     let (n_rows, found) = rows(json.get(names[0]), json.get(names[1]), names, is_box);
     let (found, grid) = match found.and_then(|rows| Ok((rows, grid(&json)?))) {
         Ok((rows, grid)) => {
-            let rows = rows.into_iter().map(|(of_box, probability)| detection(&grid, of_box, probability));
+            let rows =
+                rows.into_iter().map(|(of_box, probability)| detection(&grid, of_box, probability));
             (Ok(rows.collect()), Some(grid))
         }
         Err(malformed) => (Err(malformed), None),
@@ -80,16 +82,18 @@ fn grid(json: &Value) -> Result<Geometry, Malformed> {
     if json.get("restore") != Some(&Value::Bool(true)) {
         return Err(Malformed::NotRestored);
     }
-    fn of<const N: usize>(json: &Value, name: &'static str) -> Result<[f64; N], Malformed> {
-        json.get(name).and_then(numbers).ok_or(Malformed::NoGrid(name))
-    }
-    let [k, j, i] = of::<3>(json, "original_size_of_raw_data")?;
+    let [k, j, i] = axes::<3>(json, "original_size_of_raw_data")?;
     let is_whole = |n: &f64| *n >= 0.0 && *n < 1e6 && n.fract().abs() < f64::EPSILON;
     let size = [i, j, k];
     if !size.iter().all(is_whole) {
         return Err(Malformed::NoGrid("original_size_of_raw_data"));
     }
     let size = size.map(|n| n as usize);
-    let (spacing, origin) = (of(json, "itk_spacing")?, of(json, "itk_origin")?);
-    Ok(Geometry::new(size, spacing, origin, of(json, "itk_direction")?)?)
+    let (spacing, origin) = (axes(json, "itk_spacing")?, axes(json, "itk_origin")?);
+    Ok(Geometry::new(size, spacing, origin, axes(json, "itk_direction")?)?)
+}
+
+/// The numbers of the axes under a name.
+fn axes<const N: usize>(json: &Value, name: &'static str) -> Result<[f64; N], Malformed> {
+    json.get(name).and_then(numbers).ok_or(Malformed::NoGrid(name))
 }

@@ -103,7 +103,8 @@ pub(crate) fn geometry(
     series_instance_uid: &str,
     tolerances: &Tolerances,
 ) -> Result<Geometry, String> {
-    let opened = ScanFiles::of(source, series_instance_uid).and_then(|files| files.open(tolerances));
+    let opened =
+        ScanFiles::of(source, series_instance_uid).and_then(|files| files.open(tolerances));
     opened.map(|scan| *scan.geometry()).map_err(|error| nodulus_faults::in_words(&error))
 }
 

@@ -47,10 +47,11 @@ impl EpochMetrics {
         forget(&folder)?;
         let path = folder.join(LINES);
         let steps = 1..=epochs.len();
-        let expected = steps.map(|step| line(model_id, &epochs[..step])).collect::<io::Result<Vec<_>>>()?;
+        let expected =
+            steps.map(|step| line(model_id, &epochs[..step])).collect::<io::Result<Vec<_>>>()?;
         let expected = expected.concat();
         // Whoever reads the file goes on where it is as it should be.
-        if read(&path)?.as_deref() != Some(&expected) {
+        if read(&path)?.as_deref() != Some(expected.as_slice()) {
             durable::write(&path, &expected)?;
         }
         let lines = fs::OpenOptions::new().append(true).open(&path)?;
@@ -182,7 +183,8 @@ mod tests {
     fn files_that_are_opened_again_have_the_saved_epochs_alone() {
         let folder = tempfile::tempdir().unwrap();
         let epochs = epochs(4);
-        let open = |epochs| EpochMetrics::open(folder.path().to_owned(), "m", true, epochs).unwrap();
+        let open =
+            |epochs| EpochMetrics::open(folder.path().to_owned(), "m", true, epochs).unwrap();
         let path = folder.path().join(LINES);
         let mut metrics = open(&[]);
         for n in 1..=4 {

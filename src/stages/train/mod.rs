@@ -97,8 +97,12 @@ pub fn run(
     let transfer = transfer(config, task, &mut trainer)?;
     let warn = |text: String| (task.progress)(Event::Note(format!("warning: {text}")));
     let mut course = resume::load(&folder, &mut trainer, &warn)?;
-    let mut metrics =
-        EpochMetrics::open(job.metrics_folder(&writer)?, model_id, config.tensorboard, &course.log)?;
+    let mut metrics = EpochMetrics::open(
+        job.metrics_folder(&writer)?,
+        model_id,
+        config.tensorboard,
+        &course.log,
+    )?;
     let counts = count(config, task)?;
     let mut about = json!({
         "run_id": job.key(),

@@ -62,7 +62,10 @@ mod tests {
         let rows = read_detections(&path).unwrap();
         assert_eq!((rows.len(), rows[0].series_instance_uid.as_str()), (1, "1.3"));
         assert!((rows[0].confidence + 4.5).abs() < 1e-12);
-        assert_eq!(detections_csv(&path, &rows).unwrap(), text.replace("1,2,3", "1.0,2.0,3.0").as_bytes());
+        assert_eq!(
+            detections_csv(&path, &rows).unwrap(),
+            text.replace("1,2,3", "1.0,2.0,3.0").as_bytes()
+        );
         let (_folder, path) = file(&text.replace("1.3", "1.3 "));
         assert_eq!(read_detections(&path).unwrap()[0].series_instance_uid, "1.3 ");
         let (_folder, path) = file(&text.replace("-4.5", "NaN"));

@@ -94,7 +94,9 @@ impl Garbage {
 
     /// Whether there is nothing to remove.
     pub fn is_empty(&self) -> bool {
-        self.versions.is_empty() && self.loose_shards.is_empty() && self.n_unfinished + self.n_metrics == 0
+        self.versions.is_empty()
+            && self.loose_shards.is_empty()
+            && self.n_unfinished + self.n_metrics == 0
     }
 }
 
