@@ -1,5 +1,6 @@
 //! The list of commands.
 
+use super::candidates::CandidatesArguments;
 use super::compare_nodules::CompareNodulesArguments;
 use super::completions::CompletionsArguments;
 use super::experiment::{CrossValidateArguments, ExperimentArguments};
@@ -149,6 +150,11 @@ pub(super) enum Command {
         after_help = "Example:\n  nodulus froc --reference annotations.csv --excluded annotations_excluded.csv --seriesuids seriesuids.csv --candidates submission.csv"
     )]
     Froc(FrocArguments),
+    /// Convert a detector's results to a table of candidates, which `score` reads
+    #[command(
+        after_help = "Example:\n  nodulus candidates --from monai result.json --input scans --out candidates/candidates.csv --seriesuids candidates/seriesuids.csv\n  nodulus candidates --from nndetection test_predictions --input scans --out candidates/candidates.csv --min-probability 0.3\n\nExit status: 0 all detections are of scans of the input, 1 stopped by an error, 2 wrong usage, 3 an image was left out, or a detection lies outside its scan (docs/detectors.md)."
+    )]
+    Candidates(CandidatesArguments),
     /// Score new scans of an input folder: the nightly job
     #[command(
         args_conflicts_with_subcommands = true,

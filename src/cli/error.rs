@@ -51,6 +51,8 @@ pub(super) enum Error {
     #[error(transparent)]
     Detections(#[from] detections::Error),
     #[error(transparent)]
+    Detectors(#[from] nightly::detectors::Error),
+    #[error(transparent)]
     Comparison(#[from] nodules::NoCommonCoordinates),
     #[error(transparent)]
     ScoreStatus(#[from] nightly::run::Error),

@@ -73,11 +73,12 @@ fn write(garbage: &Garbage, dry_run: bool, out: &mut dyn Write) -> Result<(), Er
         writeln!(out, "{}", format::table(&head, rows))?;
         writeln!(
             out,
-            "\n{} {} versions, {} shards and {} unfinished files: {} ({} bytes); {} versions stay",
+            "\n{} {} versions, {} shards, {} unfinished files and the metrics of {} trainings: {} ({} bytes); {} versions stay",
             if dry_run { "would remove" } else { "removed" },
             garbage.versions.len(),
             garbage.n_shards(),
             garbage.n_unfinished,
+            garbage.n_metrics,
             byte_size::text(garbage.bytes),
             garbage.bytes,
             garbage.n_kept_versions

@@ -40,6 +40,7 @@ mod plot_marks;
 mod compare_nodules;
 mod metrics;
 mod froc;
+mod candidates;
 mod score;
 mod phantom;
 mod verify;
@@ -104,6 +105,7 @@ fn prepare(cli: &Cli) -> Result<(), Error> {
             | Command::Experiment(_)
             | Command::CrossValidate(_)
             | Command::Export(_)
+            | Command::Candidates(_)
             | Command::Score(_)
     );
     if reads_archives {
@@ -145,6 +147,7 @@ fn dispatch(cli: &Cli, out: &mut dyn Write) -> Result<Outcome, Error> {
         Command::CompareNodules(arguments) => compare_nodules::compare_nodules(arguments, out),
         Command::Metrics(arguments) => metrics::metrics(arguments, out),
         Command::Froc(arguments) => froc::froc(arguments, out),
+        Command::Candidates(arguments) => candidates::candidates(arguments, out),
         Command::Score(arguments) => score::score(arguments, out),
         Command::Phantom(arguments) => phantom::phantom(arguments, out),
         Command::Verify(arguments) => verify::verify(arguments, out),

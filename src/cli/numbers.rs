@@ -18,6 +18,12 @@ pub(super) fn minutes(text: &str) -> Result<f64, String> {
     number.ok_or_else(|| "expected minutes from 0 to 1000000, as in 360".to_owned())
 }
 
+/// A probability.
+pub(super) fn probability(text: &str) -> Result<f64, String> {
+    let number = text.parse().ok().filter(|number| (0.0..=1.0).contains(number));
+    number.ok_or_else(|| "expected a number from 0 to 1, as in 0.5".to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -34,9 +40,14 @@ mod tests {
             );
         }
         assert_eq!(whole::<u64>(0, u64::MAX)("0"), Ok(0));
-        assert_eq!(minutes("1.5"), Ok(1.5));
+        assert_eq!(
+            (minutes("1.5"), probability("1"), probability("0.05")),
+            (Ok(1.5), Ok(1.0), Ok(0.05))
+        );
+        assert!(probability("1.5").is_err());
         for text in ["", "x", "-1", "nan", "inf"] {
             assert!(minutes(text).unwrap_err().starts_with("expected minutes"), "{text}");
+            assert!(probability(text).unwrap_err().starts_with("expected a number"), "{text}");
         }
     }
 }

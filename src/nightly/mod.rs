@@ -8,6 +8,7 @@ mod problem;
 pub mod input;
 pub mod scan;
 pub mod deliver;
+pub mod detectors;
 pub mod follow_up;
 pub mod records;
 pub mod send;

@@ -66,6 +66,21 @@ fn usage_errors_end_with_status_2() {
             "expected minutes from 0 to 1000000, as in 360",
         ),
         (
+            &[
+                "candidates",
+                "--from",
+                "monai",
+                "x",
+                "--input",
+                "x",
+                "--out",
+                "x",
+                "--min-probability",
+                "2",
+            ],
+            "expected a number from 0 to 1, as in 0.5",
+        ),
+        (
             &["score", "statsu", "x.toml"],
             "there is no subcommand `statsu` of `nodulus score`: did you mean `status`?",
         ),

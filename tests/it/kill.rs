@@ -40,10 +40,11 @@ fn arguments(pipeline: &str) -> Vec<&str> {
     [&["run", pipeline, "--progress", "none"][..], &SETTINGS].concat()
 }
 
-/// The bytes of every output but `training_log`, whose time columns make its files differ.
+/// The bytes of every output but `training_log`, whose time columns make its files differ; of it, the lines of metrics.
 fn outputs(store: &Path) -> BTreeMap<String, Vec<u8>> {
     let mut outputs = fixture::outputs(store);
-    outputs.retain(|name, _| !name.starts_with("training_log/") || name.ends_with("/CURRENT"));
+    let is_followed = |name: &str| name.ends_with("/CURRENT") || name.ends_with("/metrics.jsonl");
+    outputs.retain(|name, _| !name.starts_with("training_log/") || is_followed(name));
     outputs
 }
 
@@ -58,6 +59,12 @@ fn assert_as_in_peace(store: &Path, what: &str) {
     assert_eq!(names(&found), names(expected), "{what}");
     assert!(found.keys().any(|name| name.ends_with("/best.safetensors")));
     assert!(found.keys().any(|name| name.ends_with("/sealed")));
+    let lines = found.iter().find(|(name, _)| name.ends_with("/metrics.jsonl")).unwrap().1;
+    assert_eq!(
+        lines.iter().filter(|byte| **byte == b'\n').count(),
+        4,
+        "an epoch is lost or doubled"
+    );
     for (name, bytes) in expected {
         assert!(found.get(name) == Some(bytes), "`{name}` is not the same after {what}");
     }

@@ -1,6 +1,7 @@
 //! The work of one stage on the store: the shards of its outputs, and the versions that list them.
 
 use crate::claim::Claim;
+use crate::durable::UNFINISHED;
 use crate::record::{InputRef, ShardInput};
 use crate::setbacks::{Setback, Setbacks};
 use crate::shard::{self, ShardWriter, is_committed};
@@ -14,6 +15,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+/// Folder of an output for what follows the work on its shards, by their keys.
+pub(crate) const METRICS: &str = "metrics";
 
 /// What a stage makes, and from what.
 #[derive(Clone, Debug, PartialEq)]
@@ -174,6 +178,48 @@ impl Job {
         let folder = self.unfinished(key)?;
         fs::create_dir_all(&folder)?;
         Ok(folder)
+    }
+
+    /// A folder for what follows the work on a long shard, as the metrics of each epoch. It stays as long as the shard does.
+    /// For a shard that is made again it is another one, which [`publish_metrics`](Self::publish_metrics) puts in the place of the
+    /// first.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the store cannot be written to.
+    pub fn metrics_folder(&self, shard: &ShardWriter) -> io::Result<PathBuf> {
+        let (last, aside) = self.metrics_folders(shard.number())?;
+        let folder = match aside {
+            Some(aside) => {
+                durable::remove(&aside)?;
+                aside
+            }
+            None => last,
+        };
+        fs::create_dir_all(&folder)?;
+        Ok(folder)
+    }
+
+    /// Puts the metrics of a shard that was made again in the place of those of the earlier one, if it was committed.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the store cannot be written to.
+    pub fn publish_metrics(&self, position: usize) -> io::Result<()> {
+        match self.metrics_folders(position)? {
+            (last, Some(aside)) if !self.setbacks.has(position) => {
+                durable::publish_folder(&aside, &last, true)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The folder of a shard's metrics, and the one that they are written to where the shard is made again.
+    fn metrics_folders(&self, position: usize) -> io::Result<(PathBuf, Option<PathBuf>)> {
+        let key = self.shard_keys.get(position).map_or("", String::as_str);
+        let folder = self.claims()?.join(METRICS);
+        let aside = self.redone.contains(key).then(|| folder.join(format!("{key}{UNFINISHED}")));
+        Ok((folder.join(key), aside))
     }
 
     /// Whether any shard of these outputs is committed, of whatever inputs and settings.

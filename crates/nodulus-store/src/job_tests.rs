@@ -456,6 +456,45 @@ fn the_state_of_a_long_shard_outlives_its_process_and_ends_with_the_job() {
 }
 
 #[test]
+fn the_metrics_of_a_shard_stay_until_another_one_is_committed() {
+    let (_folder, store) = store();
+    let mut job = store.job(spec(&["a"]));
+    let writer = job.work().unwrap().next().unwrap().unwrap();
+    let metrics = job.metrics_folder(&writer).unwrap();
+    let line = metrics.join("line");
+    fs::write(&line, "1").unwrap();
+    drop(writer);
+    // A shard that goes on has what it had.
+    let writer = job.work().unwrap().next().unwrap().unwrap();
+    assert_eq!(job.metrics_folder(&writer).unwrap(), metrics);
+    assert_eq!(fs::read(&line).unwrap(), b"1");
+    commit(writer, 0, Vec::new());
+    job.publish_metrics(0).unwrap();
+    job.finish().unwrap();
+    // One that is made again begins anew, and a kill leaves the first ones.
+    job.redo([0]);
+    for text in ["2", "3"] {
+        let writer = job.work().unwrap().next().unwrap().unwrap();
+        let again = job.metrics_folder(&writer).unwrap();
+        assert_eq!(fs::read_dir(&again).unwrap().count(), 0);
+        fs::write(again.join("line"), text).unwrap();
+        assert_eq!(fs::read(&line).unwrap(), b"1");
+        if text == "3" {
+            commit(writer, 0, Vec::new());
+            job.publish_metrics(0).unwrap();
+        }
+    }
+    job.finish().unwrap();
+    assert_eq!(fs::read(&line).unwrap(), b"3");
+    assert_eq!(fs::read_dir(metrics.parent().unwrap()).unwrap().count(), 1);
+    // What a killed one left goes as the store is taken again.
+    let left = metrics.with_extension("tmp");
+    fs::create_dir_all(&left).unwrap();
+    drop(store.share().unwrap());
+    assert!(!left.exists() && line.exists());
+}
+
+#[test]
 fn a_kept_version_names_what_it_would_be_made_from() {
     let (_folder, store) = store();
     let job = store.job(spec(&["a"]));

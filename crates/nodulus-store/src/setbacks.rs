@@ -42,6 +42,11 @@ impl Setbacks {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).left.remove(&shard);
     }
 
+    /// Whether a shard was given out and not committed.
+    pub(crate) fn has(&self, shard: usize) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).left.contains_key(&shard)
+    }
+
     /// The next shard to try again, and how long to wait before.
     pub(crate) fn next(&self) -> Option<(usize, Duration)> {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);

@@ -68,6 +68,11 @@ impl DiscoveredSeries {
 }
 
 impl SeriesFolder {
+    /// The folder.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Its files, sorted.
     pub(crate) fn files(&self) -> io::Result<Vec<PathBuf>> {
         if self.files.is_empty() {

@@ -97,6 +97,17 @@ impl ScanFiles {
     }
 }
 
+/// The geometry of a series by its headers, or why it has none, with causes.
+pub(crate) fn geometry(
+    source: &SeriesSource,
+    series_instance_uid: &str,
+    tolerances: &Tolerances,
+) -> Result<Geometry, String> {
+    let opened =
+        ScanFiles::of(source, series_instance_uid).and_then(|files| files.open(tolerances));
+    opened.map(|scan| *scan.geometry()).map_err(|error| nodulus_faults::in_words(&error))
+}
+
 /// An error that names files of an archive by their names there.
 fn named(error: dicom::Error, unpacked: Option<&CaseFiles>) -> dicom::Error {
     match unpacked {

@@ -44,6 +44,10 @@ pub struct Config {
     #[serde(default = "default_save_minutes", skip_serializing)]
     #[schemars(range(min = 0, max = 1e6), extend("default" = 10.0))]
     pub save_minutes: f64,
+    /// Whether the epochs are also written as an event file for `TensorBoard`, beside the metrics in `training_log/metrics`; no
+    /// result depends on it.
+    #[serde(default, skip_serializing)]
+    pub tensorboard: bool,
     /// Phases of training, in order; each goes on with the weights of the one before.
     #[schemars(length(min = 1))]
     pub phases: Vec<Phase>,

@@ -6,11 +6,13 @@ mod contract;
 mod course;
 mod examples;
 mod made_from;
+mod metrics;
 mod origin;
 mod prefetch;
 mod profile;
 mod resume;
 mod source;
+mod tensorboard;
 mod warnings;
 
 use crate::stages::spec::{OutsideWeights, StageError, StageSpec};
@@ -21,6 +23,7 @@ pub use contract::{check_initial, foreseen_list};
 use course::{Course, best, decimals, described, is_collapsed, is_over};
 pub use error::Error;
 use examples::Selection;
+use metrics::EpochMetrics;
 use nodulus_nets::{
     self, BEST_WEIGHTS_FILE, Device, EpochLog, TrainedOn, Trainer, TrainingProfile, TransferReport,
     WEIGHTS_FILE,
@@ -63,12 +66,13 @@ pub const SPEC: StageSpec = StageSpec {
     decide: None,
     run: |config, task, job| {
         let Some(train) = &config.train else { return Ok(()) };
-        Ok(run(train, task, job, config.infer.allow_training_patients)?)
+        let name = config.infer.model_id.as_deref().unwrap_or(train.model.architecture.name());
+        Ok(run(train, task, job, name, config.infer.allow_training_patients)?)
     },
     reduction: None,
 };
 
-/// Trains every phase, or resumes a training that was stopped.
+/// Trains every phase, or resumes a training that was stopped. Metrics of its epochs are under the model's name, `model_id`.
 ///
 /// # Errors
 ///
@@ -79,6 +83,7 @@ pub fn run(
     config: &Config,
     task: &Task<'_>,
     job: &Job,
+    model_id: &str,
     allows_training_patients: bool,
 ) -> Result<(), Error> {
     let Some(writer) = job.work()?.next().transpose()? else { return Ok(()) };
@@ -92,6 +97,12 @@ pub fn run(
     let transfer = transfer(config, task, &mut trainer)?;
     let warn = |text: String| (task.progress)(Event::Note(format!("warning: {text}")));
     let mut course = resume::load(&folder, &mut trainer, &warn)?;
+    let mut metrics = EpochMetrics::open(
+        job.metrics_folder(&writer)?,
+        model_id,
+        config.tensorboard,
+        &course.log,
+    )?;
     let counts = count(config, task)?;
     let mut about = json!({
         "run_id": job.key(),
@@ -130,6 +141,7 @@ pub fn run(
                 resume::keep_best(&folder, &trainer, course.rows_of(phase), &about)?;
             }
             resume::save(&folder, &trainer, &course)?;
+            metrics.add(&course.log)?;
         }
         for text in warnings(&epoch_values(course.rows_of(phase))) {
             (task.progress)(Event::Note(format!("warning: phase {}: {text}", phase.name)));
@@ -145,10 +157,12 @@ pub fn run(
         }
     }
     profiles(config, task, &trainer, &course, &about, &files)?;
+    metrics.finish()?;
     let mut part = writer.part::<TrainingLog>()?;
     part.write(course.log)?;
+    let number = writer.number();
     writer.commit(vec![part.finish()?], Vec::new())?;
-    Ok(())
+    Ok(job.publish_metrics(number)?)
 }
 
 fn epoch_values(rows: &[TrainingLog]) -> Vec<EpochValues> {

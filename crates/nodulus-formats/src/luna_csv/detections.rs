@@ -2,13 +2,14 @@
 
 use super::error::Error;
 use super::rows;
+use serde::Serialize;
 use std::path::Path;
 
 /// The file's columns.
 const NAMES: [&str; 5] = ["seriesuid", "coordX", "coordY", "coordZ", "probability"];
 
 /// A position that a detector found.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Detection {
     /// `SeriesInstanceUID` of the scan, with spaces about it if the file has any: to LUNA16, they make it another series.
     pub series_instance_uid: String,
@@ -40,6 +41,15 @@ pub fn read_detections(path: &Path) -> Result<Vec<Detection>, Error> {
     })
 }
 
+/// The text of a submission.
+///
+/// # Errors
+///
+/// Fails if a row is none of a CSV file; `path` is what the error names.
+pub fn detections_csv(path: &Path, rows: &[Detection]) -> Result<Vec<u8>, Error> {
+    rows::csv(path, &NAMES, rows)
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::test_file::{file, message};
@@ -52,6 +62,10 @@ mod tests {
         let rows = read_detections(&path).unwrap();
         assert_eq!((rows.len(), rows[0].series_instance_uid.as_str()), (1, "1.3"));
         assert!((rows[0].confidence + 4.5).abs() < 1e-12);
+        assert_eq!(
+            detections_csv(&path, &rows).unwrap(),
+            text.replace("1,2,3", "1.0,2.0,3.0").as_bytes()
+        );
         let (_folder, path) = file(&text.replace("1.3", "1.3 "));
         assert_eq!(read_detections(&path).unwrap()[0].series_instance_uid, "1.3 ");
         let (_folder, path) = file(&text.replace("-4.5", "NaN"));

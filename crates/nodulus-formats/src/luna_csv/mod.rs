@@ -17,7 +17,7 @@ mod series_uids;
 
 pub use annotations::{Annotation, read_annotations, write_annotations};
 pub use candidates::{Candidate, read_candidates, write_candidates};
-pub use detections::{Detection, read_detections};
+pub use detections::{Detection, detections_csv, read_detections};
 pub use error::Error;
 pub use findings::{Finding, read_findings, write_findings};
 pub use half_up::half_up;

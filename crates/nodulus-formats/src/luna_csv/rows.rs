@@ -198,6 +198,11 @@ fn unquoted(text: &str) -> &str {
 
 /// Writes rows, whose fields are in the order of `names`.
 pub(super) fn write<T: Serialize>(path: &Path, names: &[&str], rows: &[T]) -> Result<(), Error> {
+    Ok(fs::write(path, csv(path, names, rows)?)?)
+}
+
+/// The text of a file of rows, whose fields are in the order of `names`.
+pub(super) fn csv<T: Serialize>(path: &Path, names: &[&str], rows: &[T]) -> Result<Vec<u8>, Error> {
     let wrong = |source| Error::Write { path: path.to_owned(), source };
     // The header is written here, so that a file without rows has it too.
     let mut writer = csv::WriterBuilder::new().has_headers(false).from_writer(Vec::new());
@@ -205,5 +210,5 @@ pub(super) fn write<T: Serialize>(path: &Path, names: &[&str], rows: &[T]) -> Re
         writer.serialize(row).map_err(wrong)?;
     }
     let body = writer.into_inner().map_err(|error| wrong(error.into_error().into()))?;
-    Ok(fs::write(path, [names.join(",").as_bytes(), b"\n", &body].concat())?)
+    Ok([names.join(",").as_bytes(), b"\n", &body].concat())
 }

@@ -156,7 +156,10 @@ impl Check<'_> {
     /// Looks at a folder whose files stand in a record in it.
     fn folder(&mut self, folder: &Path) -> Result<(), Error> {
         for entry in durable::entries(folder)? {
-            self.count(&entry?.path());
+            let entry = entry?;
+            if entry.file_type()?.is_file() {
+                self.count(&entry.path());
+            }
         }
         match folder_record::damage(folder)? {
             Some(damage) => self.add(damage, folder),

@@ -5,6 +5,7 @@ use super::{Abandoned, Garbage, Keep, RemovedVersion, Shards};
 use crate::claim::Claim;
 use crate::damage;
 use crate::durable::{self, UNFINISHED};
+use crate::job::METRICS;
 use crate::shard_record::{record_path, shard_folder};
 use crate::version::{self, manifest_path};
 use crate::{Error, InputRef, record};
@@ -24,6 +25,8 @@ pub(super) struct Paths {
     pub(super) shards: Vec<PathBuf>,
     /// What interrupted writes left.
     pub(super) unfinished: Vec<PathBuf>,
+    /// Folders of metrics.
+    pub(super) metrics: Vec<PathBuf>,
 }
 
 /// An output's folder.
@@ -75,6 +78,7 @@ pub(super) fn find(root: &Path, keep: Keep) -> Result<(Garbage, Paths), Error> {
         freed.add(path)?;
     }
     garbage.n_unfinished = paths.unfinished.len();
+    garbage.n_metrics = paths.metrics.len();
     garbage.bytes = freed.bytes();
     Ok((garbage, paths))
 }
@@ -180,11 +184,13 @@ impl Output {
         }
         let empty = || Shards { output: self.name.clone(), n_shards: 0, bytes: 0 };
         let (mut loose, mut interrupted) = (empty(), empty());
+        let mut followed: BTreeSet<String> = needed.iter().map(|key| (*key).to_owned()).collect();
         for key in found {
             let folder = shard_folder(&self.folder, &key);
             if work.stays(&key, newest(&record_path(&self.folder, &key))?, self.since) {
                 interrupted.n_shards += 1;
                 interrupted.bytes += size(&folder)?;
+                followed.insert(key);
             } else {
                 loose.n_shards += 1;
                 loose.bytes += freed.add(&folder)?;
@@ -199,10 +205,19 @@ impl Output {
             if work.stays(&key, written, self.since) {
                 interrupted.n_shards += 1;
                 interrupted.bytes += bytes;
+                followed.insert(key);
             } else {
                 let days = work.age(written).as_secs() / SECONDS_OF_DAY;
                 garbage.abandoned.push(Abandoned { output: self.name.clone(), key, days, bytes });
                 paths.unfinished.push(state);
+            }
+        }
+        // The metrics of a training stay as long as it does.
+        for entry in durable::entries(&self.folder.join(METRICS))? {
+            let entry = entry?;
+            if !followed.contains(&*entry.file_name().to_string_lossy()) {
+                freed.add(&entry.path())?;
+                paths.metrics.push(entry.path());
             }
         }
         garbage.loose_shards.extend((loose.n_shards > 0).then_some(loose));

@@ -1,4 +1,5 @@
-//! Removes the versions and shards that nothing needs, what interrupted writes left, and damaged files that were set aside.
+//! Removes the versions and shards that nothing needs with the metrics of their trainings, what interrupted writes left, and damaged
+//! files that were set aside.
 //!
 //! Kept are the current version of each output, the newest others as far as they are asked for, and every version that
 //! a kept version was made from. A shard stays where a kept version lists it. Shards that no version lists and that are
@@ -35,6 +36,8 @@ pub struct Garbage {
     /// Number of files and folders that interrupted writes left, those of unfinished shards and the folder of damaged files
     /// that were set aside included.
     pub n_unfinished: usize,
+    /// Folders of the metrics of trainings that go, or are gone.
+    pub n_metrics: usize,
     /// Bytes that become free in all. A file that other links keep alive counts once its last link goes.
     pub bytes: u64,
     /// Work of interrupted runs, which stays.
@@ -91,7 +94,9 @@ impl Garbage {
 
     /// Whether there is nothing to remove.
     pub fn is_empty(&self) -> bool {
-        self.versions.is_empty() && self.loose_shards.is_empty() && self.n_unfinished == 0
+        self.versions.is_empty()
+            && self.loose_shards.is_empty()
+            && self.n_unfinished + self.n_metrics == 0
     }
 }
 

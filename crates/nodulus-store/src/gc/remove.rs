@@ -27,5 +27,5 @@ pub(super) fn remove(paths: &Paths) -> io::Result<()> {
             }
         }
     }
-    paths.unfinished.iter().try_for_each(|path| durable::remove(path))
+    paths.unfinished.iter().chain(&paths.metrics).try_for_each(|path| durable::remove(path))
 }

@@ -278,3 +278,48 @@ fn records_go_before_shards() {
     assert!(matches!(old.check_files(), Err(Error::Damaged { .. })));
     new.check_files().unwrap();
 }
+
+#[test]
+fn metrics_stay_as_long_as_their_shard_or_its_unfinished_state() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = store(&folder);
+    let metrics = store.root().join("slices/metrics");
+    let names = || -> Vec<String> {
+        let entries = fs::read_dir(&metrics).unwrap().map(|entry| entry.unwrap().file_name());
+        let mut names: Vec<String> = entries.map(|name| name.into_string().unwrap()).collect();
+        names.sort();
+        names
+    };
+    // Makes a shard that writes metrics; `is_whole` says whether it is committed.
+    let follow = |setting: i64, is_whole: bool| {
+        let job = job(&store, Slice::TABLE.into(), setting, &[], &["a"]);
+        let writer = job.work().unwrap().next().unwrap().unwrap();
+        fs::write(job.metrics_folder(&writer).unwrap().join("metrics.jsonl"), "{}\n").unwrap();
+        if is_whole {
+            let part = writer.part::<Slice>().unwrap();
+            writer.commit(vec![part.finish().unwrap()], Vec::new()).unwrap();
+            job.finish().unwrap();
+        } else {
+            fs::write(job.resume_folder(&writer).unwrap().join("state"), "state").unwrap();
+        }
+        job.shard_key(0).to_owned()
+    };
+    let [old, current] = [0, 1].map(|setting| follow(setting, true));
+    std::thread::sleep(Duration::from_millis(20));
+    let begun = follow(2, false);
+    fs::create_dir_all(metrics.join("of-no-training")).unwrap();
+    let mut all = vec![old, current.clone(), begun.clone(), "of-no-training".to_owned()];
+    all.sort();
+    assert_eq!(names(), all);
+    let before = used(store.root());
+    let found = collect(&store, keep(0)).unwrap();
+    assert_eq!((found.n_metrics, found.versions.len()), (2, 1));
+    assert_eq!(before - used(store.root()), found.bytes);
+    let mut left = vec![current.clone(), begun];
+    left.sort();
+    assert_eq!(names(), left);
+    // The unfinished training is given up.
+    let none = Keep { versions: 0, interrupted: Duration::ZERO };
+    assert_eq!(collect(&store, none).unwrap().n_metrics, 1);
+    assert_eq!(names(), [current]);
+}
