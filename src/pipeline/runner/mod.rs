@@ -15,7 +15,9 @@ use crate::tables::{Output, Table, failures};
 pub use error::Error;
 use nodulus_nets::Device;
 use nodulus_store::{InputRef, Job, ShardSummary, Standing, Store, Version};
-pub(super) use prepare::{check, check_weights, inputs, job_spec, maker, places, roots};
+pub(super) use prepare::{
+    check, check_weights, inputs, job_spec, maker, places, roots, with_outside_files,
+};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 

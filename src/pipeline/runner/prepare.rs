@@ -6,7 +6,7 @@ use crate::pipeline::outside_weights::outside_weights;
 use crate::pipeline::plan::{self, Step};
 use crate::pipeline::{patients, preprocessing, sources};
 use crate::stages::ingest::Sources;
-use crate::stages::{Places, Stage, StageError, Task, infer, train};
+use crate::stages::{Places, Stage, StageError, Task, evaluate, infer, train};
 use crate::tables::Output;
 use nodulus_store::{InputRef, JobSpec, Store, Version};
 use std::borrow::Cow;
@@ -103,9 +103,27 @@ pub(in crate::pipeline) fn job_spec(
     let contents = stage.spec().contents.filter(|_| step == Step::Shards);
     let contents = contents.map(|contents| contents(config, task)).transpose();
     let contents = contents.map_err(|source| Error::Stage { stage, source })?;
-    plan::job(config, stage, step, task.inputs, weights, decisions, contents.as_deref())
-        .map(Some)
-        .map_err(settings)
+    let job =
+        plan::job(config, stage, step, task.inputs, weights, decisions, contents.as_deref());
+    Ok(Some(with_outside_files(config, stage, step, job.map_err(settings)?)?))
+}
+
+/// A job with the files from outside the store among its inputs. They are in the keys of its shards by the stage's decisions
+/// alone.
+///
+/// # Errors
+///
+/// Fails if a file cannot be read.
+pub(in crate::pipeline) fn with_outside_files(
+    config: &Config,
+    stage: Stage,
+    step: Step,
+    mut job: JobSpec,
+) -> Result<JobSpec, Error> {
+    if let Some(files) = stage.spec().outside_files.filter(|_| step == Step::Shards) {
+        job.inputs.extend(files(config).map_err(|source| Error::Stage { stage, source })?);
+    }
+    Ok(job)
 }
 
 /// Fails if the settings do not allow what a stage's inputs are.
@@ -125,7 +143,7 @@ pub(in crate::pipeline) fn check(
     }
 }
 
-/// Fails if `infer` has no weights, the settings exclude what a stage needs, or weights that stages read cannot be loaded or were
+/// Fails if masks of other programs are not there, `infer` has no weights, the settings exclude what a stage needs, or weights that stages read cannot be loaded or were
 /// trained on other regions, before any stage works for hours.
 ///
 /// # Errors
@@ -141,6 +159,11 @@ pub(in crate::pipeline) fn check_weights(
     if stages.contains(&Stage::Infer) && config.train.is_none() && config.infer.checkpoint.is_none()
     {
         return Err(Error::NoWeights);
+    }
+    if stages.contains(&Stage::Evaluate) {
+        let stage = Stage::Evaluate;
+        evaluate::check_settings(&config.evaluate)
+            .map_err(|source| Error::Stage { stage, source: source.into() })?;
     }
     let is_kept = options.keep.contains(&Stage::Train);
     patients::check_settings(config, stages, stages.contains(&Stage::Train) && !is_kept)?;
