@@ -133,7 +133,9 @@ fn predictions(models: &[OutsidePredictions]) -> Option<Set> {
     let of_model = |OutsidePredictions { model, path }: &OutsidePredictions| {
         let path = path.to_string_lossy().into_owned();
         let keys = [("model", model.clone()), ("path", path)];
-        Value::Table(keys.map(|(key, value)| (key.to_owned(), Value::String(value))).into_iter().collect())
+        Value::Table(
+            keys.map(|(key, value)| (key.to_owned(), Value::String(value))).into_iter().collect(),
+        )
     };
     let list = Value::Array(models.iter().map(of_model).collect());
     let place = Place { name: format!("`--{PREDICTIONS}`"), excerpt: None };
@@ -189,7 +191,10 @@ fn work_on(
 ) -> Result<Outcome, Error> {
     let WorkArguments { resources, .. } = arguments;
     if !arguments.predictions.is_empty() && !stages.contains(&Stage::Evaluate) {
-        let text = format!("`--{PREDICTIONS}`: this run leaves {} out, which measures them", Stage::Evaluate);
+        let text = format!(
+            "`--{PREDICTIONS}`: this run leaves {} out, which measures them",
+            Stage::Evaluate
+        );
         return Err(Error::Usage(text));
     }
     let progress = ProgressLine::new(resources.progress);

@@ -254,7 +254,10 @@ mod tests {
             "evaluate.predictions=[{model=\"a\",path=\"a\"},{model=\"a\",path=\"b\"}]",
             "`evaluate.predictions.1.model` is \"a\", which `evaluate.predictions.0.model` is too",
         ),
-        ("evaluate.predictions=[{model=\"a/b\",path=\"a\"}]", "`evaluate.predictions.0.model` is \"a/b\""),
+        (
+            "evaluate.predictions=[{model=\"a/b\",path=\"a\"}]",
+            "`evaluate.predictions.0.model` is \"a/b\"",
+        ),
         ("evaluate.predictions=[{model=\"a\"}]", "`evaluate.predictions.0.path` is missing"),
         (
             "infer.splits=test",

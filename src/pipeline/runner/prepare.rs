@@ -103,8 +103,7 @@ pub(in crate::pipeline) fn job_spec(
     let contents = stage.spec().contents.filter(|_| step == Step::Shards);
     let contents = contents.map(|contents| contents(config, task)).transpose();
     let contents = contents.map_err(|source| Error::Stage { stage, source })?;
-    let job =
-        plan::job(config, stage, step, task.inputs, weights, decisions, contents.as_deref());
+    let job = plan::job(config, stage, step, task.inputs, weights, decisions, contents.as_deref());
     Ok(Some(with_outside_files(config, stage, step, job.map_err(settings)?)?))
 }
 

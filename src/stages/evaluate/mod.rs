@@ -24,7 +24,7 @@ use crate::stages::infer;
 use crate::stages::spec::{Reduction, StageSpec};
 use crate::stages::task::Task;
 use crate::tables::{
-    ComponentColumns, NoduleMetrics, OutsidePrediction, Output, ReaderMetric, SliceMetrics, Table,
+    ComponentColumns, NoduleMetrics, Output, OutsidePrediction, ReaderMetric, SliceMetrics, Table,
 };
 use nodulus_formats::volume::{BitsMismatch, Mask};
 use nodulus_imaging::components::ComponentRule;

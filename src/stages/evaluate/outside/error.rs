@@ -227,7 +227,9 @@ pub enum Error {
         source: segments::Error,
     },
     /// The region of a nodule has no grid.
-    #[error("the region of the nodule has no grid: make `rois` again with `nodulus run --force crop`")]
+    #[error(
+        "the region of the nodule has no grid: make `rois` again with `nodulus run --force crop`"
+    )]
     Geometry(#[from] InvalidGeometry),
     /// The bits of a mask do not fit its slice.
     #[error(transparent)]

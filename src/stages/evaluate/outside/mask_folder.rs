@@ -68,11 +68,6 @@ impl MaskFolder {
         self.nodules.contains_key(nodule_id)
     }
 
-    /// The file of a nodule.
-    pub(super) fn file(&self, nodule_id: &str) -> Option<&Path> {
-        self.nodules.get(nodule_id).map(|nodule| nodule.path.as_path())
-    }
-
     /// SHA-256 of all masks and their names.
     pub(super) fn content_sha256(&self) -> String {
         let parts = self.nodules.iter().flat_map(|(id, nodule)| [id.as_str(), &nodule.sha256]);
@@ -179,7 +174,9 @@ fn of_labels(path: &Path, labels: &LabelMask, region: &Geometry) -> Result<Mask,
                     let [i, j, k] = on.voxel([i, j, k]);
                     mask.set(i, j, k, true);
                 }
-                found if found > OTHER => return Err(Error::Label { path: path.to_owned(), found }),
+                found if found > OTHER => {
+                    return Err(Error::Label { path: path.to_owned(), found });
+                }
                 _ => {}
             }
         }

@@ -92,7 +92,14 @@ impl MaskTable {
         let expected = u64::try_from(n_pixels).unwrap_or(0).div_ceil(8);
         if entry.n_bytes != expected {
             let (path, roi_id) = (self.path.clone(), roi_id.to_owned());
-            return Err(Error::Bytes { path, roi_id, found: entry.n_bytes, expected, width, height });
+            return Err(Error::Bytes {
+                path,
+                roi_id,
+                found: entry.n_bytes,
+                expected,
+                width,
+                height,
+            });
         }
         Ok(Some(hash::hexadecimal(&entry.digest)))
     }

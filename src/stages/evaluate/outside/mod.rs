@@ -6,6 +6,8 @@ mod mask_folder;
 mod plan;
 mod predict;
 #[cfg(test)]
+mod segmentation_tests;
+#[cfg(test)]
 mod tests;
 
 use super::config::{Config, OutsidePredictions};
@@ -14,8 +16,8 @@ use mask_folder::MaskFolder;
 use mask_table::MaskTable;
 use nodulus_faults::fs;
 use nodulus_store::{InputRef, Version, hash};
-pub(super) use plan::decide;
 use plan::OfModel;
+pub(super) use plan::decide;
 pub(super) use predict::{Predicted, predict};
 use serde::{Deserialize, Serialize};
 use serde_json::json;

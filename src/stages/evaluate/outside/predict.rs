@@ -75,7 +75,7 @@ pub(in crate::stages::evaluate) fn predict(
             for (slices, result) in results.collect::<Vec<_>>() {
                 match result {
                     Ok(rows) => found.rows.extend(rows),
-                    Err(error) => found.failures.extend(failed(model_id, masks, slices, error)),
+                    Err(error) => found.failures.extend(failed(model_id, slices, error)),
                 }
             }
             Ok::<(), Error>(())
@@ -85,20 +85,10 @@ pub(in crate::stages::evaluate) fn predict(
 }
 
 /// A nodule's failure.
-fn failed(
-    model_id: &str,
-    masks: &Masks,
-    slices: &NoduleSlices<()>,
-    error: Error,
-) -> Option<FailedCase> {
+fn failed(model_id: &str, slices: &NoduleSlices<()>, error: Error) -> Option<FailedCase> {
     let (roi, ()) = slices.first()?;
-    let file = match masks {
-        Masks::Table(_) => None,
-        Masks::Folder(folder) => folder.file(&roi.nodule_id),
-    };
     let error = Error::Nodule { model_id: model_id.to_owned(), source: error.into() };
-    let path = file.map(|path| path.display().to_string());
-    Some(FailedCase::new("evaluate", &roi.nodule_id, &error, path).of_cohort(&roi.cohort))
+    Some(FailedCase::new("evaluate", &roi.nodule_id, &error, None).of_cohort(&roi.cohort))
 }
 
 /// A slice's mask, as pixels, and its probability; `None` where it has no mask.
@@ -143,7 +133,8 @@ pub(super) fn rows(
     for ((roi, ()), mask) in slices.iter().zip(masks) {
         let predicted = mask.map(|(mask, probability)| {
             probabilities.insert(&roi.roi_id, probability);
-            let pixels = mask.to_bools().into_iter().map(|is_marked| f32::from(u8::from(is_marked)));
+            let pixels =
+                mask.to_bools().into_iter().map(|is_marked| f32::from(u8::from(is_marked)));
             model::Prediction { probability: pixels.collect(), nodule_probability: None }
         });
         of_slices.push((roi.clone(), predicted));

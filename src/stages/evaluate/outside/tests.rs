@@ -44,19 +44,30 @@ fn a_row_is_read_by_its_slice_and_has_a_digest_of_its_own() {
     assert!(a != b && b != c && digest("d").is_none());
     let found = table.read(["c", "b"].into_iter()).unwrap();
     let given = |id: &str| (found[id].mask_bits.clone(), found[id].probability);
-    assert_eq!((found.len(), given("b"), given("c")), (2, (vec![5], Some(0.25)), (vec![3], Some(0.25))));
+    assert_eq!(
+        (found.len(), given("b"), given("c")),
+        (2, (vec![5], Some(0.25)), (vec![3], Some(0.25)))
+    );
     table.check_known().unwrap();
     // In another order, the rows have the same digests.
     let reversed: Vec<GivenRow<'_>> = rows.into_iter().rev().collect();
     write(&path, &reversed);
     let error = table.read(["c"].into_iter()).unwrap_err().to_string();
-    assert!(error.ends_with("masks.parquet` changed while it was read: run again when nothing writes to it"), "{error}");
+    assert!(
+        error.ends_with(
+            "masks.parquet` changed while it was read: run again when nothing writes to it"
+        ),
+        "{error}"
+    );
     let mut table = MaskTable::open(&path).unwrap();
     assert_eq!(["a", "b"].map(|id| table.find(id, [8, 1]).unwrap()), [Some(a), Some(b)]);
     let error = table.check_known().unwrap_err().to_string();
     assert!(error.contains("1 of 3 slices are not in `rois`, the first is `c`"), "{error}");
     let error = table.find("c", [4, 4]).unwrap_err().to_string();
-    assert!(error.contains("`mask_bits` of slice `c` has 1 bytes, expected 2 for 4 × 4 pixels"), "{error}");
+    assert!(
+        error.contains("`mask_bits` of slice `c` has 1 bytes, expected 2 for 4 × 4 pixels"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -67,7 +78,10 @@ fn rows_without_a_value_and_rows_that_come_twice_are_refused() {
     for (bad, expected) in [
         ((None, Some(&[1][..]), None), "row 2: `roi_id` is null, expected a value in every row"),
         ((Some("b"), None, None), "row 2: `mask_bits` is null"),
-        ((Some("b"), Some(&[1][..]), Some(1.5)), "row 2: `nodule_probability` is `1.5`, expected a number from 0 to 1"),
+        (
+            (Some("b"), Some(&[1][..]), Some(1.5)),
+            "row 2: `nodule_probability` is `1.5`, expected a number from 0 to 1",
+        ),
         ((Some("b"), Some(&[1][..]), Some(f32::NAN)), "row 2: `nodule_probability` is `NaN`"),
         (good, "has slice `a` twice, expected one mask of it"),
     ] {
@@ -107,11 +121,8 @@ fn a_file_without_the_columns_is_refused_with_those_it_has() {
 #[test]
 fn a_given_mask_is_delivered_by_the_rule_of_components() {
     // Pixel 2 is the centre; pixel 4 belongs to it through the second slice, pixel 0 does not.
-    let slice = |k: i64| Roi {
-        slice_index: k,
-        roi_id: format!("r{k}"),
-        ..roi(&[0; 5], &[true; 5], &[0])
-    };
+    let slice =
+        |k: i64| Roi { slice_index: k, roi_id: format!("r{k}"), ..roi(&[0; 5], &[true; 5], &[0]) };
     let slices: Vec<(Roi, ())> = [0, 1, 2].map(|k| (slice(k), ())).into();
     let mask = |bits: u8| nodulus_formats::volume::Mask::from_bits([5, 1, 1], vec![bits]).unwrap();
     let given = vec![Some((mask(0b1_0101), Some(0.1))), Some((mask(0b0_1000), None)), None];
@@ -120,7 +131,8 @@ fn a_given_mask_is_delivered_by_the_rule_of_components() {
         predict::rows("m", &slices, given.clone(), (rule, 5.0), &scans).unwrap()
     };
     let centre = rows(ComponentRule::Centre);
-    let bits: Vec<_> = centre.iter().map(|row| [row.mask_bits[0], row.other_rule_mask_bits[0]]).collect();
+    let bits: Vec<_> =
+        centre.iter().map(|row| [row.mask_bits[0], row.other_rule_mask_bits[0]]).collect();
     assert_eq!(bits, [[0b1_0100, 0b1_0101], [0b0_1000, 0b0_1000]]);
     // A slice without a mask has no row; probabilities stay as they are given.
     assert_eq!(centre.iter().map(|row| &*row.roi_id).collect::<Vec<_>>(), ["r0", "r1"]);
@@ -143,5 +155,7 @@ fn nodules_that_others_lack_or_have_more_are_told() {
     let [more, fewer] = &sum.warnings("m")[..] else { panic!("{:?}", sum.warnings("m")) };
     assert!(more.starts_with("`m`: 4 of its 10 nodules are left aside"), "{more}");
     assert!(fewer.starts_with("`m`: it has no mask of 2 of the 8 nodules"), "{fewer}");
-    assert!(found[1].warnings("n").is_empty() && plan::of_record(&serde_json::Value::Null).is_empty());
+    assert!(
+        found[1].warnings("n").is_empty() && plan::of_record(&serde_json::Value::Null).is_empty()
+    );
 }
