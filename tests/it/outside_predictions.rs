@@ -22,12 +22,12 @@ const NETWORK: &str = "proposed";
 type Row = (String, Vec<u8>, Option<f64>);
 
 /// A copy of the store in which the small pipeline has run.
-struct Copy {
+struct StoreCopy {
     folder: tempfile::TempDir,
     pipeline: PathBuf,
 }
 
-impl Copy {
+impl StoreCopy {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         fixture::copy(&fixture::finished().join("store"), &folder.path().join("store"));
@@ -118,7 +118,7 @@ fn listed(doubts: &[String]) -> Vec<String> {
 
 #[test]
 fn the_networks_own_masks_have_its_metrics_to_the_last_digit() {
-    let copy = Copy::new();
+    let copy = StoreCopy::new();
     let predicted = copy.predicted();
     let [again, delivered] = ["again.parquet", "delivered.parquet"].map(|name| copy.path(name));
     // The delivered mask is the component at the centre; the other rule keeps every component, which is what the network marked.
@@ -202,7 +202,7 @@ fn the_networks_own_masks_have_its_metrics_to_the_last_digit() {
 
 #[test]
 fn exported_masks_are_measured_on_their_own_grid_alone() {
-    let copy = Copy::new();
+    let copy = StoreCopy::new();
     let store = copy.store();
     let [nifti, nnunet] = ["nifti", "Dataset501_Nodules"].map(|name| copy.path(name));
     for (format, to) in [("nifti", &nifti), ("nnunet", &nnunet)] {
@@ -269,7 +269,7 @@ fn exported_masks_are_measured_on_their_own_grid_alone() {
 
 #[test]
 fn what_is_not_exactly_the_stores_is_refused() {
-    let copy = Copy::new();
+    let copy = StoreCopy::new();
     let rows = copy.reference();
     let path = copy.path("masks.parquet");
     let model = |name: &str| format!("--predictions={name}={}", path.display());
@@ -359,7 +359,7 @@ fn what_is_not_exactly_the_stores_is_refused() {
 
 #[test]
 fn a_shard_depends_on_its_own_masks_and_the_file_is_an_input() {
-    let copy = Copy::new();
+    let copy = StoreCopy::new();
     let path = copy.path("masks.parquet");
     let mut rows = copy.reference();
     write(&path, &rows);
