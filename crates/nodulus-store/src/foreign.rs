@@ -10,6 +10,7 @@ use parquet::arrow::arrow_reader::{
     ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder, RowSelection,
 };
 use parquet::errors::ParquetError;
+use parquet::file::reader::ChunkReader;
 use serde::de::DeserializeOwned;
 use std::path::Path;
 
@@ -144,7 +145,7 @@ fn open(
     path: &Path,
     needed: &[&str],
     wanted: &[&str],
-) -> Result<ParquetRecordBatchReaderBuilder<std::fs::File>, Error> {
+) -> Result<ParquetRecordBatchReaderBuilder<impl ChunkReader + use<>>, Error> {
     let file = File::open(path).map_err(FileError::at(path))?.into_parts().0;
     let builder =
         ParquetRecordBatchReaderBuilder::try_new(file).map_err(|source| wrong(path, source))?;

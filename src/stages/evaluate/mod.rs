@@ -16,7 +16,7 @@ mod summaries;
 
 pub use config::{Config, OutsidePredictions};
 pub use doubts::warnings;
-pub use outside::{PredictionsNote, check_settings};
+pub use outside::{Error, PredictionsNote, check_settings};
 pub use readers::READER;
 
 use crate::stages::config::Config as Settings;
@@ -92,7 +92,7 @@ pub const SPEC: StageSpec = StageSpec {
 ///
 /// Fails if the store or masks of other programs cannot be read, or the store cannot be written to; a nodule that cannot be
 /// measured becomes a row of `failures`.
-pub fn run(settings: &Settings, task: &Task<'_>, job: &Job) -> Result<(), outside::Error> {
+pub fn run(settings: &Settings, task: &Task<'_>, job: &Job) -> Result<(), Error> {
     let work = job.work()?;
     let total = work.n_left();
     let models = outside::open(&settings.evaluate)?;
@@ -138,7 +138,7 @@ pub fn run(settings: &Settings, task: &Task<'_>, job: &Job) -> Result<(), outsid
                 }
                 Err(source) => {
                     let (model_id, source) = (model_id.clone(), source.into());
-                    let error = outside::Error::Nodule { model_id, source };
+                    let error = Error::Nodule { model_id, source };
                     let failed = FailedCase::new("evaluate", nodule_id, &error, None);
                     failures.push(failed.of_cohort(cohort));
                 }
