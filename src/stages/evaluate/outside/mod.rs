@@ -109,7 +109,7 @@ fn is_parquet(path: &Path) -> Result<bool, Error> {
 ///
 /// Fails if they cannot be read.
 pub(super) fn inputs(config: &Config) -> Result<Vec<InputRef>, Error> {
-    let input = |OutsidePredictions { model, path }: &OutsidePredictions| {
+    let input = |OutsidePredictions { model, path }: &OutsidePredictions| -> Result<_, Error> {
         check_exists(model, path)?;
         let content_sha256 = if fs::is_dir(path) {
             MaskFolder::open(path)?.content_sha256()

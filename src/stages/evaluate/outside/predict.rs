@@ -99,7 +99,7 @@ fn of_table(
     given: &BTreeMap<String, GivenSlice>,
     slices: &NoduleSlices<()>,
 ) -> Result<Vec<MaskOfSlice>, Error> {
-    let of_slice = |(roi, ()): &(Roi, ())| {
+    let of_slice = |(roi, ()): &(Roi, ())| -> Result<MaskOfSlice, Error> {
         let Some(given) = given.get(&roi.roi_id) else { return Ok(None) };
         let [width, height] = [roi.width, roi.height].map(|n| usize::try_from(n).unwrap_or(0));
         let mask = Mask::from_bits([width, height, 1], given.mask_bits.clone())?;
