@@ -7,7 +7,8 @@
     for region in store.regions(split="train", slices="samples"):
         image, mask = region.normalised(), region.mask
 
-`nodulus.torch.Regions` gives regions to PyTorch. `nodulus.run` and `nodulus.score` run the program.
+`nodulus.torch.Regions` gives regions to PyTorch, and `nodulus.write_predictions` brings back the masks of any model, which
+`nodulus evaluate` measures. `nodulus.run` and `nodulus.score` run the program.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from __future__ import annotations
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as _version
 
+from ._predictions import write_predictions
 from ._program import program
 from ._regions import Region, RegionStack, normalise
 from ._run import Summary, run, score
@@ -57,4 +59,5 @@ __all__ = [
     "program",
     "run",
     "score",
+    "write_predictions",
 ]

@@ -80,6 +80,9 @@ fn write_node(node: &Node, depth: usize, out: &mut dyn Write) -> Result<(), Erro
             writeln!(out, "{indent}  kept, and not made from {}", names.join(", "))?;
         }
     }
+    if let Some(path) = &node.masks_path {
+        writeln!(out, "{indent}  read from `{}`, masks of another program", path.display())?;
+    }
     if let Some(outside) = &node.outside {
         write_outside(outside, &indent, out)?;
     }

@@ -15,11 +15,14 @@ use crate::pipeline::forecast::{
 use crate::pipeline::runner::{self, ChosenVersions, Options, can_be_kept};
 use crate::pipeline::{Config, header_check, pairs as pairing};
 use crate::stages::Stage;
+use crate::stages::evaluate::OutsidePredictions;
 use clap::Args;
+use nodulus_settings::{Place, Set};
 use nodulus_store::{Store, disk};
 use serde_json::json;
 use std::collections::BTreeSet;
 use std::io::Write;
+use toml::Value;
 
 #[derive(Debug, Args)]
 pub(super) struct RunArguments {
@@ -62,11 +65,18 @@ struct WorkArguments {
     /// With --dry-run, read the headers of all scans and masks and print why some would be refused
     #[arg(long, requires = "dry_run")]
     check: bool,
+    /// Masks of a model of another program to measure beside the network's, in place of `evaluate.predictions`: a Parquet file,
+    /// or a folder of NIfTI files or DICOM SEG (docs/metrics.md); repeatable
+    #[arg(id = PREDICTIONS, long, value_name = "MODEL=PATH", value_parser = of_model)]
+    predictions: Vec<OutsidePredictions>,
     #[command(flatten)]
     training_patients: TrainingPatientsArgument,
     #[command(flatten)]
     resources: ResourceArguments,
 }
+
+/// The option for masks of other programs, which only `evaluate` reads.
+pub(super) const PREDICTIONS: &str = "predictions";
 
 /// Runs the stages of a pipeline file.
 pub(super) fn run(arguments: &RunArguments, out: &mut dyn Write) -> Result<Outcome, Error> {
@@ -113,8 +123,32 @@ pub(super) fn run_stage(
 }
 
 fn read(pipeline: &PipelineArguments, work: &WorkArguments) -> Result<Config, Error> {
-    let sets = work.training_patients.sets(&pipeline.sets, "infer");
-    Ok(Config::read(&pipeline.pipeline, &sets, pipeline.store.as_deref())?)
+    let mut sets = Set::options(&work.training_patients.sets(&pipeline.sets, "infer"));
+    sets.extend(predictions(&work.predictions));
+    Ok(Config::read_with(&pipeline.pipeline, &sets, pipeline.store.as_deref())?)
+}
+
+/// The setting that `--predictions` stands for; none without it.
+fn predictions(models: &[OutsidePredictions]) -> Option<Set> {
+    let of_model = |OutsidePredictions { model, path }: &OutsidePredictions| {
+        let path = path.to_string_lossy().into_owned();
+        let keys = [("model", model.clone()), ("path", path)];
+        Value::Table(
+            keys.map(|(key, value)| (key.to_owned(), Value::String(value))).into_iter().collect(),
+        )
+    };
+    let list = Value::Array(models.iter().map(of_model).collect());
+    let place = Place { name: format!("`--{PREDICTIONS}`"), excerpt: None };
+    (!models.is_empty()).then(|| Set { key_value: format!("evaluate.predictions={list}"), place })
+}
+
+/// A model and where its masks are.
+fn of_model(text: &str) -> Result<OutsidePredictions, String> {
+    let (model, path) = text
+        .split_once('=')
+        .filter(|(model, path)| !model.is_empty() && !path.is_empty())
+        .ok_or("expected a model and the path of its masks, as in `nnunet=out/nnunet.parquet`")?;
+    Ok(OutsidePredictions { model: model.to_owned(), path: path.into() })
 }
 
 /// The stages from one to another, both included.
@@ -160,6 +194,13 @@ fn work_on(
     out: &mut dyn Write,
 ) -> Result<Outcome, Error> {
     let WorkArguments { resources, .. } = arguments;
+    if !arguments.predictions.is_empty() && !stages.contains(&Stage::Evaluate) {
+        let text = format!(
+            "`--{PREDICTIONS}`: this run leaves {} out, which measures them",
+            Stage::Evaluate
+        );
+        return Err(Error::Usage(text));
+    }
     let progress = ProgressLine::new(resources.progress);
     let device = resources::start(resources, &progress)?;
     let force: BTreeSet<Stage> = arguments.force.iter().copied().collect();

@@ -1,6 +1,6 @@
 //! One command for each stage, from the stages' own list.
 
-use super::run::StageArguments;
+use super::run::{PREDICTIONS, StageArguments};
 use crate::stages::Stage;
 use clap::{ArgMatches, Args as _, Command, Error, FromArgMatches, Subcommand};
 
@@ -18,6 +18,8 @@ impl StageCommand {
         let about = format!("{}{rest}", first.to_uppercase());
         let example = format!("Example:\n  nodulus {stage} pipelines/demo.toml {}", spec.example);
         let command = StageArguments::augment_args(Command::new(spec.name));
+        let is_measuring = stage == Stage::Evaluate;
+        let command = command.mut_arg(PREDICTIONS, |option| option.hide(!is_measuring));
         command.about(about).after_help(example.trim_end().to_owned())
     }
 }

@@ -1,6 +1,7 @@
 //! Follows a table back to the source files, through the outputs that it was made from, in other stores too.
 
 use super::outside_weights::described;
+use crate::stages::evaluate::PredictionsNote;
 use crate::stages::train::{Origin, WeightsNote};
 use crate::tables::{Output, SOURCES, Table};
 use nodulus_store::{Error, InputRef, ShardCase, Store, Version};
@@ -25,6 +26,9 @@ pub struct Node {
     /// Where weights from outside the store come from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub outside: Option<Outside>,
+    /// Where masks of another program lay when they were read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub masks_path: Option<PathBuf>,
     /// Whether the node stands above already, with its inputs and cases.
     pub repeated: bool,
     /// Its inputs; of weights from outside the store, the checkpoint of the store that made them.
@@ -132,6 +136,9 @@ impl Search<'_> {
         version: &Version,
         input: &InputRef,
     ) -> Result<Node, Error> {
+        if let Some(PredictionsNote { masks_path }) = PredictionsNote::of(input) {
+            return Ok(Node { masks_path: Some(masks_path), ..self.node(store, input) });
+        }
         if let Some(note) = WeightsNote::of(input) {
             return Ok(self.of_weights(store, input, note));
         }
@@ -199,6 +206,7 @@ impl Search<'_> {
             store: None,
             made: None,
             outside: None,
+            masks_path: None,
             repeated: !self.seen.insert(place),
             inputs: Vec::new(),
             cases: Vec::new(),

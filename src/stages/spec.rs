@@ -3,7 +3,7 @@
 use super::config::Config;
 use super::task::Task;
 use crate::tables::Output;
-use nodulus_store::{Job, ShardInput};
+use nodulus_store::{InputRef, Job, ShardInput};
 use std::path::Path;
 
 /// Any error of a stage.
@@ -36,6 +36,8 @@ pub struct StageSpec {
     pub settings: Settings,
     /// Weights from outside the store that the stage reads.
     pub outside_weights: fn(&Config) -> Option<OutsideWeights<'_>>,
+    /// Other files from outside the store that `writes` are made from. Keys depend on them by `decide` alone.
+    pub outside_files: Option<OutsideFiles>,
     /// Whether the settings allow what the inputs are; asked before every run, also where the outputs exist already.
     pub check: Option<Check>,
     /// What a stage in one shard is made from, where it reads some rows of its inputs alone.
@@ -50,6 +52,9 @@ pub struct StageSpec {
 
 /// Fails if the settings do not allow what the inputs are.
 pub type Check = fn(&Config, &Task<'_>) -> Result<(), StageError>;
+
+/// Files from outside the store as inputs of the stage, each with where it lies.
+pub type OutsideFiles = fn(&Config) -> Result<Vec<InputRef>, StageError>;
 
 /// Makes the shards of a job.
 pub type RunStep = fn(&Config, &Task<'_>, &Job) -> Result<(), StageError>;

@@ -2,7 +2,7 @@
 
 use super::ingest::sources::{SourceCase, Sources};
 use super::spec::StageError;
-use crate::tables::Error;
+use crate::tables::{Error, Output, Table};
 use nodulus_formats::dicom::Tolerances;
 use nodulus_nets::Device;
 use nodulus_store::{OutputSpec, Store, TableSpec, Version};
@@ -106,6 +106,18 @@ impl Task<'_> {
         let versions: Vec<_> =
             self.inputs.iter().filter(|version| version.output() == output).collect();
         if versions.is_empty() { Err(self.not_made(output)) } else { Ok(versions) }
+    }
+
+    /// `predictions` of every model of the store, then those of other programs, which have the columns of
+    /// [`SliceProbability`](crate::tables::SliceProbability) and `mask_bits` too.
+    ///
+    /// # Errors
+    ///
+    /// Fails if there is no such input.
+    pub fn all_predictions(&self) -> Result<Vec<&Version>, Error> {
+        let mut versions = self.inputs(Output::Table(Table::Predictions))?;
+        versions.extend(self.inputs(Output::Table(Table::OutsidePredictions))?);
+        Ok(versions)
     }
 
     /// [`Self::input`], or `None` where the stage is run without this input.

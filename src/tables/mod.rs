@@ -16,6 +16,7 @@ pub mod doubts;
 pub mod scan_identity;
 pub mod training_log;
 pub mod predictions;
+pub mod outside_predictions;
 pub mod slice_metrics;
 pub mod nodule_metrics;
 pub mod reader_metrics;
@@ -44,6 +45,7 @@ pub use nodule_metrics::NoduleMetrics;
 pub use nodules::Nodule;
 pub use nodulus_store::Error;
 pub use output::{Output, SOURCES};
+pub use outside_predictions::OutsidePrediction;
 pub use passed_over::PassedOverFile;
 pub use predictions::{Prediction, SliceProbability};
 pub use rating_agreement::RatingAgreement;
@@ -85,6 +87,8 @@ pub enum Table {
     TrainingLog,
     /// See [`predictions`].
     Predictions,
+    /// See [`outside_predictions`].
+    OutsidePredictions,
     /// See [`slice_metrics`].
     SliceMetrics,
     /// See [`nodule_metrics`].
@@ -115,7 +119,7 @@ pub enum Table {
 
 impl Table {
     /// The tables that the stages write, in data-flow order.
-    pub const OF_STAGES: [Self; 17] = [
+    pub const OF_STAGES: [Self; 18] = [
         Self::Scans,
         Self::Marks,
         Self::Nodules,
@@ -125,6 +129,7 @@ impl Table {
         Self::Samples,
         Self::TrainingLog,
         Self::Predictions,
+        Self::OutsidePredictions,
         Self::SliceMetrics,
         Self::NoduleMetrics,
         Self::ReaderMetrics,
@@ -136,17 +141,17 @@ impl Table {
     ];
 
     /// Every table: those of the stages, then those of the nightly job.
-    pub const ALL: [Self; 22] = {
-        let mut all = [Self::Scores; 22];
+    pub const ALL: [Self; 23] = {
+        let mut all = [Self::Scores; 23];
         let mut n = 0;
         while n < Self::OF_STAGES.len() {
             all[n] = Self::OF_STAGES[n];
             n += 1;
         }
-        all[18] = Self::ScoreExclusions;
-        all[19] = Self::Growth;
-        all[20] = Self::Drift;
-        all[21] = Self::Receipts;
+        all[19] = Self::ScoreExclusions;
+        all[20] = Self::Growth;
+        all[21] = Self::Drift;
+        all[22] = Self::Receipts;
         all
     };
 
@@ -162,6 +167,7 @@ impl Table {
             Self::Samples => Sample::TABLE,
             Self::TrainingLog => TrainingLog::TABLE,
             Self::Predictions => Prediction::TABLE,
+            Self::OutsidePredictions => OutsidePrediction::TABLE,
             Self::SliceMetrics => SliceMetrics::TABLE,
             Self::NoduleMetrics => NoduleMetrics::TABLE,
             Self::ReaderMetrics => ReaderMetric::TABLE,

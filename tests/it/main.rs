@@ -55,6 +55,7 @@ mod no_data;
 mod odd_files;
 #[cfg(target_os = "linux")]
 mod opened_files;
+mod outside_predictions;
 mod peak_memory;
 mod planted;
 mod plot_marks;

@@ -6,6 +6,7 @@ use crate::phantom;
 use crate::stages::balance::{self, FoldsFrom};
 use crate::stages::config::Config;
 use crate::stages::crop::Window;
+use crate::stages::evaluate::READER;
 use crate::stages::infer::REGION_GROWING;
 use nodulus_formats::cohort::Layout;
 use nodulus_settings::Fault;
@@ -42,6 +43,7 @@ pub(super) fn check(config: &Config) -> Result<(), Fault> {
     if let Some(id) = &config.infer.model_id {
         check_model_id("infer.model_id", id)?;
     }
+    check_outside_models(config)?;
     if let Some(train) = &config.train {
         check_train::check(train, config.crop.size())?;
         check_fold(config, "train.fold", train.fold)?;
@@ -175,6 +177,32 @@ pub fn check_model_id(key: &str, id: &str) -> Result<(), Fault> {
         return Err(Fault::new(key, message));
     }
     check_name(key, id)
+}
+
+/// That models of other programs have names of their own; those of the store's models are known once they predict.
+fn check_outside_models(config: &Config) -> Result<(), Fault> {
+    let models = &config.evaluate.predictions;
+    for (n, of_model) in models.iter().enumerate() {
+        let (section, name) = ("evaluate.predictions", &of_model.model);
+        let key = format!("{section}.{n}.model");
+        check_model_id(&key, name)?;
+        if name == READER {
+            let message = format!(
+                "`{key}` is {name:?}, which stands for the readers in the tables; choose another, as in `\"nnunet\"`"
+            );
+            return Err(Fault::new(key, message));
+        }
+        let others = models.iter().take(n).position(|other| other.model == *name);
+        let same = others.map(|other| format!("{section}.{other}.model"));
+        let network = config.infer.model_id.as_ref().filter(|id| *id == name);
+        if let Some(same) = same.or_else(|| network.map(|_| "infer.model_id".to_owned())) {
+            let message = format!(
+                "`{key}` is {name:?}, which `{same}` is too; give each model a name of its own"
+            );
+            return Err(Fault::new(key, message).or(same));
+        }
+    }
+    Ok(())
 }
 
 /// A window of Hounsfield units.

@@ -43,7 +43,7 @@ impl Config {
     }
 
     /// Gives each cohort the folder and table that `[ingest]` names for all, and puts the store's
-    /// folder in for its placeholder.
+    /// folder in for its placeholder, also where masks of other programs lie.
     fn place_sources(&mut self) {
         let store = self.store.to_string_lossy().into_owned();
         let place = |path: &mut PathBuf| {
@@ -64,6 +64,7 @@ impl Config {
             cohort.scan_geometry.iter_mut().for_each(place);
         }
         ingest.series_list.iter_mut().for_each(place);
+        self.evaluate.predictions.iter_mut().for_each(|of_model| place(&mut of_model.path));
     }
 
     /// The stages that this file runs, in order: without images, those that need none.
@@ -241,6 +242,23 @@ mod tests {
             "`infer.model_id` is \"a/b\", expected up to 100 characters without",
         ),
         ("infer.splits=[]", "`infer.splits` is an empty list, expected"),
+        (
+            "evaluate.predictions=[{model=\"reader\",path=\"a\"}]",
+            "`evaluate.predictions.0.model` is \"reader\", which stands for the readers in the tables; choose another",
+        ),
+        (
+            "evaluate.predictions=[{model=\"region_growing\",path=\"a\"}]",
+            "`evaluate.predictions.0.model` is \"region_growing\", which is the id of the baseline",
+        ),
+        (
+            "evaluate.predictions=[{model=\"a\",path=\"a\"},{model=\"a\",path=\"b\"}]",
+            "`evaluate.predictions.1.model` is \"a\", which `evaluate.predictions.0.model` is too",
+        ),
+        (
+            "evaluate.predictions=[{model=\"a/b\",path=\"a\"}]",
+            "`evaluate.predictions.0.model` is \"a/b\"",
+        ),
+        ("evaluate.predictions=[{model=\"a\"}]", "`evaluate.predictions.0.path` is missing"),
         (
             "infer.splits=test",
             "`infer.splits` is \"test\", expected a list of \"train\", \"validation\" or",

@@ -311,7 +311,7 @@ impl<'a> Foresight<'a> {
         }
         let settings = |source| Error::Settings { stage, source };
         let spec = plan::job(config, stage, step, inputs, weights, None, None).map_err(settings)?;
-        Ok((spec, false))
+        Ok((runner::with_outside_files(config, stage, step, spec)?, false))
     }
 
     /// What is to be done for each shard.

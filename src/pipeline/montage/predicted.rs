@@ -30,7 +30,7 @@ struct MaskColumns {
 }
 
 impl ModelMasks {
-    /// Opens the chosen model, or the only network; `None` where no network has predictions.
+    /// Opens the chosen model, which may be one of another program, or the only network; `None` where no network has predictions.
     pub(super) fn open(
         store: &Store,
         tables: &Tables,
@@ -40,29 +40,37 @@ impl ModelMasks {
         struct Model {
             model_id: String,
         }
-        let Some(version) = store.current(Output::Table(Table::Predictions))? else {
+        let of_store = Output::Table(Table::Predictions);
+        let Some(version) = store.current(of_store)? else {
             return match asked {
                 Some(_) => Err(store
-                    .require(Output::Table(Table::Predictions))
+                    .require(of_store)
                     .err()
                     .map_or_else(|| unknown(asked, BTreeSet::new()), Error::Store)),
                 None => Ok(None),
             };
         };
-        check_made_of(&version, &tables.rois)?;
-        let mut found = BTreeSet::new();
-        for batch in version.columns::<Model>(&["model_id"]) {
-            found.extend(batch?.into_iter().map(|row| row.model_id));
+        let mut found: BTreeMap<String, Version> = BTreeMap::new();
+        let of_others = store.current(Output::Table(Table::OutsidePredictions))?;
+        // What other programs predicted is drawn only where it is asked for.
+        let of_others = of_others.filter(|_| asked.is_some());
+        for version in [version].into_iter().chain(of_others) {
+            check_made_of(&version, &tables.rois)?;
+            let mut models = BTreeSet::new();
+            for batch in version.columns::<Model>(&["model_id"]) {
+                models.extend(batch?.into_iter().map(|row| row.model_id));
+            }
+            found.extend(models.into_iter().map(|model| (model, version.clone())));
         }
         let networks: Vec<&String> =
-            found.iter().filter(|model| *model != REGION_GROWING).collect();
+            found.keys().filter(|model| *model != REGION_GROWING).collect();
         let model = match (asked, networks.as_slice()) {
-            (Some(asked), _) if found.contains(asked) => asked.to_owned(),
+            (Some(asked), _) if found.contains_key(asked) => asked.to_owned(),
             (None, [only]) => (*only).clone(),
             (None, []) => return Ok(None),
-            _ => return Err(unknown(asked, found)),
+            _ => return Err(unknown(asked, found.into_keys().collect())),
         };
-        Ok(Some(Self { version, model }))
+        Ok(found.remove(&model).map(|version| Self { version, model }))
     }
 
     pub(super) fn model(&self) -> String {

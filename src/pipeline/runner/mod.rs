@@ -18,7 +18,9 @@ use nodulus_nets::Device;
 use nodulus_store::{InputRef, Job, ShardSummary, Standing, Store, Version};
 use part::Part;
 pub use part::{PartOf, Shards, commit, look, work};
-pub(super) use prepare::{check, check_weights, inputs, job_spec, maker, places, roots};
+pub(super) use prepare::{
+    check, check_weights, inputs, job_spec, maker, places, roots, with_outside_files,
+};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 

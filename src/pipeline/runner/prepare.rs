@@ -7,7 +7,7 @@ use crate::pipeline::plan::{self, Step};
 use crate::pipeline::{patients, preprocessing, sources};
 use crate::stages::ingest::Sources;
 use crate::stages::spec::Decide;
-use crate::stages::{Places, Stage, StageError, Task, infer, train};
+use crate::stages::{Places, Stage, StageError, Task, evaluate, infer, train};
 use crate::tables::Output;
 use nodulus_store::{InputRef, JobSpec, Store, Version, hash, record};
 use serde::{Deserialize, Serialize};
@@ -103,7 +103,13 @@ pub(in crate::pipeline) fn job_spec(
         let anew = || decide(config, task).map_err(|source| Error::Stage { stage, source });
         match kept {
             None => anew(),
-            Some(folder) => kept_decisions(folder, stage, task, weights.as_ref(), anew),
+            Some(folder) => {
+                let mut inputs = plan::input_refs(task.inputs, weights.clone());
+                if let Some(files) = stage.spec().outside_files {
+                    inputs.extend(files(config).map_err(|source| Error::Stage { stage, source })?);
+                }
+                kept_decisions(folder, stage, &inputs, anew)
+            }
         }
     };
     let decisions = match decide.map(decided).transpose()? {
@@ -113,9 +119,26 @@ pub(in crate::pipeline) fn job_spec(
     let contents = stage.spec().contents.filter(|_| step == Step::Shards);
     let contents = contents.map(|contents| contents(config, task)).transpose();
     let contents = contents.map_err(|source| Error::Stage { stage, source })?;
-    plan::job(config, stage, step, task.inputs, weights, decisions, contents.as_deref())
-        .map(Some)
-        .map_err(settings)
+    let job = plan::job(config, stage, step, task.inputs, weights, decisions, contents.as_deref());
+    Ok(Some(with_outside_files(config, stage, step, job.map_err(settings)?)?))
+}
+
+/// A job with the files from outside the store among its inputs. They are in the keys of its shards by the stage's decisions
+/// alone.
+///
+/// # Errors
+///
+/// Fails if a file cannot be read.
+pub(in crate::pipeline) fn with_outside_files(
+    config: &Config,
+    stage: Stage,
+    step: Step,
+    mut job: JobSpec,
+) -> Result<JobSpec, Error> {
+    if let Some(files) = stage.spec().outside_files.filter(|_| step == Step::Shards) {
+        job.inputs.extend(files(config).map_err(|source| Error::Stage { stage, source })?);
+    }
+    Ok(job)
 }
 
 /// The decisions of a stage as `folder` has them; it gets those that are made anew. One who makes a shard of many need not
@@ -123,11 +146,9 @@ pub(in crate::pipeline) fn job_spec(
 fn kept_decisions(
     folder: &Path,
     stage: Stage,
-    task: &Task<'_>,
-    weights: Option<&InputRef>,
+    inputs: &[InputRef],
     anew: impl FnOnce() -> Result<Option<Vec<Value>>, Error>,
 ) -> Result<Option<Vec<Value>>, Error> {
-    let inputs = plan::input_refs(task.inputs, weights.cloned());
     let contents = inputs.iter().flat_map(|input| [&*input.name, &*input.content_sha256]);
     let path = folder.join(format!("{}.json", hash::id(&format!("{stage}-"), contents)));
     if let Some(KeptDecisions { of_shards }) = record::read(&path)? {
@@ -164,7 +185,7 @@ pub(in crate::pipeline) fn check(
     }
 }
 
-/// Fails if `infer` has no weights, the settings exclude what a stage needs, or weights that stages read cannot be loaded or were
+/// Fails if masks of other programs are not there, `infer` has no weights, the settings exclude what a stage needs, or weights that stages read cannot be loaded or were
 /// trained on other regions, before any stage works for hours.
 ///
 /// # Errors
@@ -180,6 +201,11 @@ pub(in crate::pipeline) fn check_weights(
     if stages.contains(&Stage::Infer) && config.train.is_none() && config.infer.checkpoint.is_none()
     {
         return Err(Error::NoWeights);
+    }
+    if stages.contains(&Stage::Evaluate) {
+        let stage = Stage::Evaluate;
+        evaluate::check_settings(&config.evaluate)
+            .map_err(|source| Error::Stage { stage, source: source.into() })?;
     }
     let is_kept = options.keep.contains(&Stage::Train);
     patients::check_settings(config, stages, stages.contains(&Stage::Train) && !is_kept)?;

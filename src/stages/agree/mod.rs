@@ -35,6 +35,7 @@ pub const SPEC: StageSpec = StageSpec {
     is_on: |_| true,
     settings: |_| Ok(serde_json::Value::Null),
     outside_weights: |_| None,
+    outside_files: None,
     check: None,
     contents: None,
     decide: None,

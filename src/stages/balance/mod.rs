@@ -48,6 +48,7 @@ pub const SPEC: StageSpec = StageSpec {
     is_on: |_| true,
     settings: |config| serde_json::to_value(&config.balance),
     outside_weights: |_| None,
+    outside_files: None,
     check: None,
     contents: None,
     decide: Some(|config, task| Ok(decide(&config.balance, task)?)),

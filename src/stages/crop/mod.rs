@@ -37,6 +37,7 @@ pub const SPEC: StageSpec = StageSpec {
     is_on: |_| true,
     settings: |config| serde_json::to_value(config.crop.settled()),
     outside_weights: |_| None,
+    outside_files: None,
     check: None,
     contents: None,
     decide: None,

@@ -1,5 +1,6 @@
 //! Doubts about predictions: refused, summed up, and put into words.
 
+use super::outside;
 use super::subgroups::{ALL, Subgroups};
 use crate::stages::task::Task;
 use crate::tables::{Comparison, Doubt, Output, Summary, Table};
@@ -134,8 +135,8 @@ struct ScanPatient {
     series_instance_uid: String,
 }
 
-/// What a reader of the results has to know, each in a sentence: doubts about the predictions of a model, empty masks, and
-/// scans of LUNA16 whose patients are unknown. A table that is missing, or was made by an earlier version of the
+/// What a reader of the results has to know, each in a sentence: doubts about the predictions of a model, empty masks, nodules
+/// that models of other programs have more or lack, and scans of LUNA16 whose patients are unknown. A table that is missing, or was made by an earlier version of the
 /// program, gives none.
 ///
 /// # Errors
@@ -173,6 +174,7 @@ pub fn warnings(
         for (model_id, rows) in &models {
             warnings.extend(of_model(model_id, rows, &scan_of));
         }
+        warnings.extend(outside::warnings(metrics)?);
     }
     Ok(warnings)
 }

@@ -1,7 +1,8 @@
-//! Evaluate: `scans`, `marks`, `nodules`, `reader_agreement`, `rois`, `samples`, `predictions` →
-//! `slice_metrics`, `nodule_metrics`, `summary`, `comparisons`.
+//! Evaluate: `scans`, `marks`, `nodules`, `reader_agreement`, `rois`, `samples`, `predictions`, masks of other programs →
+//! `slice_metrics`, `nodule_metrics`, `outside_predictions`, `summary`, `comparisons`.
 
 pub(super) mod config;
+mod outside;
 mod classifier;
 mod doubts;
 mod comparisons;
@@ -13,14 +14,17 @@ mod read;
 mod subgroups;
 mod summaries;
 
-pub use config::Config;
+pub use config::{Config, OutsidePredictions};
 pub use doubts::warnings;
+pub use outside::{Error, PredictionsNote, check_settings};
 pub use readers::READER;
 
+use crate::stages::config::Config as Settings;
+use crate::stages::infer;
 use crate::stages::spec::{Reduction, StageSpec};
 use crate::stages::task::Task;
 use crate::tables::{
-    ComponentColumns, Error, NoduleMetrics, Output, ReaderMetric, SliceMetrics, Table,
+    ComponentColumns, NoduleMetrics, Output, OutsidePrediction, ReaderMetric, SliceMetrics, Table,
 };
 use nodulus_formats::volume::{BitsMismatch, Mask};
 use nodulus_imaging::components::ComponentRule;
@@ -28,7 +32,7 @@ use nodulus_metrics::{MaskMetrics, mask_size, measure};
 use nodulus_store::{FailedCase, Job};
 use rayon::prelude::*;
 pub use read::PredictedMasks;
-use read::{read_by_others, read_predictions};
+use read::{add_outside, read_by_others, read_predictions};
 use rows::{MeasuredMasks, nodule_row, slice_row};
 use slice::SLICE_COLUMNS;
 pub use slice::{Region, Slice};
@@ -38,7 +42,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub const SPEC: StageSpec = StageSpec {
     name: "evaluate",
     description: "measure each prediction",
-    example: "",
+    example: "--predictions nnunet=out/nnunet",
     reads: &[
         Output::Table(Table::Scans),
         Output::Table(Table::Marks),
@@ -50,17 +54,19 @@ pub const SPEC: StageSpec = StageSpec {
         Output::Table(Table::NoduleMetrics),
         Output::Table(Table::SliceMetrics),
         Output::Table(Table::ReaderMetrics),
+        Output::Table(Table::OutsidePredictions),
     ],
-    version: 7,
+    version: 8,
     needs_images: true,
     is_sharded: true,
     is_on: |_| true,
     settings: |_| Ok(serde_json::Value::Null),
     outside_weights: |_| None,
+    outside_files: Some(|config| Ok(outside::inputs(&config.evaluate)?)),
     check: Some(|config, task| Ok(doubts::check(task, config.infer.allow_training_patients)?)),
     contents: None,
-    decide: None,
-    run: |config, task, job| Ok(run(&config.evaluate, task, job)?),
+    decide: Some(|config, task| Ok(outside::decide(config, task)?)),
+    run: |config, task, job| Ok(run(config, task, job)?),
     reduction: Some(Reduction {
         reads: &[
             Output::Table(Table::Scans),
@@ -69,6 +75,7 @@ pub const SPEC: StageSpec = StageSpec {
             Output::Table(Table::Rois),
             Output::Table(Table::Samples),
             Output::Table(Table::Predictions),
+            Output::Table(Table::OutsidePredictions),
             Output::Table(Table::NoduleMetrics),
             Output::Table(Table::SliceMetrics),
             Output::Table(Table::ReaderMetrics),
@@ -79,14 +86,18 @@ pub const SPEC: StageSpec = StageSpec {
     }),
 };
 
-/// Measures the predictions and the readers of every pending shard.
+/// Measures the predictions, those of other programs and the readers of every pending shard.
 ///
 /// # Errors
 ///
-/// Fails if the store cannot be read or written to; a nodule that cannot be measured becomes a row of `failures`.
-pub fn run(_config: &Config, task: &Task<'_>, job: &Job) -> Result<(), Error> {
+/// Fails if the store or masks of other programs cannot be read, or the store cannot be written to; a nodule that cannot be
+/// measured becomes a row of `failures`.
+pub fn run(settings: &Settings, task: &Task<'_>, job: &Job) -> Result<(), Error> {
     let work = job.work()?;
     let total = work.n_left();
+    let models = outside::open(&settings.evaluate)?;
+    let components = (settings.infer.component, settings.infer.reach_mm);
+    let scan_slices = infer::scan_slices(task.table(Table::Scans)?)?;
     let rois = task.table(Table::Rois)?;
     let predictions = task.inputs(Output::Table(Table::Predictions))?;
     for (n, writer) in work.enumerate() {
@@ -95,8 +106,13 @@ pub fn run(_config: &Config, task: &Task<'_>, job: &Job) -> Result<(), Error> {
         let mut nodule_part = writer.part::<NoduleMetrics>()?;
         let mut slice_part = writer.part::<SliceMetrics>()?;
         let mut reader_part = writer.part::<ReaderMetric>()?;
-        let mut failures = Vec::new();
-        let predicted = read_predictions(&predictions, shard)?;
+        let mut outside_part = writer.part::<OutsidePrediction>()?;
+        let mut predicted = read_predictions(&predictions, shard)?;
+        let nodules = predicted.keys().map(|(_, nodule_id)| nodule_id.clone()).collect();
+        let outside::Predicted { rows, mut failures } =
+            outside::predict(&models, task, shard, &nodules, components, &scan_slices)?;
+        add_outside(&mut predicted, &rows);
+        outside_part.write(rows)?;
         let mut regions: BTreeMap<String, Vec<Slice>> = BTreeMap::new();
         let slices =
             (!predicted.is_empty()).then(|| rois.shard_columns::<Slice>(shard, SLICE_COLUMNS));
@@ -111,16 +127,18 @@ pub fn run(_config: &Config, task: &Task<'_>, job: &Job) -> Result<(), Error> {
             .map(|((model_id, nodule_id), masks)| {
                 let slices = regions.get(nodule_id).map_or(&[][..], Vec::as_slice);
                 let cohort = slices.first().map_or("", |slice| &slice.cohort);
-                (nodule_id, cohort, transform(model_id, slices, masks))
+                (model_id, nodule_id, cohort, transform(model_id, slices, masks))
             })
             .collect();
-        for (nodule_id, cohort, result) in results {
+        for (model_id, nodule_id, cohort, result) in results {
             match result {
                 Ok((nodule, slices)) => {
                     nodule_part.write([nodule])?;
                     slice_part.write(slices)?;
                 }
-                Err(error) => {
+                Err(source) => {
+                    let (model_id, source) = (model_id.clone(), source.into());
+                    let error = Error::Nodule { model_id, source };
                     let failed = FailedCase::new("evaluate", nodule_id, &error, None);
                     failures.push(failed.of_cohort(cohort));
                 }
@@ -136,7 +154,12 @@ pub fn run(_config: &Config, task: &Task<'_>, job: &Job) -> Result<(), Error> {
                 }
             }
         }
-        let parts = vec![nodule_part.finish()?, slice_part.finish()?, reader_part.finish()?];
+        let parts = vec![
+            nodule_part.finish()?,
+            slice_part.finish()?,
+            reader_part.finish()?,
+            outside_part.finish()?,
+        ];
         writer.commit(parts, failures)?;
         task.cases(n + 1, total);
     }

@@ -2,7 +2,7 @@
 
 use super::{readers, subgroups};
 use crate::stages::task::Task;
-use crate::tables::{Error, Mark, Nodule, ReaderMetric, Table, mask_box};
+use crate::tables::{Error, Mark, Nodule, OutsidePrediction, ReaderMetric, Table, mask_box};
 use nodulus_store::Version;
 use rayon::prelude::*;
 use serde::Deserialize;
@@ -60,6 +60,21 @@ pub(super) fn read_predictions(
         }
     }
     Ok(predicted)
+}
+
+/// Adds the masks of other programs.
+pub(super) fn add_outside(
+    predicted: &mut BTreeMap<(String, String), PredictedMasks>,
+    rows: &[OutsidePrediction],
+) {
+    for row in rows {
+        let nodule = (row.model_id.clone(), row.nodule_id.clone());
+        let masks = predicted.entry(nodule).or_default();
+        let bits = [row.mask_bits.clone(), row.other_rule_mask_bits.clone()];
+        masks.slices.insert(row.roi_id.clone(), bits);
+        masks.components.insert(row.component.clone());
+        masks.doubts.extend(row.doubts.iter().cloned());
+    }
 }
 
 /// A cohort and nodule with its readers' metrics, or why they cannot be computed.

@@ -8,8 +8,8 @@ use super::summaries::{self, MeasuredValue};
 use super::{Region, comparisons};
 use crate::stages::task::Task;
 use crate::tables::{
-    Comparison, Error, NoduleMetrics, Output, ReaderMetric, Roi, SliceMetrics, SliceProbability,
-    Summary, Table,
+    Comparison, Error, NoduleMetrics, ReaderMetric, Roi, SliceMetrics, SliceProbability, Summary,
+    Table,
 };
 use nodulus_store::{Job, Version};
 use serde::Deserialize;
@@ -95,7 +95,7 @@ fn read_shard(
     if nodules.is_empty() {
         return Ok(());
     }
-    let probabilities = probabilities(&task.inputs(Output::Table(Table::Predictions))?, shard)?;
+    let probabilities = probabilities(&task.all_predictions()?, shard)?;
     let mut regions: BTreeMap<String, Region> = BTreeMap::new();
     let rois = task.table(Table::Rois)?;
     for batch in rois.shard_columns::<RegionSlice>(shard, REGION_COLUMNS) {

@@ -19,7 +19,7 @@ pub(super) type NoduleDoubts = BTreeMap<String, BTreeSet<Doubt>>;
 
 /// The number of slices of each scan, by cohort and series.
 #[derive(Debug, Default)]
-pub(super) struct ScanSlices(BTreeMap<(String, String), i64>);
+pub(in crate::stages) struct ScanSlices(BTreeMap<(String, String), i64>);
 
 /// The columns of `scans` that say how long they are.
 #[derive(Deserialize)]
@@ -34,7 +34,7 @@ struct ScanLength {
 /// # Errors
 ///
 /// Fails if `scans` cannot be read.
-pub(super) fn scan_slices(scans: &Version) -> Result<ScanSlices, nodulus_store::Error> {
+pub(in crate::stages) fn scan_slices(scans: &Version) -> Result<ScanSlices, nodulus_store::Error> {
     let mut slices = ScanSlices::default();
     let columns = ["cohort", "series_instance_uid", "n_slices"];
     for batch in scans.columns::<ScanLength>(&columns) {
@@ -46,7 +46,7 @@ pub(super) fn scan_slices(scans: &Version) -> Result<ScanSlices, nodulus_store::
 
 impl ScanSlices {
     /// The number of slices of a region's scan; no end where the scan is unknown.
-    pub(super) fn of(&self, roi: &Roi) -> i64 {
+    pub(in crate::stages) fn of(&self, roi: &Roi) -> i64 {
         let scan = (roi.cohort.clone(), roi.series_instance_uid.clone());
         self.0.get(&scan).copied().unwrap_or(i64::MAX)
     }

@@ -22,8 +22,8 @@ use crate::tables::{Doubt, Output, Prediction, Roi, Sample, Table, leak};
 use check::check_fold;
 pub use check::{check_settings, check_validation, check_weights};
 pub use config::{Batch, BatchName, Config, ProbabilityThreshold, ThresholdName, Weights};
-use doubts::ScanSlices;
 pub use doubts::check_patients;
+pub(in crate::stages) use doubts::{ScanSlices, scan_slices};
 pub use error::Error;
 use kept::Kept;
 use network::Network;
@@ -60,6 +60,7 @@ pub const SPEC: StageSpec = StageSpec {
         let path = config.infer.checkpoint.as_deref()?;
         Some(OutsideWeights { setting: "infer.checkpoint", input: "checkpoint", path })
     },
+    outside_files: None,
     check: None,
     contents: None,
     decide: Some(|config, task| {
@@ -94,7 +95,7 @@ pub fn run(settings: &Settings, task: &Task<'_>, job: &Job) -> Result<(), Error>
     leak::check(samples.rows::<Sample>())?;
     let network = open(config, task)?;
     let doubts = doubts::doubts(settings, task, &weights(config, task)?)?;
-    let scan_slices = doubts::scan_slices(task.table(Table::Scans)?)?;
+    let scan_slices = scan_slices(task.table(Table::Scans)?)?;
     let mut found = doubts::Found::default();
     let architecture = network.predictor.config().architecture.name();
     let model_id = config.model_id.clone().unwrap_or_else(|| architecture.to_owned());

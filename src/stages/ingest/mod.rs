@@ -63,6 +63,7 @@ pub const SPEC: StageSpec = StageSpec {
     is_on: |_| true,
     settings: |config| serde_json::to_value(&config.ingest),
     outside_weights: |_| None,
+    outside_files: None,
     check: None,
     contents: None,
     decide: None,

@@ -30,6 +30,7 @@ pub const SPEC: StageSpec = StageSpec {
     is_on: |_| true,
     settings: |config| serde_json::to_value(&config.merge),
     outside_weights: |_| None,
+    outside_files: None,
     check: None,
     contents: None,
     decide: Some(|_, task| Ok(Some(repeated::decide(task.table(Table::Scans)?)?))),

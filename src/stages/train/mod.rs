@@ -58,6 +58,7 @@ pub const SPEC: StageSpec = StageSpec {
         let (setting, input) = ("train.initial.checkpoint", INITIAL_WEIGHTS);
         Some(OutsideWeights { setting, input, path: &initial.checkpoint })
     },
+    outside_files: None,
     check: None,
     contents: Some(|config, task| {
         let train = config.train.as_ref();

@@ -4,7 +4,7 @@ use crate::stages::Task;
 use crate::stages::report::content::{CasePrediction, ReportContent, ShownCase, SlicePicture};
 use crate::stages::report::error::Error;
 use crate::stages::report::picked_nodule::PickedNodule;
-use crate::tables::{Output, Roi, Table};
+use crate::tables::{Roi, Table};
 use nodulus_formats::volume::Mask;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -29,7 +29,7 @@ pub(in crate::stages::report) fn cases(
     }
     let slices = largest_slices(task, picks)?;
     let mut masks: BTreeMap<(String, String), Vec<u8>> = BTreeMap::new();
-    for version in task.inputs(Output::Table(Table::Predictions))? {
+    for version in task.all_predictions()? {
         let columns = ["roi_id", "model_id", "mask_bits"];
         for batch in version.columns::<PredictedMask>(&columns) {
             let batch = batch?

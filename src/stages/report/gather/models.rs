@@ -35,7 +35,7 @@ impl PredictionIndex {
     pub(super) fn read(task: &Task<'_>) -> Result<Self, Error> {
         let mut models: BTreeMap<String, ModelPredictions> = BTreeMap::new();
         let rois = task.table(Table::Rois)?;
-        let versions = task.inputs(Output::Table(Table::Predictions))?;
+        let versions = task.all_predictions()?;
         for shard in 0..rois.manifest.n_shards() {
             let mut truths: BTreeMap<String, Option<bool>> = BTreeMap::new();
             let columns = ["roi_id", "has_nodule", "n_other_nodules"];
