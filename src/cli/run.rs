@@ -138,7 +138,7 @@ fn predictions(models: &[OutsidePredictions]) -> Option<Set> {
         )
     };
     let list = Value::Array(models.iter().map(of_model).collect());
-    let place = Place { name: format!("`--{PREDICTIONS}`"), excerpt: None };
+    let place = Place::option(&format!("--{PREDICTIONS}"));
     (!models.is_empty()).then(|| Set { key_value: format!("evaluate.predictions={list}"), place })
 }
 

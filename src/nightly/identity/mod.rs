@@ -252,7 +252,7 @@ mod tests {
     fn with_key(key: &[u8], uids: UidPolicy) -> Result<Identity, Error> {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("key");
-        fs::write(&file, key).unwrap();
+        fs_err::write(&file, key).unwrap();
         Identity::new(Some(&DeidentifySettings { key: file, uids }))
     }
 
