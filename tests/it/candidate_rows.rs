@@ -301,7 +301,7 @@ fn a_scan_without_candidates_is_scored_if_a_detector_says_so() {
 fn change(object: &mut InMemDicomObject, of: Tag, from: &str, to: &str, most: &mut usize) {
     let mut elements = object.clone();
     for element in object.iter() {
-        let tag = element.tag();
+        let tag = element.header().tag;
         if let Some(items) = element.items() {
             let mut items = items.to_vec();
             items.iter_mut().for_each(|item| change(item, of, from, to, most));

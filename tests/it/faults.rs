@@ -398,7 +398,8 @@ fn a_full_disk_ends_the_night_and_fails_no_scan() {
     let counts = ["found", "scored", "left"].map(|key| summary[key].as_u64().unwrap());
     assert_eq!((counts, &summary["stopped"]), ([3, 0, 3], &"disk_full".into()), "{summary}");
     let set = format!("score.store={:?}", store.to_str().unwrap());
-    let arguments = ["score", "status", job.file().to_str().unwrap(), "--set", &set];
+    let file = job.file();
+    let arguments = ["score", "status", file.to_str().unwrap(), "--set", &set];
     let text = fixture::run_well(&arguments);
     assert!(text.contains(" until a disk was full: 0 scored, 0 failed, 3 left"), "{text}");
     // The disk is full when the summary is written.

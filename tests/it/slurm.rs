@@ -106,8 +106,9 @@ impl Cluster {
     }
 
     fn print(&self, program: &str, arguments: &[&str]) -> String {
-        let output = Command::new(program).args(arguments).env("SLURM_CONF", self.configuration());
-        String::from_utf8(output.output().unwrap().stdout).unwrap()
+        let mut command = Command::new(program);
+        let output = command.args(arguments).env("SLURM_CONF", self.configuration()).output();
+        String::from_utf8(output.unwrap().stdout).unwrap()
     }
 
     fn wait(&self, what: &str, is_so: impl Fn() -> bool) {
