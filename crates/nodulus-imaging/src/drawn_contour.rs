@@ -132,7 +132,10 @@ fn irregularities(pixels: &[(usize, usize)]) -> Vec<Irregularity> {
 
 /// Pixels of a line, with both ends: one for each step along the longer axis, rounded to the
 /// nearest along the other.
-fn line(from: (usize, usize), to: (usize, usize)) -> impl Iterator<Item = (usize, usize)> {
+pub(super) fn line(
+    from: (usize, usize),
+    to: (usize, usize),
+) -> impl Iterator<Item = (usize, usize)> {
     let steps = from.0.abs_diff(to.0).max(from.1.abs_diff(to.1)).max(1);
     // from + (to - from)·t/steps, rounded half up, without leaving the unsigned integers.
     let along = move |from: usize, to: usize, t: usize| {
