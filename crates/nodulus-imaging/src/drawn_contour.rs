@@ -132,7 +132,7 @@ fn irregularities(pixels: &[(usize, usize)]) -> Vec<Irregularity> {
 
 /// Pixels of a line, with both ends: one for each step along the longer axis, rounded to the
 /// nearest along the other.
-pub(crate) fn line(
+pub(super) fn line(
     from: (usize, usize),
     to: (usize, usize),
 ) -> impl Iterator<Item = (usize, usize)> {

@@ -160,8 +160,8 @@ fn is_dash(dashes: &[f64], along: f64) -> bool {
     let phase = along % dashes.iter().sum::<f64>();
     for (n, length) in dashes.iter().enumerate() {
         if phase < start + length {
-            // Squares are at most half a pixel apart.
-            let reach = ((length - STROKE) / 2.0).max(0.25);
+            // Squares are at most half a pixel apart; the last term is for rounding.
+            let reach = ((length - STROKE) / 2.0).max(0.25) + 1e-9;
             return n % 2 == 0 && (phase - start - length / 2.0).abs() <= reach;
         }
         start += length;
