@@ -340,7 +340,8 @@ fn a_report_that_has_lost_points_replaces_no_result() {
     assert!(!rows.is_empty());
     for most in [1, usize::MAX] {
         let mut changed = report.clone();
-        change(&mut changed, tags::VALUE_TYPE, "SCOORD3D", "TEXT", &mut most.clone());
+        let mut left = most;
+        change(&mut changed, tags::VALUE_TYPE, "SCOORD3D", "TEXT", &mut left);
         changed.write_to_file(folder.join("a.dcm")).unwrap();
         let summary = run(3);
         assert_eq!((counts(&summary)[1], &summary["failed"]), (0, &json!(1)), "{most}");
