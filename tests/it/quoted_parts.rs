@@ -17,7 +17,7 @@ const FILES: [&str; 2] =
     ["crates/nodulus-formats/src/cohort/error.rs", "crates/nodulus-formats/src/image_file.rs"];
 
 /// Fields of text that hold this program's own words: variants with their fields.
-const OWN_WORDS: [(&str, &str); 30] = [
+const OWN_WORDS: [(&str, &str); 31] = [
     ("Missing", "0"),
     ("Value", "attribute"),
     ("Value", "expected"),
@@ -43,6 +43,8 @@ const OWN_WORDS: [(&str, &str); 30] = [
     ("ScoredAt", "found"),
     ("Problem", "0"),
     ("Blank", "0"),
+    // The position of a content item, or the number of a region.
+    ("WithoutPoint", "part"),
     ("AllOutside", "extent"),
     // Of archives: what they answer is told in own words.
     ("Unreachable", "0"),

@@ -146,7 +146,7 @@ impl CandidateIndex {
             Ok(found) => self.add(input, path, CandidateFile { stated: Vec::new(), ..found }),
             // Such as a report of doses, or of measurements without points, which is no candidate's.
             Err(error @ (Error::NoSeries(_) | Error::WithoutPoint { .. })) => {
-                self.warnings.push(redaction::cause(input, &error))
+                self.warnings.push(redaction::cause(input, &error));
             }
             Err(error) => self.add_unreadable(input, path, &error),
         }

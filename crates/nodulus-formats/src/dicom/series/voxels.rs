@@ -61,7 +61,7 @@ pub(crate) fn read_facts(stack: &SliceStack<'_>) -> Result<(ImageFacts, Irregula
     let (mut irregularities, mut ranges, mut kept) =
         (Irregularities::default(), Vec::new(), Vec::new());
     let is_high_bit_right = |(faults, ..): &(PixelFaults, _, _)| faults.is_high_bit_right;
-    check_high_bits(stack, results.iter().map(is_high_bit_right))?;
+    check_high_bits(stack, &results.iter().map(is_high_bit_right))?;
     for (faults, range, slice) in results {
         count(&mut irregularities, faults);
         ranges.extend(range.into_iter().flatten());
@@ -78,7 +78,7 @@ pub(crate) fn read_facts(stack: &SliceStack<'_>) -> Result<(ImageFacts, Irregula
 /// Refuses a series of which one slice shows that `HighBit` is right and another that it is wrong.
 fn check_high_bits(
     stack: &SliceStack<'_>,
-    are_right: impl Iterator<Item = Option<bool>> + Clone,
+    are_right: &(impl Iterator<Item = Option<bool>> + Clone),
 ) -> Result<(), Error> {
     let position = |is_right| are_right.clone().position(|found| found == Some(is_right));
     let (Some(right), Some(wrong)) = (position(true), position(false)) else { return Ok(()) };
