@@ -116,7 +116,8 @@ fn assert_at_balls(candidates: &[Detection], most_mm: f64) {
     assert_eq!(candidates.len(), 2 * truth.len());
     for pair in candidates.chunks(2) {
         let [ball, other] = pair else { panic!() };
-        assert_eq!([ball.confidence, other.confidence], [0.96875, 0.0625]);
+        let scores = [ball, other].map(|of| of.confidence.to_string());
+        assert_eq!(scores, ["0.96875", "0.0625"]);
         assert_eq!(ball.series_instance_uid, other.series_instance_uid);
         let expected = truth[&ball.series_instance_uid];
         for (found, expected) in [ball.x_mm, ball.y_mm, ball.z_mm].iter().zip(expected) {

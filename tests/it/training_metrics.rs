@@ -59,7 +59,7 @@ fn a_training_has_a_line_and_an_event_for_each_epoch() {
     assert!(
         run("train", &[&["--force", "train"][..], &with_events].concat()).contains(" epoch 1/2")
     );
-    assert_eq!(folders(&store), [of_training.clone()]);
+    assert_eq!(folders(&store), std::slice::from_ref(of_training));
     assert_eq!(lines(of_training), expected(&store, "proposed"));
     let bytes = fs_err::read(&events).unwrap();
     let count = |text: &[u8]| bytes.windows(text.len()).filter(|part| *part == text).count();

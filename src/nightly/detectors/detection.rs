@@ -99,13 +99,16 @@ pub(super) enum Malformed {
     Grid(#[from] InvalidGeometry),
 }
 
+/// A box, and its score.
+pub(super) type Row = ([f64; 6], f64);
+
 /// The boxes and scores of an image as numbers, and how many rows they are. `is_box` says whether a box may be one.
 pub(super) fn rows(
     boxes: Option<&Value>,
     scores: Option<&Value>,
     names: [&'static str; 2],
     is_box: impl Fn([f64; 6]) -> bool,
-) -> (usize, Result<Vec<([f64; 6], f64)>, Malformed>) {
+) -> (usize, Result<Vec<Row>, Malformed>) {
     let lists = [boxes, scores].map(|list| list.and_then(Value::as_array));
     let n_rows = lists.iter().flatten().map(|list| list.len()).max().unwrap_or(0);
     let [Some(boxes), Some(scores)] = lists else {

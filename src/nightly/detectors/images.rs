@@ -26,13 +26,13 @@ pub(super) enum ImageSeries {
 /// The names by which detectors may name the series of the input.
 #[derive(Debug, Default)]
 pub(super) struct ImageIndex {
-    by_uid: BTreeMap<String, usize>,
+    uids: BTreeMap<String, usize>,
     /// By the last part of the path below the input: all parts, and the series.
-    by_path: BTreeMap<String, Vec<(Vec<String>, usize)>>,
+    paths: BTreeMap<String, Vec<(Vec<String>, usize)>>,
     /// By the name of a DICOM file: the parts of its folder's path, and the series.
-    by_file: BTreeMap<String, Vec<(Vec<String>, usize)>>,
+    files: BTreeMap<String, Vec<(Vec<String>, usize)>>,
     /// By the name of an image file without its extension.
-    by_stem: BTreeMap<String, Vec<usize>>,
+    stems: BTreeMap<String, Vec<usize>>,
 }
 
 impl ImageIndex {
@@ -53,7 +53,7 @@ impl ImageIndex {
         let scans = series.iter().enumerate().filter(|(_, series)| series.no_scan.is_none());
         for (n, series) in scans {
             if uid::is_uid(&series.id) {
-                index.by_uid.insert(series.id.clone(), n);
+                index.uids.insert(series.id.clone(), n);
             }
             match &series.source {
                 SeriesSource::Folders(folders) => {
@@ -61,14 +61,14 @@ impl ImageIndex {
                         let parts = parts_of(folder.path());
                         for file in folder.files()? {
                             let name = file.file_name().unwrap_or_default().to_string_lossy();
-                            let files = index.by_file.entry(name.into_owned()).or_default();
-                            files.push((parts.clone(), n));
+                            let named = index.files.entry(name.into_owned()).or_default();
+                            named.push((parts.clone(), n));
                         }
                         index.add_path(parts, n);
                     }
                 }
                 SeriesSource::Image(path) => {
-                    index.by_stem.entry(image_file::stem(path)).or_default().push(n);
+                    index.stems.entry(image_file::stem(path)).or_default().push(n);
                     index.add_path(parts_of(path), n);
                 }
                 // The detector read other files.
@@ -80,7 +80,7 @@ impl ImageIndex {
 
     fn add_path(&mut self, parts: Vec<String>, series: usize) {
         if let Some(last) = parts.last() {
-            self.by_path.entry(last.clone()).or_default().push((parts, series));
+            self.paths.entry(last.clone()).or_default().push((parts, series));
         }
     }
 
@@ -99,21 +99,21 @@ impl ImageIndex {
         let image = parts(path);
         let Some((last, folder)) = image.split_last() else { return ImageSeries::Unknown };
         for name in [last.clone(), image_file::stem(Path::new(last))] {
-            if let Some(series) = self.by_uid.get(&name) {
+            if let Some(series) = self.uids.get(&name) {
                 return ImageSeries::Found(*series);
             }
         }
-        let found = longest(self.by_path.get(last), &image);
-        if found == ImageSeries::Unknown { longest(self.by_file.get(last), folder) } else { found }
+        let found = longest(self.paths.get(last), &image);
+        if found == ImageSeries::Unknown { longest(self.files.get(last), folder) } else { found }
     }
 
     /// METHOD: names of cases have no dots where they are UIDs, as in nnDetection's own LUNA16.
     fn of_case(&self, case: &str) -> ImageSeries {
-        if let Some(series) = self.by_uid.get(case).or(self.by_uid.get(&case.replace('_', "."))) {
+        if let Some(series) = self.uids.get(case).or(self.uids.get(&case.replace('_', "."))) {
             return ImageSeries::Found(*series);
         }
         let names = [case.to_owned(), format!("{case}{CHANNEL}")];
-        only(names.iter().filter_map(|name| self.by_stem.get(name)).flatten().copied())
+        only(names.iter().filter_map(|name| self.stems.get(name)).flatten().copied())
     }
 }
 

@@ -73,7 +73,7 @@ fn read_file(path: &Path) -> Result<ImageDetections, Error> {
 /// the nodule's voxels, each moved out by one, so that its centre is the nodule's. Source: `box_center_np` and
 /// `Task016_Luna/scripts/prepare_eval_cpm.py` of nnDetection.
 fn detection(grid: &Geometry, [z1, y1, z2, y2, x1, x2]: [f64; 6], probability: f64) -> Detection {
-    let centre = [(x1 + x2) / 2.0, (y1 + y2) / 2.0, (z1 + z2) / 2.0];
+    let centre = [f64::midpoint(x1, x2), f64::midpoint(y1, y2), f64::midpoint(z1, z2)];
     Detection { position_mm: grid.voxel_to_patient(centre), probability }
 }
 

@@ -47,6 +47,7 @@ pub struct Config {
     /// Whether the epochs are also written as an event file for `TensorBoard`, beside the metrics in `training_log/metrics`; no
     /// result depends on it.
     #[serde(default, skip_serializing)]
+    #[schemars(extend("default" = false))]
     pub tensorboard: bool,
     /// Phases of training, in order; each goes on with the weights of the one before.
     #[schemars(length(min = 1))]

@@ -192,7 +192,7 @@ mod tests {
         }
         metrics.finish().unwrap();
         let whole = fs::read(&path).unwrap();
-        for end in 0..=whole.len() {
+        for end in (0..=whole.len()).step_by(11).chain([whole.len()]) {
             fs::write(&path, &whole[..end]).unwrap();
             open(&epochs[..3]).add(&epochs).unwrap();
             assert_eq!(fs::read(&path).unwrap(), whole, "{end}");
