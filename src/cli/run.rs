@@ -17,7 +17,7 @@ use crate::pipeline::{Config, header_check, pairs as pairing};
 use crate::stages::Stage;
 use crate::stages::evaluate::OutsidePredictions;
 use clap::Args;
-use nodulus_settings::{Place, Set};
+use nodulus_settings::Set;
 use nodulus_store::{Store, disk};
 use serde_json::json;
 use std::collections::BTreeSet;
@@ -138,8 +138,9 @@ fn predictions(models: &[OutsidePredictions]) -> Option<Set> {
         )
     };
     let list = Value::Array(models.iter().map(of_model).collect());
-    let place = Place::option(&format!("--{PREDICTIONS}"));
-    (!models.is_empty()).then(|| Set { key_value: format!("evaluate.predictions={list}"), place })
+    let set =
+        || Set::of_option(&format!("--{PREDICTIONS}"), format!("evaluate.predictions={list}"));
+    (!models.is_empty()).then(set)
 }
 
 /// A model and where its masks are.

@@ -135,9 +135,7 @@ fn expected(trap: &str) -> Expected {
         "several-inclusions" => (&[("nodule", Some(18), &["several_inclusions"])], &[]),
         "no-ratings" => (&[POINT; 3], &[]),
         "nothing" => (&[], &[]),
-        "no-voxels" => {
-            (&[("nodule", None, &["no_voxels", "off_slice", "other_scan"])], &["other_scan"])
-        }
+        "no-voxels" => (&[("nodule", None, &["no_voxels", "off_slice"])], &["no_voxels"]),
         "joined" => {
             (&[LESION, LESION, LESION, LESION, ("nodule", Some(378), &[]), LESION, POINT], &[])
         }

@@ -319,7 +319,7 @@ fn change(object: &mut InMemDicomObject, of: Tag, from: &str, to: &str, most: &m
 #[test]
 fn a_report_that_has_lost_points_replaces_no_result() {
     let job = Job::new();
-    assert_eq!(job.counts(&["--set", "score.outputs=[\"sr\"]"])[1], 3);
+    assert_eq!(job.counts(&["--set", "score.outputs=[\"seg\",\"sr\"]"])[1], 3);
     let reports = files(&job.store().join("output"));
     let reports = reports.iter();
     let reports = reports.filter(|(path, _)| path.to_str().unwrap().ends_with("_measurements.dcm"));

@@ -86,8 +86,8 @@ fn masks_of_every_format_hold_the_voxels_that_they_were_made_from() {
     let exclusions = fixture::rows::<Exclusion>(&store);
     let left_out: BTreeSet<_> = exclusions.iter().map(|e| e.reason.as_str()).collect();
     let expected = [
-        "region 3 `Lung` of type ORGAN is no nodule by `masks.rois`",
-        "region 4 `Isocentre` of type ISOCENTER is no nodule by `masks.rois`",
+        "region 3 `Lung` of type ORGAN is no nodule by its type",
+        "region 4 `Isocentre` of type ISOCENTER is no nodule by its type",
     ];
     assert_eq!(left_out, BTreeSet::from(expected));
     assert!(exclusions.iter().all(|e| e.rule == "roi_left_out"));

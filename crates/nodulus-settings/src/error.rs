@@ -18,11 +18,6 @@ impl Place {
         Self { name: path.display().to_string(), excerpt: None }
     }
 
-    /// An option of the command line, as in `--predictions`.
-    pub fn option(option: &str) -> Self {
-        Self { name: format!("`{option}`"), excerpt: None }
-    }
-
     /// The same place for a part of the file that has a name, as in ``row `a` ``.
     #[must_use]
     pub fn of(mut self, part: &str) -> Self {

@@ -19,6 +19,12 @@ impl Set {
         Self { key_value: key_value.to_owned(), place }
     }
 
+    /// A setting that an option of the command line of its own stands for, as in `--allow`.
+    pub fn of_option(option: &str, key_value: String) -> Self {
+        let place = Place { name: format!("`{option}`"), excerpt: None };
+        Self { key_value, place }
+    }
+
     /// Settings of the command line.
     pub fn options(key_values: &[String]) -> Vec<Self> {
         key_values.iter().map(|key_value| Self::option(key_value)).collect()
