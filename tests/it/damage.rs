@@ -93,12 +93,15 @@ fn kinds(store: &Path) -> BTreeMap<String, Vec<PathBuf>> {
     kinds
 }
 
-/// The names that an error may give a file: its own, and those of its links.
+/// The names that an error may give a file: its own, those of its links, and for the record of a version that of `CURRENT`, which
+/// names the version.
 fn aliases(store: &Path, path: &Path) -> Vec<String> {
     let number = fs_err::metadata(path).unwrap().ino();
     let files = crate::nightly_job::files(store).into_keys();
     let same = files.filter(|file| fs_err::metadata(file).is_ok_and(|found| found.ino() == number));
-    same.map(|file| file.to_str().unwrap().to_owned()).collect()
+    let current = path.parent().filter(|folder| folder.ends_with("versions"));
+    let current = current.and_then(Path::parent).map(|output| output.join("CURRENT"));
+    same.chain(current).map(|file| file.to_str().unwrap().to_owned()).collect()
 }
 
 /// A command's answer when nothing is damaged.

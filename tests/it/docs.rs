@@ -93,10 +93,13 @@ fn every_link_of_the_docs_leads_to_a_file() {
             let (file, anchor) = target.split_once('#').unwrap_or((target, ""));
             let file = path.with_file_name(file);
             assert!(file.exists(), "{}: `{target}` does not exist", path.display());
+            if anchor.is_empty() {
+                continue;
+            }
             let titles =
                 read(&file).to_lowercase().replace([' ', '`', '(', ')', ',', '.', '\''], "-");
             assert!(
-                anchor.is_empty() || titles.contains(&format!("#-{anchor}")),
+                titles.contains(&format!("#-{anchor}")),
                 "{}: `{target}` has no such heading",
                 path.display()
             );
