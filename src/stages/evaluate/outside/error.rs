@@ -76,7 +76,7 @@ pub enum Error {
     },
     /// A slice or nodule is there twice.
     #[error(
-        "{path} has {what} {id} twice, expected one mask of it: keep one; the masks of each model go into a file or folder of their own",
+        "{path} has {what} `{id}` twice, expected one mask of it: keep one; the masks of each model go into a file or folder of their own",
         path = quoted::path(path), id = quoted::text(id)
     )]
     Twice {
@@ -89,7 +89,7 @@ pub enum Error {
     },
     /// Slices or nodules are not the store's.
     #[error(
-        "{path}: {n} of {n_all} {what} are not in `rois`, the first is {id}: predict the regions that the store has now, as from \
+        "{path}: {n} of {n_all} {what} are not in `rois`, the first is `{id}`: predict the regions that the store has now, as from \
          `nodulus export rois` or the package for Python",
         path = quoted::path(path), id = quoted::text(id)
     )]
@@ -107,7 +107,7 @@ pub enum Error {
     },
     /// A mask has another size than its slice.
     #[error(
-        "{path}: `mask_bits` of slice {roi_id} has {found} bytes, expected {expected} for {width} × {height} pixels, a bit for each \
+        "{path}: `mask_bits` of slice `{roi_id}` has {found} bytes, expected {expected} for {width} × {height} pixels, a bit for each \
          (row by row, least significant bit first)",
         path = quoted::path(path), roi_id = quoted::text(roi_id)
     )]
@@ -127,7 +127,7 @@ pub enum Error {
     },
     /// A probability is none.
     #[error(
-        "{path}, row {row}: `nodule_probability` is {found}, expected a number from 0 to 1, or null",
+        "{path}, row {row}: `nodule_probability` is `{found}`, expected a number from 0 to 1, or null",
         path = quoted::path(path), found = quoted::text(found)
     )]
     Probability {
