@@ -48,11 +48,11 @@ pub(super) fn plan_status(plan: &Path, json: bool, out: &mut dyn Write) -> Resul
             StageState::Waits { on } => format!("waits for {on}"),
             StageState::Open { shards, .. } if shards.pending.is_empty() => "to commit".to_owned(),
             StageState::Open { shards, .. } => {
-                let mut text = format!("missing {}", ShardList::new(&shards.pending));
-                if !shards.claimed.is_empty() {
-                    text += &format!(", in work {}", ShardList::new(&shards.claimed));
+                let missing = ShardList::new(&shards.pending);
+                match ShardList::new(&shards.claimed) {
+                    claimed if claimed.shards().is_empty() => format!("missing {missing}"),
+                    claimed => format!("missing {missing}, in work {claimed}"),
                 }
-                text
             }
         };
         let n_made = match state {

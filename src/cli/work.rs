@@ -31,8 +31,8 @@ struct PlanArguments {
 pub(super) struct WorkArguments {
     #[command(flatten)]
     plan: PlanArguments,
-    /// Shards of the stage, from 0, as in 7 or 0-3,7; default: the index that Slurm, Kubernetes, PBS, SGE, AWS Batch or HyperQueue
-    /// gives the job
+    /// Shards of the stage, from 0, as in 7 or 0-3,7; default: the index that Slurm, Kubernetes, PBS, SGE, AWS Batch or
+    /// `HyperQueue` gives the job
     #[arg(long, value_name = "N")]
     shard: Option<ShardList>,
     /// Make a shard with failed cases again
@@ -73,7 +73,7 @@ pub(super) fn work(arguments: &WorkArguments, out: &mut dyn Write) -> Result<Out
                 progress.clear();
                 let verb = if done.n_made > 0 { "made" } else { "is there already" };
                 let text = format!("{stage} shard {shard} of {}: {verb}", done.n_shards);
-                told(&done, shard.into(), &text, resources.json, out)?;
+                told(&done, Some(shard), &text, resources.json, out)?;
                 if done.n_failures > 0 {
                     outcome = Outcome::FailedCases;
                 }
@@ -102,13 +102,13 @@ pub(super) fn commit(arguments: &CommitArguments, out: &mut dyn Write) -> Result
     let done = frozen.commit(&store, &config, *stage, &allowed, &shown)?;
     progress.clear();
     let text = format!("{stage}: {} shards committed, {} rows", done.n_shards, done.rows);
-    told(&done, serde_json::Value::Null, &text, resources.json, out)?;
+    told(&done, None, &text, resources.json, out)?;
     Ok(if done.n_failures > 0 { Outcome::FailedCases } else { Outcome::Success })
 }
 
 fn told(
     done: &Done,
-    shard: serde_json::Value,
+    shard: Option<usize>,
     text: &str,
     json: bool,
     out: &mut dyn Write,

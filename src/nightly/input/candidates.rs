@@ -246,8 +246,8 @@ impl CandidateIndex {
         }
         self.unplaced = unplaced.into_values().collect();
         let unknown = self.by_scan.iter().filter(|(name, scan)| {
-            !known.names.contains(*name)
-                && !(scan.candidates.is_empty() && scan.malformed.is_empty())
+            let is_empty = scan.candidates.is_empty() && scan.malformed.is_empty();
+            !is_empty && !known.names.contains(*name)
         });
         let mut n_rows = 0;
         for (name, scan) in unknown {

@@ -109,7 +109,7 @@ impl FrozenPlan {
             let due =
                 u128::from(done) * n_tasks as u128 >= u128::from(total) * (tasks.len() as u128 + 1);
             // As many shards stay as tasks are left, so that none is empty.
-            let is_last = shards.len() - n - 1 <= n_tasks - tasks.len() - 1;
+            let is_last = shards.len() - n - 1 < n_tasks - tasks.len();
             if due || is_last && tasks.len() + 1 < n_tasks {
                 tasks.push(ShardList::new(&std::mem::take(&mut task)));
             }
@@ -143,45 +143,49 @@ fn array_text(
     command: &str,
 ) -> String {
     let own: &[String] = if stage == Stage::Train { &options.training } else { &[] };
-    let mut text = head(stage, "array", options, folder, own);
-    text += &format!("#SBATCH --array=0-{}\n#SBATCH --requeue\n", tasks.len() - 1);
+    let head = head(stage, "array", options, folder, own);
+    let last = tasks.len().saturating_sub(1);
+    let tasks: String = tasks.iter().map(|task| format!("    {task}\n")).collect();
     // Two minutes before the time is up: the worker ends, and the task goes back into the queue.
-    text += "#SBATCH --signal=B:USR1@120\n#SBATCH --open-mode=append\n\n";
-    text += "# The shards of each task.\ntasks=(\n";
-    for task in tasks {
-        text += &format!("    {task}\n");
-    }
-    text += ")\n\n";
-    text += "again() {\n    kill -TERM \"$worker\" 2>/dev/null\n    wait \"$worker\"\n    \
-             scontrol requeue \"${SLURM_ARRAY_JOB_ID}_${SLURM_ARRAY_TASK_ID}\"\n    exit 75\n}\n\
-             trap again USR1\n\n";
-    text += &format!("{command} --shard \"${{tasks[$SLURM_ARRAY_TASK_ID]}}\" &\n");
-    text += "worker=$!\nwait \"$worker\"\n";
-    text
+    format!(
+        "{head}#SBATCH --array=0-{last}\n#SBATCH --requeue\n#SBATCH --signal=B:USR1@120\n#SBATCH --open-mode=append\n\n\
+         # The shards of each task.\ntasks=(\n{tasks})\n\n{AGAIN}\
+         {command} --shard \"${{tasks[$SLURM_ARRAY_TASK_ID]}}\" &\nworker=$!\nwait \"$worker\"\n"
+    )
 }
 
+/// Ends the worker and puts the task back into the queue, on the signal before its time is up.
+const AGAIN: &str = r#"again() {
+    kill -TERM "$worker" 2>/dev/null
+    wait "$worker"
+    scontrol requeue "${SLURM_ARRAY_JOB_ID}_${SLURM_ARRAY_TASK_ID}"
+    exit 75
+}
+trap again USR1
+
+"#;
+
 fn commit_text(stage: Stage, options: &ArrayOptions, folder: &Path, command: &str) -> String {
-    let mut text = head(stage, "commit", options, folder, &[]);
-    text += &format!("\n{command}\nstatus=$?\n");
-    text += "# Failed cases are rows of `failures`, and the stages after this one go on.\n\
-             [ \"$status\" = 3 ] && exit 0\nexit \"$status\"\n";
-    text
+    let head = head(stage, "commit", options, folder, &[]);
+    format!(
+        "{head}\n{command}\nstatus=$?\n\
+         # Failed cases are rows of `failures`, and the stages after this one go on.\n\
+         [ \"$status\" = 3 ] && exit 0\nexit \"$status\"\n"
+    )
 }
 
 fn head(stage: Stage, name: &str, options: &ArrayOptions, folder: &Path, own: &[String]) -> String {
     let mib = (options.max_memory + BESIDE_SCANS).div_ceil(1 << 20);
     let task = if name == "array" { "%A_%a" } else { "%j" };
     let log = folder.join("logs").join(format!("{stage}-{task}.log"));
-    let mut text = format!(
+    let further = options.options.iter().chain(own);
+    let further: String = further.map(|option| format!("#SBATCH {option}\n")).collect();
+    format!(
         "#!/bin/bash\n#SBATCH --job-name=nodulus-{stage}-{name}\n#SBATCH --cpus-per-task={}\n#SBATCH --mem={mib}M\n\
-         #SBATCH --output={}\n",
+         #SBATCH --output={}\n{further}",
         options.cpus,
         quoted(&log)
-    );
-    for option in options.options.iter().chain(own) {
-        text += &format!("#SBATCH {option}\n");
-    }
-    text
+    )
 }
 
 /// A path for the shell.

@@ -206,13 +206,12 @@ impl<'a> Run<'a> {
             task.plans_only = false;
         }
         let of_plan = self.part.of();
-        let spec = match of_plan.and_then(|of| of.ingest.clone()) {
-            Some(spec) => spec,
-            None => {
-                let decisions = of_plan.map(|of| of.decisions);
-                job_spec(self.config, stage, step, &task, weights, decisions)?
-                    .unwrap_or_else(|| unreachable!("only a plan goes without a decision"))
-            }
+        let spec = if let Some(spec) = of_plan.and_then(|of| of.ingest.clone()) {
+            spec
+        } else {
+            let decisions = of_plan.map(|of| of.decisions);
+            job_spec(self.config, stage, step, &task, weights, decisions)?
+                .unwrap_or_else(|| unreachable!("only a plan goes without a decision"))
         };
         let mut job = self.store.job(spec);
         self.part.restrict(&mut job)?;
