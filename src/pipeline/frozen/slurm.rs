@@ -145,11 +145,11 @@ fn array_text(
     let own: &[String] = if stage == Stage::Train { &options.training } else { &[] };
     let head = head(stage, "array", options, folder, own);
     let last = tasks.len().saturating_sub(1);
-    let tasks: String = tasks.iter().map(|task| format!("    {task}\n")).collect();
+    let tasks = tasks.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n    ");
     // Two minutes before the time is up: the worker ends, and the task goes back into the queue.
     format!(
         "{head}#SBATCH --array=0-{last}\n#SBATCH --requeue\n#SBATCH --signal=B:USR1@120\n#SBATCH --open-mode=append\n\n\
-         # The shards of each task.\ntasks=(\n{tasks})\n\n{AGAIN}\
+         # The shards of each task.\ntasks=(\n    {tasks}\n)\n\n{AGAIN}\
          {command} --shard \"${{tasks[$SLURM_ARRAY_TASK_ID]}}\" &\nworker=$!\nwait \"$worker\"\n"
     )
 }
@@ -179,7 +179,7 @@ fn head(stage: Stage, name: &str, options: &ArrayOptions, folder: &Path, own: &[
     let task = if name == "array" { "%A_%a" } else { "%j" };
     let log = folder.join("logs").join(format!("{stage}-{task}.log"));
     let further = options.options.iter().chain(own);
-    let further: String = further.map(|option| format!("#SBATCH {option}\n")).collect();
+    let further = further.map(|option| format!("#SBATCH {option}\n")).collect::<Vec<_>>().concat();
     format!(
         "#!/bin/bash\n#SBATCH --job-name=nodulus-{stage}-{name}\n#SBATCH --cpus-per-task={}\n#SBATCH --mem={mib}M\n\
          #SBATCH --output={}\n{further}",
