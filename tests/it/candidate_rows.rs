@@ -306,7 +306,9 @@ fn change(object: &mut InMemDicomObject, of: Tag, from: &str, to: &str, most: &m
         let tag = element.header().tag;
         if let Some(items) = element.items() {
             let mut items = items.to_vec();
-            items.iter_mut().for_each(|item| change(item, of, from, to, most));
+            for item in &mut items {
+                change(item, of, from, to, most);
+            }
             elements.put(DataElement::new(tag, VR::SQ, DataSetSequence::from(items)));
         } else if tag == of && element.to_str().unwrap().trim() == from && *most > 0 {
             *most -= 1;
