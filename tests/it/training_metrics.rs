@@ -45,8 +45,8 @@ fn a_training_has_a_line_and_an_event_for_each_epoch() {
     };
     run("run", &["--to", "train"]);
     let [of_training] = &folders(&store)[..] else { panic!() };
-    let key = &fixture::rows::<TrainingLog>(&store)[0].run_id;
-    assert_eq!(of_training.file_name().unwrap().to_str(), Some(key.as_str()));
+    let key = fixture::manifest(&store, "training_log")["shards"][0]["key"].clone();
+    assert_eq!(of_training.file_name().unwrap().to_str(), key.as_str());
     let found = lines(of_training);
     assert_eq!((found.len(), &found), (4, &expected(&store, "proposed")));
     assert_eq!(found[3]["step"], 4);
