@@ -3,17 +3,13 @@
 use super::error::{Error, Outcome};
 use super::format;
 use crate::pipeline::frozen::{FrozenPlan, ShardList, StageState};
-use nodulus_store::Store;
 use serde_json::{Value, json};
 use std::io::Write;
 use std::path::Path;
 
 /// Prints for each stage of a plan how many shards are made, which are missing, and why.
 pub(super) fn plan_status(plan: &Path, json: bool, out: &mut dyn Write) -> Result<Outcome, Error> {
-    let frozen = FrozenPlan::read(plan)?;
-    frozen.go_to_directory()?;
-    let store = Store::open(&frozen.frozen.store)?;
-    let config = frozen.config(&store)?;
+    let (frozen, store, config) = FrozenPlan::open(plan)?;
     let states = frozen.state(&store, &config)?;
     if json {
         let stages: Vec<Value> = states

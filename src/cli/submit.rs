@@ -6,9 +6,8 @@ use crate::byte_size;
 use crate::pipeline::frozen::{ArrayOptions, FrozenPlan, Script, Submission};
 use clap::{Args, ValueEnum};
 use nodulus_pages::text::counted;
-use nodulus_store::Store;
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
 /// A scheduler.
@@ -57,10 +56,7 @@ pub(super) fn submit(arguments: &SubmitArguments, out: &mut dyn Write) -> Result
         io::ErrorKind::NotFound => Ok(arguments.plan.clone()),
         _ => Err(error),
     })?;
-    let frozen = FrozenPlan::read(&plan)?;
-    frozen.go_to_directory()?;
-    let store = Store::open(&frozen.frozen.store)?;
-    let config = frozen.config(&store)?;
+    let (frozen, store, config) = FrozenPlan::open(&plan)?;
     let states = frozen.state(&store, &config)?;
     let options = ArrayOptions {
         cpus: arguments.cpus,
@@ -130,11 +126,7 @@ fn sbatch(script: &Script, after: Option<&str>) -> Result<String, Error> {
     // The number, and behind a semicolon the cluster.
     let job = text.trim().split(';').next().unwrap_or_default().to_owned();
     if job.is_empty() || !job.bytes().all(|byte| byte.is_ascii_digit()) {
-        let text = format!(
-            "sbatch of `{}` printed \"{}\"",
-            Path::new(&script.path).display(),
-            text.trim()
-        );
+        let text = format!("sbatch of `{}` printed \"{}\"", script.path.display(), text.trim());
         return Err(Error::Usage(format!("{text}, expected the number of a job")));
     }
     Ok(job)

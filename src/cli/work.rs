@@ -9,7 +9,6 @@ use crate::pipeline::frozen::{FrozenPlan, Resources, ShardList};
 use crate::pipeline::runner::Done;
 use crate::stages::Stage;
 use clap::Args;
-use nodulus_store::Store;
 use serde_json::json;
 use std::io::Write;
 use std::path::PathBuf;
@@ -49,14 +48,11 @@ pub(super) struct CommitArguments {
 /// Makes shards, one after the other. A shard that is left undone does not keep the others from being made.
 pub(super) fn work(arguments: &WorkArguments, out: &mut dyn Write) -> Result<Outcome, Error> {
     let WorkArguments { plan: PlanArguments { plan, stage, resources }, .. } = arguments;
-    let frozen = FrozenPlan::read(plan)?;
+    let (frozen, store, config) = FrozenPlan::open(plan)?;
     let shards = match &arguments.shard {
         Some(shards) => shards.clone(),
         None => ShardList::new(&[shard_index::from_environment(|name| std::env::var(name).ok())?]),
     };
-    frozen.go_to_directory()?;
-    let store = Store::open(&frozen.frozen.store)?;
-    let config = frozen.config(&store)?;
     let progress = ProgressLine::new(resources.progress);
     let device = resources::start(resources, &progress)?;
     let _lock = store.share()?;
@@ -89,10 +85,7 @@ pub(super) fn work(arguments: &WorkArguments, out: &mut dyn Write) -> Result<Out
 /// Commits a stage.
 pub(super) fn commit(arguments: &CommitArguments, out: &mut dyn Write) -> Result<Outcome, Error> {
     let CommitArguments { plan: PlanArguments { plan, stage, resources } } = arguments;
-    let frozen = FrozenPlan::read(plan)?;
-    frozen.go_to_directory()?;
-    let store = Store::open(&frozen.frozen.store)?;
-    let config = frozen.config(&store)?;
+    let (frozen, store, config) = FrozenPlan::open(plan)?;
     let progress = ProgressLine::new(resources.progress);
     let device = resources::start(resources, &progress)?;
     let _lock = store.share()?;

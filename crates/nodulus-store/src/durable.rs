@@ -189,7 +189,11 @@ pub fn remove_unfinished(folder: &Path) -> io::Result<()> {
 
 /// Removes a file, or a folder with all that it holds; one that is missing is fine, because its writer or another process
 /// may have been first.
-pub(crate) fn remove(path: &Path) -> io::Result<()> {
+///
+/// # Errors
+///
+/// Fails if it is there and cannot be removed.
+pub fn remove(path: &Path) -> io::Result<()> {
     let is_folder = fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_dir());
     match if is_folder { fs::remove_dir_all(path) } else { fs::remove_file(path) } {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),

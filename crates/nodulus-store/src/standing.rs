@@ -19,6 +19,13 @@ pub struct Standing {
     pub pending: Vec<usize>,
 }
 
+impl Standing {
+    /// Number of cases that failed, in the shards that are committed.
+    pub fn n_failures(&self) -> usize {
+        self.committed.iter().flatten().map(|shard| shard.n_failures).sum()
+    }
+}
+
 /// What is done about a shard that is not as its record says.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum OnDamage {

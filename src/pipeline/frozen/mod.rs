@@ -23,6 +23,7 @@ pub use progress::{Cause, Causes};
 use serde::{Deserialize, Serialize};
 pub use shard_list::ShardList;
 pub use slurm::{ArrayOptions, Script, Submission};
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 pub use work::{Resources, StageState};
@@ -93,8 +94,8 @@ pub struct FrozenShard {
 
 /// The cases of one shard.
 #[derive(Serialize, Deserialize)]
-struct CasesFile {
-    cases: Vec<SourceCase>,
+struct CasesFile<'a> {
+    cases: Cow<'a, [SourceCase]>,
 }
 
 impl FrozenPlan {
@@ -160,7 +161,7 @@ impl FrozenPlan {
     /// # Errors
     ///
     /// Fails if the file cannot be read, was changed, or is of another version of the program.
-    pub fn read(path: &Path) -> Result<Self, Error> {
+    fn read(path: &Path) -> Result<Self, Error> {
         let path_of = || path.to_owned();
         let plan: Self = record::read(path)?.ok_or_else(|| Error::Missing { path: path_of() })?;
         let of_content = hash::key(&plan.frozen)?;
@@ -174,15 +175,21 @@ impl FrozenPlan {
         Ok(plan)
     }
 
-    /// Goes to the folder that the plan was made in, from which its relative paths start.
+    /// [`Self::read`], with the plan's store and settings. The program goes to the folder that the plan was made in, from which
+    /// its relative paths start.
     ///
     /// # Errors
     ///
-    /// Fails if it is not on this machine.
-    pub fn go_to_directory(&self) -> Result<(), Error> {
-        let directory = &self.frozen.directory;
+    /// Fails if [`Self::read`] does, that folder or the store is not on this machine, or the store's copy of the settings was
+    /// changed.
+    pub fn open(path: &Path) -> Result<(Self, Store, Config), Error> {
+        let plan = Self::read(path)?;
+        let directory = &plan.frozen.directory;
         std::env::set_current_dir(directory)
-            .map_err(|source| Error::Directory { directory: directory.clone(), source })
+            .map_err(|source| Error::Directory { directory: directory.clone(), source })?;
+        let store = Store::open(&plan.frozen.store)?;
+        let config = plan.config(&store)?;
+        Ok((plan, store, config))
     }
 
     /// The settings.
@@ -190,9 +197,9 @@ impl FrozenPlan {
     /// # Errors
     ///
     /// Fails if the store lacks the plan's pipeline file, or that was changed.
-    pub fn config(&self, store: &Store) -> Result<Config, Error> {
+    fn config(&self, store: &Store) -> Result<Config, Error> {
         let path = self.folder(store).join("pipeline.toml");
-        self.check_file(&path, &self.frozen.pipeline_sha256)?;
+        self.read_file(&path, &self.frozen.pipeline_sha256)?;
         Ok(Config::read(&path, &self.frozen.sets, Some(&self.frozen.store))?)
     }
 
@@ -227,9 +234,9 @@ impl FrozenPlan {
         let read = if shard < shards.len() { shard..shard + 1 } else { 0..shards.len() };
         for n in read {
             let path = list_path(&folder, n);
-            self.check_file(&path, &self.frozen.shards[n].list_sha256)?;
-            let file: CasesFile = serde_json::from_slice(&fs_err::read(&path)?)?;
-            shards[n] = file.cases;
+            let bytes = self.read_file(&path, &self.frozen.shards[n].list_sha256)?;
+            let file: CasesFile<'_> = serde_json::from_slice(&bytes)?;
+            shards[n] = file.cases.into_owned();
         }
         let series_list = sources::series_list(&config.ingest)?;
         let sources = Sources { series_list, shards };
@@ -259,14 +266,16 @@ impl FrozenPlan {
         store.root().join(FOLDER).join(&self.key)
     }
 
-    fn check_file(&self, path: &Path, sha256: &str) -> Result<(), Error> {
+    /// The bytes of a file that belongs to the plan, which are those that it was made with.
+    fn read_file(&self, path: &Path, sha256: &str) -> Result<Vec<u8>, Error> {
         if !path.exists() {
             return Err(Error::FileMissing { path: path.to_owned(), key: self.key.clone() });
         }
-        if hash::sha256_file(path)? != sha256 {
+        let bytes = fs_err::read(path)?;
+        if hash::sha256(&bytes) != sha256 {
             return Err(Error::FileChanged { path: path.to_owned() });
         }
-        Ok(())
+        Ok(bytes)
     }
 }
 
@@ -311,7 +320,7 @@ fn list_path(folder: &Path, shard: usize) -> PathBuf {
 }
 
 fn list_bytes(cases: &[SourceCase]) -> Result<Vec<u8>, serde_json::Error> {
-    serde_json::to_vec(&CasesFile { cases: cases.to_vec() })
+    serde_json::to_vec(&CasesFile { cases: cases.into() })
 }
 
 /// The versions of all stages' code and of all tables' columns.

@@ -99,12 +99,7 @@ impl FrozenPlan {
         let folder = self.causes_folder(store, stage);
         let path = folder.join(format!("{shard}.json"));
         let Some(cause) = cause else {
-            match fs_err::remove_file(&path) {
-                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                    return Err(error.into());
-                }
-                _ => return Ok(()),
-            }
+            return Ok(durable::remove(&path)?);
         };
         fs_err::create_dir_all(&folder)?;
         let host = fs_err::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
@@ -124,7 +119,6 @@ impl FrozenPlan {
         if !folder.exists() {
             return Ok(causes);
         }
-        durable::remove_unfinished(&folder)?;
         for entry in fs_err::read_dir(&folder)? {
             let path = entry?.path();
             let number = path.file_stem().and_then(|name| name.to_str()?.parse().ok());

@@ -5,6 +5,7 @@ use crate::pipeline::config::Config;
 use crate::pipeline::runner::{self, ChosenVersions, Done, Options, PartOf, RunEvent, Shards};
 use crate::stages::Stage;
 use crate::stages::ingest::Sources;
+use nodulus_faults::in_words;
 use nodulus_nets::Device;
 use nodulus_store::Store;
 use std::collections::BTreeSet;
@@ -39,7 +40,7 @@ impl FrozenPlan {
         }
         let chosen = self.committed(store, stage, makers(self, config, stage))?;
         let made = self.make_shard(store, config, (stage, shard), &chosen, resources, progress);
-        let cause = made.as_ref().err().map(in_words);
+        let cause = made.as_ref().err().map(|error| in_words(error));
         match (self.set_cause(store, stage, shard, cause), made) {
             (_, Err(error)) => Err(error),
             (kept, Ok(done)) => kept.map(|()| done),
@@ -62,15 +63,25 @@ impl FrozenPlan {
         };
         let (none, stages) = (BTreeSet::new(), [stage]);
         let options = options(&stages, &none, chosen, resources);
-        let decisions = self.folder(store).join("decisions");
-        let ingest = (stage == Stage::Ingest).then(|| self.ingest_job(config, &sources));
-        let part = PartOf {
+        let part = self.part_of(store, config, stage, &sources)?;
+        Ok(runner::work(config, store, &options, &part, (shard, sources), progress)?)
+    }
+
+    /// A stage for the runner; only the shards of `sources` have their cases.
+    fn part_of(
+        &self,
+        store: &Store,
+        config: &Config,
+        stage: Stage,
+        sources: &Sources,
+    ) -> Result<PartOf, Error> {
+        let ingest = (stage == Stage::Ingest).then(|| self.ingest_job(config, sources));
+        Ok(PartOf {
             stage,
             n_shards: self.stage(stage)?.n_shards,
             ingest: ingest.transpose()?,
-            decisions: &decisions,
-        };
-        Ok(runner::work(config, store, &options, &part, (shard, sources), progress)?)
+            decisions: self.folder(store).join("decisions"),
+        })
     }
 
     /// Writes the versions that list the shards of a stage, all of which were made, and sums them up.
@@ -90,9 +101,7 @@ impl FrozenPlan {
         let chosen = self.committed(store, stage, makers(self, config, stage))?;
         let (none, stages) = (BTreeSet::new(), [stage]);
         let options = options(&stages, &none, &chosen, resources);
-        let decisions = self.folder(store).join("decisions");
-        let ingest = (stage == Stage::Ingest).then(|| self.ingest_job(config, &Sources::default()));
-        let part = PartOf { stage, n_shards, ingest: ingest.transpose()?, decisions: &decisions };
+        let part = self.part_of(store, config, stage, &Sources::default())?;
         let (done, versions) = match runner::commit(config, store, &options, &part, progress) {
             Err(runner::Error::ShardsMissing { missing, .. }) => {
                 let causes = self.causes(store, stage)?;
@@ -144,19 +153,13 @@ impl FrozenPlan {
         let of_plan =
             Stage::ALL.into_iter().filter_map(|stage| Some((stage, self.stage(stage).ok()?)));
         for (stage, frozen) in of_plan {
-            let state = self.state_of(store, config, stage, frozen.n_shards)?;
+            let state = self.state_of(store, config, stage)?;
             states.push((stage, frozen.n_shards, state));
         }
         Ok(states)
     }
 
-    fn state_of(
-        &self,
-        store: &Store,
-        config: &Config,
-        stage: Stage,
-        n_shards: usize,
-    ) -> Result<StageState, Error> {
+    fn state_of(&self, store: &Store, config: &Config, stage: Stage) -> Result<StageState, Error> {
         if self.committed_by(store, stage)?.is_some() {
             return Ok(StageState::Committed);
         }
@@ -169,9 +172,7 @@ impl FrozenPlan {
         let (none, stages) = (BTreeSet::new(), [stage]);
         let resources = Resources { device: &Device::Cpu, max_memory: 0, retry_failed: false };
         let options = options(&stages, &none, &chosen, &resources);
-        let decisions = self.folder(store).join("decisions");
-        let ingest = (stage == Stage::Ingest).then(|| self.ingest_job(config, &Sources::default()));
-        let part = PartOf { stage, n_shards, ingest: ingest.transpose()?, decisions: &decisions };
+        let part = self.part_of(store, config, stage, &Sources::default())?;
         let shards = runner::look(config, store, &options, &part)?;
         let mut causes = self.causes(store, stage)?;
         causes.retain(|shard, _| shards.pending.contains(shard));
@@ -197,8 +198,4 @@ const fn options<'a>(
         keep: none,
         retry_failed: resources.retry_failed,
     }
-}
-
-fn in_words(error: &Error) -> String {
-    nodulus_faults::in_words(error)
 }

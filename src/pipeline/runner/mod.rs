@@ -209,7 +209,7 @@ impl<'a> Run<'a> {
         let spec = if let Some(spec) = of_plan.and_then(|of| of.ingest.clone()) {
             spec
         } else {
-            let decisions = of_plan.map(|of| of.decisions);
+            let decisions = of_plan.map(|of| of.decisions.as_path());
             job_spec(self.config, stage, step, &task, weights, decisions)?
                 .unwrap_or_else(|| unreachable!("only a plan goes without a decision"))
         };
@@ -243,9 +243,7 @@ impl<'a> Run<'a> {
             return Err(Error::set_back(stage, job.n_shards(), &left));
         }
         if self.part.is_shard() {
-            let committed = job.standing()?.committed;
-            end.n_failures +=
-                committed.iter().flatten().map(|shard| shard.n_failures).sum::<usize>();
+            end.n_failures += job.standing()?.n_failures();
             end.n_made += n_pending;
             return Ok(());
         }

@@ -8,18 +8,18 @@ use crate::stages::Stage;
 use crate::stages::ingest::Sources;
 use crate::tables::failures;
 use nodulus_store::{Job, JobSpec, Store, Version};
-use std::path::Path;
+use std::path::PathBuf;
 
 /// What of a stage is done.
 pub(super) enum Part<'a> {
     /// All of it.
     Whole,
     /// One shard, without a version that lists it.
-    Shard(usize, &'a PartOf<'a>),
+    Shard(usize, &'a PartOf),
     /// The versions that list the shards, all of which were made, and the reduction that sums them up.
-    Commit(&'a PartOf<'a>),
+    Commit(&'a PartOf),
     /// Nothing: how the shards stand.
-    Look(&'a PartOf<'a>),
+    Look(&'a PartOf),
 }
 
 /// How the shards of a stage stand.
@@ -34,7 +34,7 @@ pub struct Shards {
 }
 
 /// A stage of a plan, of which a part is done.
-pub struct PartOf<'a> {
+pub struct PartOf {
     /// The stage.
     pub stage: Stage,
     /// Number of its shards.
@@ -42,7 +42,7 @@ pub struct PartOf<'a> {
     /// The job of ingest, if that is the stage: its sources are not listed again.
     pub ingest: Option<JobSpec>,
     /// Folder with decisions over the whole cohort, which one who makes a shard of many need not make again.
-    pub decisions: &'a Path,
+    pub decisions: PathBuf,
 }
 
 impl<'a> Part<'a> {
@@ -55,7 +55,7 @@ impl<'a> Part<'a> {
     }
 
     /// The stage of the plan, where it is one.
-    pub(super) const fn of(&self) -> Option<&'a PartOf<'a>> {
+    pub(super) const fn of(&self) -> Option<&'a PartOf> {
         match self {
             Self::Whole => None,
             Self::Shard(_, of) | Self::Commit(of) | Self::Look(of) => Some(of),
@@ -87,12 +87,11 @@ impl Shards {
                 claimed.push(n);
             }
         }
-        let n_failures = standing.committed.iter().flatten().map(|shard| shard.n_failures).sum();
-        Ok(Self { pending: standing.pending, claimed, n_failures })
+        Ok(Self { n_failures: standing.n_failures(), pending: standing.pending, claimed })
     }
 }
 
-/// Looks how the shards of a stage stand. Nothing is written.
+/// Looks how the shards of a stage stand. Nothing is written but decisions that nobody has made before.
 ///
 /// # Errors
 ///
@@ -101,7 +100,7 @@ pub fn look(
     config: &Config,
     store: &Store,
     options: &Options<'_>,
-    part: &PartOf<'_>,
+    part: &PartOf,
 ) -> Result<Shards, Error> {
     let config = &*settled(config, options.stages)?;
     let mut run = Run::new(config, store, options, &|_| {}, Part::Look(part));
@@ -118,7 +117,7 @@ pub fn work(
     config: &Config,
     store: &Store,
     options: &Options<'_>,
-    part: &PartOf<'_>,
+    part: &PartOf,
     (number, sources): (usize, Sources),
     progress: &(dyn Fn(RunEvent) + Sync),
 ) -> Result<Done, Error> {
@@ -141,7 +140,7 @@ pub fn commit(
     config: &Config,
     store: &Store,
     options: &Options<'_>,
-    part: &PartOf<'_>,
+    part: &PartOf,
     progress: &(dyn Fn(RunEvent) + Sync),
 ) -> Result<(Done, Vec<Version>), Error> {
     let config = &*settled(config, options.stages)?;

@@ -81,7 +81,8 @@ pub(in crate::pipeline) fn inputs(
     }
 }
 
-/// The job of a step, with the decisions that a folder keeps, if there is one; `None` where a plan would have to decide something first that takes long.
+/// The job of a step, with the decisions that a folder keeps, if there is one; `None` where a plan would have to decide
+/// something first that takes long.
 ///
 /// # Errors
 ///
@@ -185,7 +186,8 @@ pub(in crate::pipeline) fn check(
     }
 }
 
-/// Fails if masks of other programs are not there, `infer` has no weights, the settings exclude what a stage needs, or weights that stages read cannot be loaded or were
+/// Fails if masks of other programs are not there, `infer` has no weights, the settings exclude what a stage needs, or
+/// weights that stages read cannot be loaded or were
 /// trained on other regions, before any stage works for hours.
 ///
 /// # Errors

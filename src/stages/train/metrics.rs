@@ -103,10 +103,7 @@ fn line(model_id: &str, epochs: &[TrainingLog]) -> io::Result<Vec<u8>> {
 
 /// Removes the record of files that change again.
 fn forget(folder: &Path) -> io::Result<()> {
-    match fs::remove_file(folder.join(folder_record::NAME)) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
-    }
+    durable::remove(&folder.join(folder_record::NAME))
 }
 
 fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {

@@ -8,7 +8,7 @@ use nodulus_formats::volume::{BitsMismatch, InvalidGeometry};
 use nodulus_imaging::regrid::GridMismatch;
 use nodulus_imaging::segments;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Masks of another program cannot be measured.
 #[derive(Debug, thiserror::Error)]
@@ -234,4 +234,19 @@ pub enum Error {
     /// The bits of a mask do not fit its slice.
     #[error(transparent)]
     Bits(#[from] BitsMismatch),
+}
+
+impl Error {
+    /// Fails if a slice or nodule of a file or folder is not known; `ids` are all of it, each with whether it is.
+    pub(super) fn check_known<'a>(
+        path: &Path,
+        what: &'static str,
+        ids: impl ExactSizeIterator<Item = (&'a String, bool)>,
+    ) -> Result<(), Self> {
+        let n_all = ids.len();
+        let mut unknown = ids.filter(|(_, is_known)| !is_known);
+        let Some((first, _)) = unknown.next() else { return Ok(()) };
+        let n = unknown.count() + 1;
+        Err(Self::Unknown { path: path.to_owned(), what, n, n_all, id: first.clone() })
+    }
 }

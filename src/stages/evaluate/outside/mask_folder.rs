@@ -76,15 +76,8 @@ impl MaskFolder {
 
     /// Fails if `rois` does not have every nodule.
     pub(super) fn check_known(&self) -> Result<(), Error> {
-        let mut unknown = self.nodules.iter().filter(|(_, nodule)| !nodule.is_known);
-        let Some((first, _)) = unknown.next() else { return Ok(()) };
-        Err(Error::Unknown {
-            path: self.path.clone(),
-            what: "nodules",
-            n: unknown.count() + 1,
-            n_all: self.nodules.len(),
-            id: first.clone(),
-        })
+        let ids = self.nodules.iter().map(|(id, nodule)| (id, nodule.is_known));
+        Error::check_known(&self.path, "nodules", ids)
     }
 
     /// Reads the mask of a nodule on the grid of its region, whose slices ascend; `None` where there is none.

@@ -110,15 +110,8 @@ impl MaskTable {
 
     /// Fails if `rois` does not have every slice.
     pub(super) fn check_known(&self) -> Result<(), Error> {
-        let mut unknown = self.slices.iter().filter(|(_, entry)| !entry.is_known);
-        let Some((first, _)) = unknown.next() else { return Ok(()) };
-        Err(Error::Unknown {
-            path: self.path.clone(),
-            what: "slices",
-            n: unknown.count() + 1,
-            n_all: self.slices.len(),
-            id: first.clone(),
-        })
+        let ids = self.slices.iter().map(|(id, entry)| (id, entry.is_known));
+        Error::check_known(&self.path, "slices", ids)
     }
 
     /// Reads the masks of some slices.
