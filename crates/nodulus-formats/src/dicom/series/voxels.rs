@@ -25,17 +25,14 @@ pub(crate) fn read_voxels(
     // Every slice was checked to have its pixels in its file, so this allocates no more than the files hold; for a
     // compressed slice, no more than 4096 x 4096 voxels.
     let mut voxels = vec![0i16; columns * rows * slices.len()];
-    let results: Vec<_> = voxels
+    let faults: Vec<_> = voxels
         .par_chunks_mut(columns * rows)
         .zip(&slices)
         .map_init(Buffers::default, |buffers, (hu, k)| {
-            read_slice(stack, stack.slices[*k], *k, buffers, hu)
+            Ok((*k, read_slice(stack, stack.slices[*k], *k, buffers, hu)?))
         })
-        .collect();
-    let mut irregularities = Irregularities::default();
-    for faults in results {
-        count(&mut irregularities, faults?);
-    }
+        .collect::<Result<_, Error>>()?;
+    let irregularities = counted(stack, &faults)?;
     let voxels = Array3::from_shape_vec((slices.len(), rows, columns), voxels)
         .expect("as many voxels as the slices have");
     let loaded = LoadedSlices::new(stack.geometry, &wanted, voxels).expect("the slices' own shape");
@@ -55,18 +52,16 @@ pub(crate) fn read_facts(stack: &SliceStack<'_>) -> Result<(ImageFacts, Irregula
         .map_init(buffers, |(buffers, hu), k| {
             let faults = read_slice(stack, stack.slices[k], k, buffers, hu)?;
             let kept = identifying.position(k).map(|_| hu.clone());
-            Ok((faults, hu_range(hu.iter()), kept))
+            Ok(((k, faults), hu_range(hu.iter()), kept))
         })
         .collect::<Result<_, Error>>()?;
-    let (mut irregularities, mut ranges, mut kept) =
-        (Irregularities::default(), Vec::new(), Vec::new());
-    let is_high_bit_right = |(faults, ..): &(PixelFaults, _, _)| faults.is_high_bit_right;
-    check_high_bits(stack, &results.iter().map(is_high_bit_right))?;
-    for (faults, range, slice) in results {
-        count(&mut irregularities, faults);
+    let (mut faults, mut ranges, mut kept) = (Vec::new(), Vec::new(), Vec::new());
+    for (of_slice, range, slice) in results {
+        faults.push(of_slice);
         ranges.extend(range.into_iter().flatten());
         kept.extend(slice);
     }
+    let irregularities = counted(stack, &faults)?;
     let sha256 = image_sha256(&stack.geometry, |k| {
         let slice = kept.get(identifying.position(k)?)?;
         ArrayView2::from_shape((rows, columns), slice).ok()
@@ -75,16 +70,35 @@ pub(crate) fn read_facts(stack: &SliceStack<'_>) -> Result<(ImageFacts, Irregula
     Ok((facts, irregularities))
 }
 
-/// Refuses a series of which one slice shows that `HighBit` is right and another that it is wrong.
-fn check_high_bits(
+/// Counts what was read past in slices at k. Refuses them if one shows that `HighBit` is right and another that it is wrong.
+fn counted(
     stack: &SliceStack<'_>,
-    are_right: &(impl Iterator<Item = Option<bool>> + Clone),
-) -> Result<(), Error> {
-    let position = |is_right| are_right.clone().position(|found| found == Some(is_right));
-    let (Some(right), Some(wrong)) = (position(true), position(false)) else { return Ok(()) };
-    let of = |k: usize| stack.slices[k];
-    let stated = of(wrong).pixels.stated_high_bit.unwrap_or_default();
-    let (own, right) = (of(wrong).pixels.high_bit, of(right).name());
+    slices: &[(usize, PixelFaults)],
+) -> Result<Irregularities, Error> {
+    let mut irregularities = Irregularities::default();
+    let (mut right, mut wrong) = (None, None);
+    for (k, PixelFaults { n_padding, n_clamped, is_high_bit_right }) in slices {
+        irregularities.add(Irregularity::PaddingVoxels, *n_padding);
+        irregularities.add(Irregularity::ClampedVoxels, *n_clamped);
+        match is_high_bit_right {
+            Some(true) => _ = right.get_or_insert(*k),
+            Some(false) => {
+                irregularities.add(Irregularity::HighBit, 1);
+                wrong.get_or_insert(*k);
+            }
+            None => {}
+        }
+    }
+    match [right, wrong].map(|k| k.map(|k| stack.slices[k])) {
+        [Some(right), Some(wrong)] => Err(contradiction(right, wrong)),
+        _ => Ok(irregularities),
+    }
+}
+
+/// The error of a slice that shows that `HighBit` is wrong, beside one that shows that it is right.
+fn contradiction(right: &SliceHeader, wrong: &SliceHeader) -> Error {
+    let stated = wrong.pixels.stated_high_bit.unwrap_or_default();
+    let (own, right) = (wrong.pixels.high_bit, right.name());
     let problem = Problem::value(
         tags::HIGH_BIT,
         stated,
@@ -93,14 +107,7 @@ fn check_high_bits(
             quoted::path(&right)
         ),
     );
-    Err(Error::file(&of(wrong).name(), problem))
-}
-
-fn count(irregularities: &mut Irregularities, faults: PixelFaults) {
-    let PixelFaults { n_padding, n_clamped, is_high_bit_right } = faults;
-    irregularities.add(Irregularity::PaddingVoxels, n_padding);
-    irregularities.add(Irregularity::ClampedVoxels, n_clamped);
-    irregularities.add(Irregularity::HighBit, usize::from(is_high_bit_right == Some(false)));
+    Error::file(&wrong.name(), problem)
 }
 
 /// What one slice after the other is read through.
