@@ -6,7 +6,7 @@ use super::numbers;
 use super::outdated::warn;
 use super::pipeline_arguments::PipelineArguments;
 use crate::pipeline::Config;
-use crate::pipeline::export::{Record, luna16, rois, seg};
+use crate::pipeline::export::{Record, luna16, review, rois, seg};
 use crate::pipeline::outdated::outdated_among;
 use crate::tables::{Output, Split};
 use clap::{Args, Subcommand, ValueEnum};
@@ -37,6 +37,11 @@ enum ExportKind {
         after_help = "Example:\n  nodulus export seg pipelines/lidc.toml --set ingest.cohorts.0.root=/data/LIDC-IDRI --out out/seg\n  nodulus export seg pipelines/lidc.toml --set ingest.cohorts.0.root=/data/LIDC-IDRI --out out/seg --series 1.3.6.1.4.1.14519.5.2.1.6279.6001.179049373636438705059720603192"
     )]
     Seg(SegArguments),
+    /// List the nodules that are most worth a reader's look: those that networks disagree about, and unusual ones
+    #[command(
+        after_help = "Example:\n  nodulus export review --store store/demo --out out/review\n  nodulus export review --store store/lidc --out out/review --nodules 200 --cohort lidc"
+    )]
+    Review(ReviewArguments),
 }
 
 #[derive(Debug, Args)]
@@ -104,6 +109,28 @@ struct SegArguments {
     json: bool,
 }
 
+#[derive(Debug, Args)]
+struct ReviewArguments {
+    /// Folder of the store
+    #[arg(long, value_name = "DIR")]
+    store: PathBuf,
+    /// Folder to write to; replaces an earlier export
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// Model; needed where several networks have predictions
+    #[arg(long, value_name = "MODEL")]
+    model: Option<String>,
+    /// Cohort; default: all
+    #[arg(long, value_name = "NAME")]
+    cohort: Option<String>,
+    /// Number of nodules
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = numbers::whole::<usize>(1, 1_000_000))]
+    nodules: usize,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
 /// File format of regions.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum RoisFormat {
@@ -125,12 +152,13 @@ enum SplitName {
     Test,
 }
 
-/// Exports regions, LUNA16's files or DICOM segmentations.
+/// Exports regions, LUNA16's files, DICOM segmentations or a list of nodules.
 pub(super) fn export(arguments: &ExportArguments, out: &mut dyn Write) -> Result<Outcome, Error> {
     match &arguments.what {
         ExportKind::Luna16(arguments) => export_luna16(arguments, out),
         ExportKind::Rois(arguments) => export_rois(arguments, out),
         ExportKind::Seg(arguments) => export_seg(arguments, out),
+        ExportKind::Review(arguments) => export_review(arguments, out),
     }
 }
 
@@ -210,6 +238,38 @@ fn export_rois(arguments: &RoisArguments, out: &mut dyn Write) -> Result<Outcome
     )?;
     let rows = n_nodules_by_split.into_iter().map(|(split, n)| vec![split, n.to_string()]);
     writeln!(out, "{}", format::table(&["split", "nodules"], rows))?;
+    Ok(Outcome::Success)
+}
+
+fn export_review(arguments: &ReviewArguments, out: &mut dyn Write) -> Result<Outcome, Error> {
+    let store = Store::open(&arguments.store)?;
+    let options = review::ReviewOptions {
+        model: arguments.model.as_deref(),
+        cohort: arguments.cohort.as_deref(),
+        n: arguments.nodules,
+    };
+    let record = review::export(&store, &arguments.out, options)?;
+    if warned(&store, &record, arguments.json, out)? {
+        return Ok(Outcome::Success);
+    }
+    let about = record.about;
+    writeln!(
+        out,
+        "{} of {} nodules that {} predicts, to {}",
+        about.n_listed,
+        about.n_predicted,
+        about.model_id,
+        arguments.out.join("review.csv").display()
+    )?;
+    for (n, text) in [
+        (about.n_without_mask, "have no voxel marked; they come first"),
+        (about.n_predicted - about.n_with_disagreement, "have no disagreement"),
+        (about.n_predicted - about.n_with_distance, "have no distance from training"),
+    ] {
+        if n > 0 {
+            writeln!(out, "{n} {text}")?;
+        }
+    }
     Ok(Outcome::Success)
 }
 

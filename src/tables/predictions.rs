@@ -18,6 +18,10 @@ columns! {
         pub probability: Option<Vec<u8>>,
         /// probability that the slice shows the nodule; null for a model without a classifier
         pub nodule_probability: Option<f64>,
+        /// how far the networks and mirror images that the probability is the mean of disagree about the nodule: 1 minus the mean Dice of each one's mask with that of the mean, over the nodule's slices; the same in each slice; null where one network predicted without mirror images
+        pub disagreement: Option<f64>,
+        /// how unusual the mask's volume and mean HU are among the masks that the weights' profile was made of, 0 to 1 (docs/inference.md); the same in each slice; null for an empty mask, for weights without a profile of 20 nodules, and for region_growing
+        pub training_distance: Option<f64>,
         /// lowest probability that counts as nodule; for region_growing, the lowest HU, which is the nodule's own
         pub threshold: f64,
         /// nodules on which the threshold, or region_growing's share and opening, was chosen: setting (none: it is a setting), validation, learning (train
@@ -56,7 +60,7 @@ impl SliceProbability {
 
 impl Row for Prediction {
     const TABLE: &'static TableSpec = &TableSpec {
-        schema_version: 3,
+        schema_version: 4,
         pixel_columns: &["probability", "mask_bits", "other_rule_mask_bits"],
         id_columns: &["roi_id", "nodule_id"],
         row_group_rows: 128,

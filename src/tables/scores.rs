@@ -34,6 +34,10 @@ columns! {
         pub centroid_z_mm: f64,
         /// highest probability of a nodule over its slices; null for a model without a classifier
         pub probability: Option<f64>,
+        /// how far the networks and mirror images that predicted together disagree about the nodule: 1 minus the mean Dice of each one's mask with that of their mean; null where one network predicted without mirror images, and for a result of an earlier version
+        pub disagreement: Option<f64>,
+        /// how unusual the mask's volume and mean HU are among the masks that the weights' profile was made of, 0 to 1; null without a mask, for weights without a profile of 20 nodules, and for a result of an earlier version
+        pub training_distance: Option<f64>,
         /// volume of the mask; 0 where the model marks no voxel
         pub volume_mm3: f64,
         /// diameter of the sphere of equal volume
@@ -65,7 +69,7 @@ columns! {
 
 impl Row for Score {
     const TABLE: &'static TableSpec = &TableSpec {
-        schema_version: 2,
+        schema_version: 3,
         partition_column: Some("scored_on"),
         id_columns: &["series_instance_uid", "patient_id", "nodule_id"],
         ..TableSpec::new::<Self>("scores", "a nodule of a scan that the nightly job scored")

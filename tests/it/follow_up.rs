@@ -51,6 +51,8 @@ fn scored(files: &[PathBuf], made: &Visit) -> ScoredScan {
             equivalent_diameter_mm: measured.equivalent_diameter_mm,
             axial_diameter_mm: Some(measured.long_axis_mm),
             axial_short_diameter_mm: Some(measured.short_axis_mm),
+            disagreement: None,
+            training_distance: None,
             mean_hu: Some(0.0),
             warnings: Vec::new(),
         }

@@ -90,6 +90,8 @@ fn scan(files: &[PathBuf]) -> (ScoredScan, Volume<i16>) {
         equivalent_diameter_mm: 5.75,
         axial_diameter_mm: Some(6.0),
         axial_short_diameter_mm: Some(5.0),
+        disagreement: Some(0.25),
+        training_distance: None,
         mean_hu: Some(-100.0),
         mask,
         warnings: Vec::new(),

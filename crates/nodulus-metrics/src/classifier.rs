@@ -222,10 +222,25 @@ impl ReliabilityDiagram {
     /// Adds a case.
     #[inline]
     pub fn add(&mut self, probability: f64, truth: bool) {
+        self.add_many(probability, 1, truth);
+    }
+
+    /// Adds a number of cases with the same probability.
+    #[inline]
+    pub fn add_many(&mut self, probability: f64, n: u64, truth: bool) {
         let bin = &mut self.bins[bin_of(probability)];
-        bin.n += 1;
-        bin.n_true += u64::from(truth);
-        bin.probabilities += probability;
+        bin.n += n;
+        bin.n_true += if truth { n } else { 0 };
+        bin.probabilities += n as f64 * probability;
+    }
+
+    /// Adds the cases of another diagram.
+    pub fn merge(&mut self, other: &Self) {
+        for (bin, other) in self.bins.iter_mut().zip(&other.bins) {
+            bin.n += other.n;
+            bin.n_true += other.n_true;
+            bin.probabilities += other.probabilities;
+        }
     }
 }
 
@@ -239,6 +254,34 @@ impl ReliabilityBin {
     pub fn share_true(&self) -> Option<f64> {
         (self.n > 0).then(|| self.n_true as f64 / self.n as f64)
     }
+}
+
+/// The expected calibration error of pixels, from each patient's diagram of them, in any order; undefined without a pixel.
+///
+/// METHOD: as for cases ([`classify`]), with every pixel as a case. Patients are resampled, since the pixels of one are not
+/// independent.
+pub fn calibration_error(patients: &[ReliabilityDiagram], seed: u64) -> Estimate {
+    let mut rows: Vec<[f64; 1 + BINS]> = patients
+        .iter()
+        .map(|diagram| {
+            let n: u64 = diagram.bins.iter().map(|bin| bin.n).sum();
+            std::array::from_fn(|place| match place {
+                0 => n as f64,
+                _ => {
+                    let bin = &diagram.bins[place - 1];
+                    bin.n_true as f64 - bin.probabilities
+                }
+            })
+        })
+        .collect();
+    // Sums of floats depend on their order, which must not reach the results.
+    rows.sort_unstable_by(|a, b| {
+        let pairs = a.iter().zip(b).map(|(a, b)| a.total_cmp(b));
+        pairs.fold(std::cmp::Ordering::Equal, std::cmp::Ordering::then)
+    });
+    let mut sums = PatientSums::new(1 + BINS);
+    rows.iter().for_each(|row| sums.push(row));
+    Estimate { value: ece(&sums.total()), interval: sums.interval([0.0, 1.0], seed, ece) }
 }
 
 /// Sums over some cases for the Brier score and the calibration error.
@@ -300,6 +343,26 @@ mod tests {
         assert_close(found.ece.value, (0.1 + 0.2 + 0.15) / 4.0);
         assert_eq!(found.n, 4);
         assert_eq!((found.n_patients, found.auc.interval), (2, Interval::TooFewPatients));
+    }
+
+    #[test]
+    fn pixels_have_the_calibration_error_of_cases() {
+        let pixels =
+            [("a", 0.9, true), ("a", 0.35, true), ("b", 0.35, false), ("b", 0.9, true)];
+        let cases: Vec<_> = pixels.map(|(p, probability, t)| judged(p, probability, t)).into();
+        let diagram = |patient: &str| {
+            let mut diagram = ReliabilityDiagram::default();
+            let own = pixels.iter().filter(|(of, ..)| *of == patient);
+            own.for_each(|(_, probability, truth)| diagram.add(*probability, *truth));
+            diagram
+        };
+        let found = calibration_error(&[diagram("a"), diagram("b")], 1);
+        assert_close(found.value, classify(&cases, 1).ece.value.unwrap());
+        assert_eq!(found, calibration_error(&[diagram("b"), diagram("a")], 1));
+        assert_eq!(calibration_error(&[], 1).value, None);
+        let mut both = diagram("a");
+        both.merge(&diagram("b"));
+        assert_close(calibration_error(&[both], 1).value, found.value.unwrap());
     }
 
     #[test]

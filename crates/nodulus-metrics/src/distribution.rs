@@ -41,6 +41,19 @@ impl Distribution {
         self.counts.iter().sum()
     }
 
+    /// Share of the values that lie below a value, taken as even within a bin; in the first and the last bin, which have one
+    /// edge, half of the bin's values do. `None` without values.
+    pub fn share_below(&self, value: f64) -> Option<f64> {
+        let (n, bin) = (self.n(), self.edges.partition_point(|edge| *edge <= value));
+        let own = *self.counts.get(bin)? as f64;
+        let below: u64 = self.counts.get(..bin)?.iter().sum();
+        let part = match (bin.checked_sub(1).and_then(|bin| self.edges.get(bin)), self.edges.get(bin)) {
+            (Some(low), Some(high)) => (value - low) / (high - low),
+            _ => 0.5,
+        };
+        (n > 0).then(|| (below as f64 + part * own) / n as f64)
+    }
+
     /// Share of the values in each bin; 0 without a value.
     pub fn shares(&self) -> Vec<f64> {
         let n = self.n().max(1) as f64;
@@ -110,6 +123,16 @@ mod tests {
         assert_eq!((found.n(), found.mean, found.median), (5, Some(0.7), Some(0.5)));
         let none = Distribution::of(&[], []);
         assert_eq!((none.counts.as_slice(), none.mean, none.shares()), (&[0][..], None, vec![0.0]));
+    }
+
+    #[test]
+    fn shares_below_a_value_are_even_within_a_bin() {
+        let found = Distribution::of(&[0.0, 2.0], [-1.0, 0.5, 1.0, 1.5, 7.0]);
+        let below = [-9.0, 0.0, 1.0, 2.0].map(|value| found.share_below(value).unwrap());
+        let expected = [0.1, 0.2, 0.5, 0.9];
+        assert!(below.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-12), "{below:?}");
+        assert_eq!(Distribution::of(&[0.0], []).share_below(1.0), None);
+        assert_eq!(Distribution::default().share_below(1.0), None);
     }
 
     fn counted(counts: &[u64]) -> Distribution {

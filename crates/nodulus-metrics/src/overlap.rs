@@ -62,6 +62,15 @@ impl OverlapCounts {
     }
 }
 
+/// How far several masks of one object disagree with the mask of them all: 1 minus their mean Dice with it, 0 where all are
+/// the same; `None` without any.
+///
+/// METHOD: two empty masks agree, and a mask disagrees wholly with an empty one.
+pub fn disagreement(overlaps: &[OverlapCounts]) -> Option<f64> {
+    let dice = overlaps.iter().map(|counts| counts.dice().unwrap_or(1.0));
+    (!overlaps.is_empty()).then(|| 1.0 - dice.sum::<f64>() / overlaps.len() as f64)
+}
+
 fn ratio(part: u64, whole: u64) -> Option<f64> {
     (whole > 0).then(|| part as f64 / whole as f64)
 }
@@ -90,6 +99,20 @@ mod tests {
         let reference = Mask::from_fn([4, 2, 2], |i, _, _| i > 0);
         let expected = OverlapCounts { true_positive: 2, false_positive: 4, false_negative: 10 };
         assert_eq!(OverlapCounts::of(&prediction, &reference), expected);
+    }
+
+    #[test]
+    fn masks_disagree_by_their_mean_dice() {
+        let of = |true_positive, false_positive, false_negative| OverlapCounts {
+            true_positive,
+            false_positive,
+            false_negative,
+        };
+        assert_eq!(disagreement(&[]), None);
+        assert_eq!(disagreement(&[of(3, 0, 0), of(0, 0, 0)]), Some(0.0));
+        // Dice 1, 1 / 2 and 0.
+        let found = disagreement(&[of(3, 0, 0), of(1, 0, 2), of(0, 0, 3)]).unwrap();
+        assert!((found - 0.5).abs() < 1e-12, "{found}");
     }
 
     #[test]

@@ -4,6 +4,7 @@ use super::config::Config;
 use super::contract::Contract;
 use super::error::Result;
 use super::parameters::Parameters;
+use super::temperature::Temperatures;
 use super::tensors::{tensor, values};
 use super::undescribed::{refuse_pytorch, undescribed};
 use super::weights_file::{self, WeightsFile, wrong, wrong_type};
@@ -29,6 +30,9 @@ pub(super) struct CheckpointDescription {
     pub(super) config: Config,
     /// Whether the threshold dynamics were on at the end of training.
     pub(super) std: bool,
+    /// The temperatures of its probabilities; none where they are as the network gives them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) temperatures: Option<Temperatures>,
     /// SHA-256 of the weights file; none in a description of an earlier version of the program.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) weights_sha256: Option<String>,
@@ -43,7 +47,14 @@ pub(super) struct CheckpointDescription {
 impl CheckpointDescription {
     /// A description without origin and contract.
     pub(super) fn plain(config: Config, std: bool) -> Self {
-        Self { config, std, weights_sha256: None, contract: None, metadata: Value::Null }
+        Self {
+            config,
+            std,
+            temperatures: None,
+            weights_sha256: None,
+            contract: None,
+            metadata: Value::Null,
+        }
     }
 }
 
@@ -230,6 +241,7 @@ mod tests {
         let description = CheckpointDescription {
             config: Config::default(),
             std: true,
+            temperatures: Some(Temperatures { pixels: 1.0 / 3.0, images: 1.5 }),
             weights_sha256: None,
             contract: Some(contract(&[("clinical", 0.0, 1000.0, true)])),
             metadata: serde_json::json!({"epochs": 3}),

@@ -112,10 +112,16 @@ mod tests {
                 let mean = single.iter().map(|s| s[n].probability[p]).sum::<f32>() / 3.0;
                 assert!((pixel - mean).abs() < 1e-6);
             }
+            for (member, single) in found.members.iter().zip(&single) {
+                assert_eq!(member, &single[n].probability);
+            }
+            assert_eq!((found.members.len(), single[0][n].members.len()), (3, 0));
             let mean = single.iter().map(|s| s[n].nodule_probability.unwrap()).sum::<f32>() / 3.0;
             assert!((found.nodule_probability.unwrap() - mean).abs() < 1e-6);
         }
         assert!(single[0][1] != single[1][1]);
+        let mirrored = ensemble.predict(&images, true).unwrap();
+        assert_eq!(mirrored[0].members.len(), 12);
 
         let other = written("unet.safetensors", 1, Architecture::UNet);
         let first = folder.path().join("1.safetensors");

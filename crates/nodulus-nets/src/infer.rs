@@ -11,22 +11,26 @@ use super::layers::{FoldedNetwork, Pass};
 use super::network::Network;
 use super::ops::sigmoid::sigmoids;
 use super::parameters::Parameters;
+use super::temperature::Temperatures;
 use super::tensors::values;
 use std::path::Path;
 
 /// A network's prediction for an image.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Prediction {
     /// Nodule probability of each pixel, in the image's order.
     pub probability: Vec<f32>,
     /// Probability that the image shows a nodule; `None` where the network has no classifier.
     pub nodule_probability: Option<f32>,
+    /// Of a mean, each network's probability of each pixel for each mirror image, in no particular order; empty where one
+    /// network predicted the image alone.
+    pub members: Vec<Vec<f32>>,
 }
 
 impl Prediction {
     /// Averages several predictions of each image.
     ///
-    /// METHOD: the mean of probabilities, of pixels and of the image.
+    /// METHOD: the mean of probabilities, of pixels and of the image, each at its network's temperature.
     pub(super) fn means(predictions: impl Iterator<Item = Result<Vec<Self>>>) -> Result<Vec<Self>> {
         let mut sums: Vec<Self> = Vec::new();
         let mut n = 0.0;
@@ -38,8 +42,15 @@ impl Prediction {
                 continue;
             }
             for (sum, other) in sums.iter_mut().zip(predictions) {
-                let pixels = sum.probability.iter_mut().zip(other.probability);
+                if sum.members.is_empty() {
+                    sum.members.push(sum.probability.clone());
+                }
+                let pixels = sum.probability.iter_mut().zip(&other.probability);
                 pixels.for_each(|(sum, p)| *sum += p);
+                match other.members.is_empty() {
+                    true => sum.members.push(other.probability),
+                    false => sum.members.extend(other.members),
+                }
                 let of_both = sum.nodule_probability.zip(other.nodule_probability);
                 sum.nodule_probability = of_both.map(|(sum, p)| sum + p);
             }
@@ -174,18 +185,32 @@ impl Predictor {
             Execution::Composed(_) => Pass::evaluation(&self.parameters),
         };
         let found = self.network.forward(&mut pass, &x, self.description.std)?;
-        let probabilities = sigmoids(&values(found.logits.tensor())?);
+        let Temperatures { pixels, images: of_images } =
+            self.description.temperatures.unwrap_or_default();
+        let of_pixels = probabilities(values(found.logits.tensor())?, pixels);
         let nodule_probabilities = match &found.nodule_logit {
-            Some(logit) => sigmoids(&values(logit.tensor())?).into_iter().map(Some).collect(),
+            Some(logit) => {
+                probabilities(values(logit.tensor())?, of_images).into_iter().map(Some).collect()
+            }
             None => vec![None; images.len()],
         };
-        let predictions = probabilities.chunks(side * side).zip(nodule_probabilities);
+        let predictions = of_pixels.chunks(side * side).zip(nodule_probabilities);
         let prediction = |(probability, nodule_probability): (&[f32], Option<f32>)| Prediction {
             probability: probability.to_vec(),
             nodule_probability,
+            members: Vec::new(),
         };
         Ok(predictions.map(prediction).collect())
     }
+}
+
+/// The probabilities of logits at a temperature; at 1 they are the sigmoids, to the bit.
+fn probabilities(mut logits: Vec<f32>, temperature: f64) -> Vec<f32> {
+    if temperature != 1.0 {
+        let inverse = (1.0 / temperature) as f32;
+        logits.iter_mut().for_each(|logit| *logit *= inverse);
+    }
+    sigmoids(&logits)
 }
 
 #[cfg(test)]
@@ -348,6 +373,34 @@ mod tests {
         let mean = [[false, false], [true, false], [false, true], [true, true]].map(pixel);
         let mean = mean.iter().sum::<f32>() / 4.0;
         assert!((found[1].probability[3 * 32 + 5] - mean).abs() < 1e-6);
+    }
+
+    #[test]
+    fn a_temperature_divides_the_logits() {
+        let config = Config { image_size: 32, ..Config::preset(Preset::Tiny) };
+        let plain = predictor(&config, 3, true);
+        let mut warm = predictor(&config, 3, true);
+        warm.description.temperatures = Some(Temperatures { pixels: 2.0, images: 0.5 });
+        let images = images(2, 32);
+        let [plain, warm] = [&plain, &warm].map(|network| network.predict(&images).unwrap());
+        let at = |p: f32, temperature: f64| {
+            let logit = (f64::from(p) / (1.0 - f64::from(p))).ln();
+            1.0 / (1.0 + (-logit / temperature).exp())
+        };
+        let mut n = 0;
+        for (plain, warm) in plain.iter().zip(&warm) {
+            for (before, after) in plain.probability.iter().zip(&warm.probability) {
+                // Probabilities in f32 tell logits apart only where they are not near 1.
+                if (0.001..0.999).contains(before) {
+                    assert!((f64::from(*after) - at(*before, 2.0)).abs() < 1e-4);
+                    n += 1;
+                }
+                assert_eq!(*before >= 0.5, *after >= 0.5);
+            }
+            let [before, after] = [plain, warm].map(|found| found.nodule_probability.unwrap());
+            assert!((f64::from(after) - at(before, 0.5)).abs() < 1e-4);
+        }
+        assert!(n > 100, "{n}");
     }
 
     #[test]

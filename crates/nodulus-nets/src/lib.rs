@@ -45,6 +45,7 @@ mod network;
 mod start;
 mod batch;
 mod augment;
+mod temperature;
 mod loss;
 mod optim;
 mod phase;
@@ -89,6 +90,7 @@ pub use profile::{
     pixel_edges_hu,
 };
 pub use start::Start;
-pub use train::Trainer;
+pub use temperature::Temperatures;
+pub use train::{Trainer, Validation};
 pub use trained_on::{IdentityKind, SeenIdentity, TrainedOn, TrainingUse};
 pub use transfer::TransferReport;

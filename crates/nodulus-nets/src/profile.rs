@@ -1,5 +1,6 @@
 //! Profile of a model's training data: `metadata.profile` of a checkpoint's JSON.
 
+use nodulus_metrics::distribution::MIN_VALUES;
 use nodulus_metrics::{Distribution, ValueRange};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -101,6 +102,22 @@ pub struct PredictionProfile {
     pub mean_hu: Distribution,
 }
 
+impl PredictionProfile {
+    /// How unusual a mask is among those of the profile, 0 to 1: 1 minus the share of their volumes, or of their mean HU, that
+    /// lie as far out or farther, whichever is less. `None` where the profile has too few masks.
+    ///
+    /// METHOD: the share of two tails, twice the smaller of the shares below and above, read from the bins. It says where the
+    /// model has seen little, and nothing about how right a mask is.
+    pub fn distance(&self, volume_mm3: f64, mean_hu: f64) -> Option<f64> {
+        let tails = |of: &Distribution, value: f64| {
+            let below = (of.n() >= MIN_VALUES).then(|| of.share_below(value)).flatten()?;
+            Some(2.0 * below.min(1.0 - below))
+        };
+        let [volume, mean] = [tails(&self.volume_mm3, volume_mm3)?, tails(&self.mean_hu, mean_hu)?];
+        Some(1.0 - volume.min(mean))
+    }
+}
+
 impl TrainingProfile {
     /// Key of the profile in a checkpoint's metadata.
     pub const KEY: &'static str = "profile";
@@ -118,6 +135,29 @@ impl TrainingProfile {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_mask_of_an_unusual_size_or_density_is_far_from_the_profile() {
+        let volumes = (0..40).map(|n| 34.0 + 31.0 * f64::from(n) / 40.0);
+        let means = (0..40).map(|n| -100.0 + 2.5 * f64::from(n));
+        let profile = PredictionProfile {
+            volume_mm3: Distribution::of(&VOLUME_EDGES_MM3, volumes),
+            mean_hu: Distribution::of(&MEAN_HU_EDGES, means),
+            ..PredictionProfile::default()
+        };
+        let close = |found: Option<f64>, expected: f64| {
+            assert!((found.unwrap() - expected).abs() < 1e-12, "{found:?}, expected {expected}");
+        };
+        close(profile.distance(49.5, -50.0), 0.0);
+        close(profile.distance(49.5, -75.0), 0.5);
+        close(profile.distance(1000.0, -50.0), 1.0);
+        close(profile.distance(49.5, 700.0), 1.0);
+        let few = PredictionProfile {
+            mean_hu: Distribution::of(&MEAN_HU_EDGES, [0.0]),
+            ..profile
+        };
+        assert_eq!(few.distance(49.5, 0.0), None);
+    }
     use serde_json::json;
 
     #[test]

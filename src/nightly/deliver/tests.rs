@@ -54,6 +54,8 @@ fn nodule(number: u16, mask: Option<PlacedMask>) -> ScoredNodule {
         equivalent_diameter_mm: 2.25,
         axial_diameter_mm: Some(2.5),
         axial_short_diameter_mm: None,
+        disagreement: None,
+        training_distance: None,
         mean_hu: Some(-100.0),
         mask,
         warnings: vec!["small".to_owned()],

@@ -40,6 +40,8 @@ fn scored(n_rows: usize) -> AttemptOutcome {
         equivalent_diameter_mm: 1.0,
         axial_diameter_mm: None,
         axial_short_diameter_mm: None,
+        disagreement: None,
+        training_distance: None,
         mean_hu: None,
         nodule_type: None,
         model_id: "m".to_owned(),

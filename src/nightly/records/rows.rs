@@ -56,6 +56,8 @@ fn row(scan: &ScoredScan, nodule: &ScoredNodule, identity: &Identity, rule: &Mas
         centroid_y_mm,
         centroid_z_mm,
         probability: nodule.probability,
+        disagreement: nodule.disagreement,
+        training_distance: nodule.training_distance,
         volume_mm3: nodule.volume_mm3,
         equivalent_diameter_mm: nodule.equivalent_diameter_mm,
         axial_diameter_mm: nodule.axial_diameter_mm,

@@ -76,7 +76,8 @@ fn score_scan<'a>(
     warnings.extend(outside_training_range(context, &source, &pixels));
     warnings.extend(seen);
     warnings.extend(context.doubts.iter().cloned());
-    let nodules = merge_candidates(id, &slices, segmented);
+    let profile = context.model.profile.as_ref().map(|profile| &profile.predicted);
+    let nodules = merge_candidates(id, &slices, segmented, profile);
     if !nodules.is_empty() && nodules.iter().all(|nodule| nodule.mask.is_none()) {
         let n = nodules.len();
         warnings.push(format!("the model marks no voxel for any of the scan's {n} candidates"));

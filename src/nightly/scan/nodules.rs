@@ -5,10 +5,11 @@ use super::scored::ScoredNodule;
 use nodulus_formats::volume::{LoadedSlices, PlacedMask};
 use nodulus_imaging::overlap::overlap_linkage;
 use nodulus_metrics::mask_size;
+use nodulus_nets::PredictionProfile;
 use nodulus_store::hash;
 use std::collections::BTreeMap;
 
-/// The nodules of a scan, in the order of their candidates.
+/// The nodules of a scan, in the order of their candidates; `profile` is that of the model's predictions.
 ///
 /// METHOD: candidates whose masks share a voxel are one nodule (single linkage). Its mask is that of the
 /// candidate with the highest probability, then with the detector's highest confidence, then of the first
@@ -18,6 +19,7 @@ pub(crate) fn merge_candidates(
     id: &str,
     slices: &LoadedSlices<i16>,
     segmented: Vec<SegmentedCandidate>,
+    profile: Option<&PredictionProfile>,
 ) -> Vec<ScoredNodule> {
     let masks: Vec<(usize, &PlacedMask)> =
         segmented.iter().enumerate().filter_map(|(n, s)| Some((n, s.mask.as_ref()?))).collect();
@@ -35,7 +37,7 @@ pub(crate) fn merge_candidates(
         |n: usize, segmented: &SegmentedCandidate| segmented.mask.is_none() || kept.contains(&n);
     let nodules = segmented.into_iter().enumerate().filter(|(n, s)| is_nodule(*n, s));
     let numbered = (1..).zip(nodules.map(|(_, segmented)| segmented));
-    numbered.map(|(number, segmented)| measure(id, slices, number, segmented)).collect()
+    numbered.map(|(number, segmented)| measure(id, slices, number, segmented, profile)).collect()
 }
 
 fn measure(
@@ -43,8 +45,9 @@ fn measure(
     slices: &LoadedSlices<i16>,
     number: u16,
     segmented: SegmentedCandidate,
+    profile: Option<&PredictionProfile>,
 ) -> ScoredNodule {
-    let SegmentedCandidate { candidate, mask, probability, warnings } = segmented;
+    let SegmentedCandidate { candidate, mask, probability, disagreement, warnings } = segmented;
     let geometry = slices.geometry();
     let position = format!("{:?}", candidate.position_mm);
     let measured = mask
@@ -53,6 +56,7 @@ fn measure(
         .unwrap_or_default();
     let centroid = mask.as_ref().and_then(PlacedMask::centroid);
     let of_mask = |mm: f64| mask.is_some().then_some(mm);
+    let mean_hu = mask.as_ref().and_then(|mask| mean_hu(slices, mask));
     ScoredNodule {
         number,
         nodule_id: hash::id("n-", [id, &position]),
@@ -60,12 +64,16 @@ fn measure(
         candidate_mm: candidate.position_mm,
         candidate_confidence: candidate.confidence,
         probability,
+        disagreement,
+        training_distance: mean_hu.zip(profile).and_then(|(mean_hu, profile)| {
+            profile.distance(measured.volume_mm3, mean_hu)
+        }),
         centroid_mm: centroid.map_or(candidate.position_mm, |ijk| geometry.voxel_to_patient(ijk)),
         volume_mm3: measured.volume_mm3,
         equivalent_diameter_mm: measured.equivalent_diameter_mm,
         axial_diameter_mm: of_mask(measured.long_axis_mm),
         axial_short_diameter_mm: of_mask(measured.short_axis_mm),
-        mean_hu: mask.as_ref().and_then(|mask| mean_hu(slices, mask)),
+        mean_hu,
         mask,
         warnings,
     }
@@ -100,6 +108,7 @@ mod tests {
             mask: start
                 .map(|start| PlacedMask { start, mask: Mask::from_fn([4, 4, 1], |_, _, _| true) }),
             probability: Some(probability),
+            disagreement: None,
             warnings: Vec::new(),
         };
         let all = vec![
@@ -109,7 +118,7 @@ mod tests {
             segmented(4.0, 0.5, Some([12, 2, 1])),
             segmented(5.0, 0.3, Some([2, 2, 2])),
         ];
-        let nodules = merge_candidates("1.2", &slices, all.clone());
+        let nodules = merge_candidates("1.2", &slices, all.clone(), None);
         let xs: Vec<f64> = nodules.iter().map(|n| n.candidate_mm[0]).collect();
         // The first and third share a voxel; the last lies on another slice.
         assert_eq!(xs, [2.0, 3.0, 4.0, 5.0]);
@@ -123,9 +132,9 @@ mod tests {
         let centre = geometry.voxel_to_patient([6.5, 6.5, 1.0]);
         assert!((0..3).all(|a| (nodules[1].centroid_mm[a] - centre[a]).abs() < 1e-9));
         // An id depends on the series and the candidate alone.
-        let alone = merge_candidates("1.2", &slices, all[3..4].to_vec());
+        let alone = merge_candidates("1.2", &slices, all[3..4].to_vec(), None);
         assert_eq!(alone[0].nodule_id, nodules[2].nodule_id);
-        let other = merge_candidates("1.3", &slices, all[3..4].to_vec());
+        let other = merge_candidates("1.3", &slices, all[3..4].to_vec(), None);
         assert_ne!(other[0].nodule_id, nodules[2].nodule_id);
     }
 }

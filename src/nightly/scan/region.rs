@@ -6,7 +6,9 @@ use nodulus_formats::volume::{Geometry, LoadedSlices, Mask, PlacedMask};
 use nodulus_imaging::components::{ComponentRule, Seed};
 use nodulus_imaging::crop::{CropGrid, crop_slice};
 use nodulus_imaging::normalise::normalise_slice;
+use nodulus_imaging::overlap::n_shared;
 use nodulus_metrics::HuCounts;
+use nodulus_metrics::overlap::{OverlapCounts, disagreement};
 use nodulus_nets::Prediction;
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -57,6 +59,8 @@ pub(crate) struct SegmentedCandidate {
     pub(super) mask: Option<PlacedMask>,
     /// Greatest probability of nodule of its slices; `None` without a classifier.
     pub(super) probability: Option<f64>,
+    /// How far networks and mirror images disagree; `None` where one network predicts alone.
+    pub(super) disagreement: Option<f64>,
     pub(super) warnings: Vec<String>,
 }
 
@@ -82,6 +86,8 @@ pub(super) struct CandidateRegion {
 struct PredictedSlice {
     /// Over the region's voxels.
     mask: Mask,
+    /// The same of each network and mirror image that the probability is the mean of.
+    members: Vec<Mask>,
     probability: Option<f32>,
 }
 
@@ -148,17 +154,23 @@ impl CandidateRegion {
         k: usize,
         prediction: &Prediction,
     ) -> Result<(), Error> {
-        let mut numbers = prediction.probability.iter().chain(&prediction.nodule_probability);
+        let of_members = prediction.members.iter().flatten();
+        let of_mean = prediction.probability.iter().chain(&prediction.nodule_probability);
+        let mut numbers = of_mean.chain(of_members);
         if !numbers.all(|p| p.is_finite()) {
             return Err(Error::NotFinite(k));
         }
         let [i, j] = &self.across;
-        let mask = Mask::from_fn([i.len(), j.len(), 1], |di, dj, _| {
-            let at = [i.start + di, j.start + dj];
-            probability_at(&self.grid, &prediction.probability, at) >= threshold
-        });
+        let marked = |probability: &Vec<f32>| {
+            Mask::from_fn([i.len(), j.len(), 1], |di, dj, _| {
+                let at = [i.start + di, j.start + dj];
+                probability_at(&self.grid, probability, at) >= threshold
+            })
+        };
+        let mask = marked(&prediction.probability);
+        let members = prediction.members.iter().map(marked).collect();
         let probability = prediction.nodule_probability;
-        self.predicted.insert(k, PredictedSlice { mask, probability });
+        self.predicted.insert(k, PredictedSlice { mask, members, probability });
         Ok(())
     }
 
@@ -167,7 +179,7 @@ impl CandidateRegion {
         if self.is_complete {
             return;
         }
-        self.component = self.component_of(settings, geometry);
+        self.component = self.component_of(settings, geometry, |slice| Some(&slice.mask));
         let more = slices_within(geometry, settings.region.reach_mm);
         let Range { start, end } = self.along;
         if self.component.as_ref().is_some_and(|component| component.start[2] == start) {
@@ -179,12 +191,17 @@ impl CandidateRegion {
         self.is_complete = self.along == (start..end);
     }
 
-    /// What the rule of components keeps of the voxels that are marked so far.
-    fn component_of(&self, settings: &ScoreSettings, geometry: &Geometry) -> Option<PlacedMask> {
+    /// What the rule of components keeps of the voxels that are marked so far, by the masks of slices.
+    fn component_of(
+        &self,
+        settings: &ScoreSettings,
+        geometry: &Geometry,
+        mask_of: impl Fn(&PredictedSlice) -> Option<&Mask>,
+    ) -> Option<PlacedMask> {
         let [i, j] = &self.across;
         let mask = Mask::from_fn([i.len(), j.len(), self.along.len()], |di, dj, dk| {
             let slice = self.predicted.get(&(self.along.start + dk));
-            slice.is_some_and(|slice| slice.mask.get(di, dj, 0))
+            slice.and_then(&mask_of).is_some_and(|mask| mask.get(di, dj, 0))
         });
         let start = [i.start, j.start, self.along.start];
         let seed = Seed {
@@ -193,6 +210,27 @@ impl CandidateRegion {
             reach_mm: settings.region.reach_mm,
         };
         settings.component.of(&PlacedMask { start, mask }, &seed)
+    }
+
+    /// How far networks and mirror images disagree about the nodule; `None` where one network predicted a slice alone.
+    ///
+    /// METHOD: as in `infer`, over the slices that were predicted to follow the mask of their mean. See
+    /// [`disagreement`].
+    fn disagreement(&self, settings: &ScoreSettings, geometry: &Geometry) -> Option<f64> {
+        let n_members = self.predicted.values().map(|slice| slice.members.len()).min()?;
+        let delivered = self.component.as_ref();
+        let overlap = |n: usize| {
+            let own = self.component_of(settings, geometry, |slice| slice.members.get(n));
+            let count = |mask: Option<&PlacedMask>| mask.map_or(0, |mask| mask.mask.count()) as u64;
+            let both = own.as_ref().zip(delivered);
+            let shared = both.map_or(0, |(own, delivered)| n_shared(own, delivered)) as u64;
+            OverlapCounts {
+                true_positive: shared,
+                false_positive: count(own.as_ref()) - shared,
+                false_negative: count(delivered) - shared,
+            }
+        };
+        disagreement(&(0..n_members).map(overlap).collect::<Vec<_>>())
     }
 
     /// What the model marks for the candidate.
@@ -214,8 +252,10 @@ impl CandidateRegion {
                 settings.region.reach_mm
             )],
         };
+        let disagreement = self.disagreement(settings, geometry);
         SegmentedCandidate {
             candidate: self.located.candidate,
+            disagreement,
             probability: probability.map(f64::from),
             mask: self.component,
             warnings,

@@ -65,6 +65,10 @@ pub struct ScoredNodule {
     pub candidate_confidence: Option<f64>,
     /// Greatest probability of nodule of its slices; `None` where the network has no classifier.
     pub probability: Option<f64>,
+    /// How far networks and mirror images disagree about it, 0 to 1; `None` where one network predicts alone.
+    pub disagreement: Option<f64>,
+    /// How unusual it is among the masks that the model was profiled on, 0 to 1; `None` without a mask or a profile.
+    pub training_distance: Option<f64>,
     /// Its voxels in the scan; `None` where the model marks none.
     pub mask: Option<PlacedMask>,
     /// Mean position of the mask's voxels, LPS; the candidate's position without a mask.

@@ -55,6 +55,7 @@ fn mark_and_count(
         let one = |image: &Vec<f32>| Prediction {
             nodule_probability: Some(image.iter().sum::<f32>() / image.len() as f32),
             probability: image.clone(),
+            ..Prediction::default()
         };
         Ok(images.iter().map(one).collect())
     };
@@ -168,6 +169,30 @@ fn a_resampled_region_marks_the_same_position() {
 }
 
 #[test]
+fn networks_that_differ_disagree() {
+    let nodule = block([25, 20, 15], [6, 5, 2]);
+    let slices = scan(std::slice::from_ref(&nodule));
+    let position_mm = geometry().voxel_to_patient([27.0, 22.0, 15.0]);
+    let candidate = NoduleCandidate { position_mm, confidence: None };
+    let located = LocatedCandidate::new(candidate, &geometry()).unwrap();
+    let of = |members: fn(&[f32]) -> Vec<Vec<f32>>| {
+        let one = |image: &Vec<f32>| Prediction {
+            probability: image.clone(),
+            members: members(image),
+            ..Prediction::default()
+        };
+        let predict = |images: &[Vec<f32>]| Ok(images.iter().map(one).collect());
+        let predictor = RegionPredictor { side: 32, batch: 7, predict: &predict };
+        let (marked, _) = segment(&settings(""), &predictor, &slices, &[located]).unwrap();
+        assert_eq!(marked[0].mask.as_ref(), Some(&nodule));
+        marked[0].disagreement
+    };
+    assert_eq!(of(|_| Vec::new()), None);
+    assert_eq!(of(|image| vec![image.to_vec(); 2]), Some(0.0));
+    assert_eq!(of(|image| vec![image.to_vec(), vec![0.0; 1024]]), Some(0.5));
+}
+
+#[test]
 fn a_candidate_off_the_scan_is_none_and_a_nan_is_refused() {
     let geometry = geometry();
     let off = geometry.voxel_to_patient([-0.6, 3.0, 3.0]);
@@ -184,7 +209,7 @@ fn a_candidate_off_the_scan_is_none_and_a_nan_is_refused() {
     assert_eq!(wanted, std::iter::once(29..40).collect());
     let predict = |images: &[Vec<f32>]| {
         let probability = vec![f32::NAN; 1024];
-        Ok(vec![Prediction { probability, nodule_probability: None }; images.len()])
+        Ok(vec![Prediction { probability, ..Prediction::default() }; images.len()])
     };
     let predictor = RegionPredictor { side: 32, batch: 7, predict: &predict };
     let error = segment(&settings(""), &predictor, &scan(&[]), &[located]).unwrap_err();

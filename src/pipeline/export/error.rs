@@ -233,6 +233,18 @@ pub enum Error {
         /// Greatest number of pixels of a page.
         most: usize,
     },
+    /// The predictions say nothing that nodules can be ranked by.
+    #[error(
+        "the predictions of the {n} nodules by `{model_id}` have neither a disagreement, which several folds or \
+         `infer.flips = true` give, nor a distance from training, which weights with a profile of 20 nodules give: nothing \
+         to rank by"
+    )]
+    NothingToRankBy {
+        /// The model.
+        model_id: String,
+        /// Number of nodules.
+        n: usize,
+    },
     /// The model has no predictions, or several models have.
     #[error("{}", model_text(model.as_deref(), found))]
     Model {

@@ -1,9 +1,11 @@
-//! Exports a store for other programs: LUNA16's files, nodules' regions in four formats, and readers' outlines as DICOM.
+//! Exports a store for other programs and for readers: LUNA16's files, nodules' regions in four formats, readers' outlines as
+//! DICOM, and the nodules that are most worth a look.
 
 mod error;
 pub(super) mod folder;
 pub(super) mod regions;
 pub mod luna16;
+pub mod review;
 pub mod rois;
 pub mod seg;
 

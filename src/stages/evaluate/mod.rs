@@ -3,6 +3,7 @@
 
 pub(super) mod config;
 mod outside;
+mod calibration;
 mod classifier;
 mod doubts;
 mod comparisons;
@@ -14,6 +15,7 @@ mod read;
 mod subgroups;
 mod summaries;
 
+pub(in crate::stages) use calibration::diagram as pixel_diagram;
 pub use config::{Config, OutsidePredictions};
 pub use doubts::warnings;
 pub use outside::{Error, PredictionsNote, check_settings};
@@ -56,7 +58,7 @@ pub const SPEC: StageSpec = StageSpec {
         Output::Table(Table::ReaderMetrics),
         Output::Table(Table::OutsidePredictions),
     ],
-    version: 8,
+    version: 9,
     needs_images: true,
     is_sharded: true,
     is_on: |_| true,
@@ -121,6 +123,7 @@ pub fn run(settings: &Settings, task: &Task<'_>, job: &Job) -> Result<(), Error>
                 regions.entry(slice.nodule_id.clone()).or_default().push(slice);
             }
         }
+        let mut diagrams = calibration::diagrams(&predictions, shard, &regions)?;
         let work: Vec<_> = predicted.into_iter().collect();
         let results: Vec<_> = work
             .par_iter()
@@ -131,6 +134,13 @@ pub fn run(settings: &Settings, task: &Task<'_>, job: &Job) -> Result<(), Error>
             })
             .collect();
         for (model_id, nodule_id, cohort, result) in results {
+            let diagram = diagrams.remove(&(model_id.clone(), nodule_id.clone())).transpose();
+            let result = result.and_then(|(mut nodule, slices)| {
+                if let Some(diagram) = diagram? {
+                    calibration::set(&mut nodule, &diagram);
+                }
+                Ok((nodule, slices))
+            });
             match result {
                 Ok((nodule, slices)) => {
                     nodule_part.write([nodule])?;
@@ -292,6 +302,18 @@ pub enum MeasureError {
         /// The rules' names.
         found: Vec<String>,
     },
+    /// A slice does not have a probability for each pixel.
+    #[error("slice `{roi_id}` has probabilities of {found} pixels, expected {width} × {height}")]
+    Probabilities {
+        /// The slice.
+        roi_id: String,
+        /// Number of probabilities.
+        found: usize,
+        /// Pixels along i.
+        width: usize,
+        /// Pixels along j.
+        height: usize,
+    },
     /// A mask does not have the size of its slice.
     #[error(transparent)]
     Bits(#[from] BitsMismatch),
@@ -319,6 +341,7 @@ mod tests {
             oversize: None,
             mask_bits: vec![mask],
             other_mask_bits: vec![others],
+            no_data_bits: vec![0],
         }
     }
 

@@ -1,5 +1,6 @@
 //! Sums up the metrics of all shards: `summary` and `comparisons`.
 
+use super::calibration::PixelDiagrams;
 use super::classifier::Judgements;
 use super::config::Config;
 use super::doubts::SubgroupDoubts;
@@ -55,15 +56,23 @@ pub(super) fn reduce(config: &Config, task: &Task<'_>, job: &Job) -> Result<(), 
         let mut subgroups = Subgroups::read(task, &spacings)?;
         let mut measured = Vec::new();
         let mut judgements = Judgements::default();
+        let mut pixels = PixelDiagrams::default();
         let mut doubts = SubgroupDoubts::default();
         let n_shards = task.table(Table::NoduleMetrics)?.manifest.n_shards();
         for shard in 0..n_shards {
-            read_shard(task, shard, &mut subgroups, &mut judgements, &mut measured)?;
+            let sums = Sums {
+                subgroups: &mut subgroups,
+                judgements: &mut judgements,
+                pixels: &mut pixels,
+                measured: &mut measured,
+            };
+            read_shard(task, shard, sums)?;
             doubts.add(task, shard, &subgroups)?;
             task.cases(shard + 1, n_shards);
         }
         let mut rows = summaries::summarise(&subgroups, &measured, config.seed);
         rows.extend(judgements.rows(config.seed));
+        rows.extend(pixels.rows(config.seed));
         for row in &mut rows {
             row.doubts = doubts.of(row);
         }
@@ -83,14 +92,18 @@ pub(super) fn reduce(config: &Config, task: &Task<'_>, job: &Job) -> Result<(), 
     Ok(())
 }
 
-/// Adds the metrics of a shard: those of nodules, of slices and of readers, and the judgements of slices.
-fn read_shard(
-    task: &Task<'_>,
-    shard: usize,
-    subgroups: &mut Subgroups,
-    judgements: &mut Judgements,
-    measured: &mut Vec<MeasuredValue>,
-) -> Result<(), Error> {
+/// What the metrics of shards are added to.
+struct Sums<'a> {
+    subgroups: &'a mut Subgroups,
+    judgements: &'a mut Judgements,
+    pixels: &'a mut PixelDiagrams,
+    measured: &'a mut Vec<MeasuredValue>,
+}
+
+/// Adds the metrics of a shard: those of nodules, of slices and of readers, the judgements of slices, and the pixels by their
+/// probability.
+fn read_shard(task: &Task<'_>, shard: usize, sums: Sums<'_>) -> Result<(), Error> {
+    let Sums { subgroups, judgements, pixels, measured } = sums;
     let nodules: Vec<NoduleMetrics> = rows(task.table(Table::NoduleMetrics)?, shard)?;
     if nodules.is_empty() {
         return Ok(());
@@ -114,6 +127,7 @@ fn read_shard(
         }
     }
     for nodule in &nodules {
+        pixels.add(nodule);
         if let Some(oversize) = &nodule.oversize {
             subgroups.add(&nodule.nodule_id, &format!("oversize={oversize}"));
         }

@@ -24,6 +24,8 @@ pub struct Slice {
     pub(super) mask_bits: Vec<u8>,
     #[serde(with = "serde_bytes")]
     pub(super) other_mask_bits: Vec<u8>,
+    #[serde(with = "serde_bytes")]
+    pub(super) no_data_bits: Vec<u8>,
 }
 
 /// The columns of [`Slice`].
@@ -44,6 +46,7 @@ pub(super) const SLICE_COLUMNS: &[&str] = &[
     "oversize",
     "mask_bits",
     "other_mask_bits",
+    "no_data_bits",
 ];
 
 /// Size and spacing of a nodule's region.

@@ -24,6 +24,9 @@ pub enum Error {
         /// Rows and columns that the network takes.
         side: usize,
     },
+    /// The weights' profile of their training cohort is damaged.
+    #[error("the profile of the weights' training cohort in their description cannot be read: take both files from the same checkpoint")]
+    Profile(#[from] serde_json::Error),
     /// The checkpoint has no weights of a best epoch.
     #[error(
         "`infer.weights` is \"best\", and checkpoint {0} has none: its last phase had no validation samples"

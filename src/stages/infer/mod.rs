@@ -4,6 +4,8 @@ pub(super) mod config;
 mod error;
 pub mod preprocessing;
 mod doubts;
+mod disagreement;
+mod distance;
 mod selection;
 mod network;
 mod region_growing;
@@ -30,7 +32,7 @@ use network::Network;
 use nodules::Nodules;
 pub use nodules::is_of_a_fold;
 use nodulus_imaging::components::ComponentRule;
-use nodulus_nets::{self as model, Ensemble};
+use nodulus_nets::{self as model, Ensemble, PredictionProfile};
 use nodulus_store::{FailedCase, Job, Version};
 use rayon::prelude::*;
 pub use region_growing::REGION_GROWING;
@@ -51,7 +53,7 @@ pub const SPEC: StageSpec = StageSpec {
         Output::Checkpoint,
     ],
     writes: &[Output::Table(Table::Predictions)],
-    version: 8,
+    version: 9,
     needs_images: true,
     is_sharded: true,
     is_on: |_| true,
@@ -101,6 +103,7 @@ pub fn run(settings: &Settings, task: &Task<'_>, job: &Job) -> Result<(), Error>
     let model_id = config.model_id.clone().unwrap_or_else(|| architecture.to_owned());
     let thresholds = Thresholds::decide(config, task)?;
     let kept = Kept::of(config, task, task.table(Table::Scans)?)?;
+    let profile = network.profile()?;
     for (n, writer) in work.enumerate() {
         let writer = writer?;
         let shard = writer.number();
@@ -118,8 +121,15 @@ pub fn run(settings: &Settings, task: &Task<'_>, job: &Job) -> Result<(), Error>
         let predict = |slices: &[Roi]| network.predict(slices, &mut failed_slices);
         each_nodule(pixels.into_iter().flatten(), chosen, predict, |complete| {
             let rows = complete.par_iter().map(|slices| {
-                let rows =
-                    predict_nodule(&model_id, slices, config, &thresholds, &nodules, &scan_slices);
+                let rows = predict_nodule(
+                    &model_id,
+                    slices,
+                    config,
+                    &thresholds,
+                    &nodules,
+                    &scan_slices,
+                    profile.as_ref(),
+                );
                 rows.map_err(|error| (slices, error))
             });
             for rows in rows.collect::<Vec<_>>() {
@@ -200,12 +210,14 @@ fn predict_nodule(
     thresholds: &Thresholds,
     nodules: &Nodules,
     scan_slices: &ScanSlices,
+    profile: Option<&PredictionProfile>,
 ) -> Result<Vec<Prediction>, RegionError> {
     let (rule, reach_mm) = (config.component, config.reach_mm);
     // A scan of unknown length may go on.
     let n_scan_slices = slices.first().map_or(i64::MAX, |(roi, _)| scan_slices.of(roi));
     let threshold = thresholds.probability;
-    let mut rows = transform(model_id, slices, threshold, rule, reach_mm, n_scan_slices)?;
+    let mut rows =
+        transform(model_id, slices, profile, threshold, rule, reach_mm, n_scan_slices)?;
     let note_tuned = |rows: &mut [Prediction], from: ThresholdSource| {
         for row in rows.iter_mut().filter(|row| nodules.are_chosen_on(from, &row.nodule_id)) {
             row.doubts.insert(0, Doubt::TunedOnScored.name().to_owned());
@@ -237,6 +249,7 @@ fn predict_nodule(
 pub fn transform(
     model_id: &str,
     slices: &[(Roi, Option<model::Prediction>)],
+    profile: Option<&PredictionProfile>,
     threshold: Threshold,
     rule: ComponentRule,
     reach_mm: f64,
@@ -250,6 +263,10 @@ pub fn transform(
     let is_nearest = rule == ComponentRule::Centre;
     let may_go_on = region.is_cut(&delivered, n_scan_slices)
         || (is_nearest && region.may_miss_nearer(&delivered, n_scan_slices));
+    let disagreement = disagreement::of_nodule(slices, &delivered, threshold.value, rule, reach_mm)?;
+    let rois = slices.iter().map(|(roi, _)| roi);
+    let training_distance =
+        profile.and_then(|profile| distance::of_nodule(profile, rois, &delivered));
     let doubts: Vec<String> =
         may_go_on.then(|| Doubt::MaskAtRegionEnd.name().to_owned()).into_iter().collect();
     let row = |(k, (roi, predicted)): (usize, &(Roi, Option<model::Prediction>))| {
@@ -261,6 +278,8 @@ pub fn transform(
             model_id: model_id.to_owned(),
             probability: Some(bytes.collect()),
             nodule_probability: predicted.nodule_probability.map(f64::from),
+            disagreement,
+            training_distance,
             threshold: threshold.value,
             threshold_from: threshold.from.name().to_owned(),
             component: rule.name().to_owned(),
@@ -291,24 +310,25 @@ mod tests {
             let predicted = probability.map(|probability| model::Prediction {
                 probability: probability.to_vec(),
                 nodule_probability: Some(0.25),
+                ..model::Prediction::default()
             });
             (Roi { slice_index: k as i64, ..roi }, predicted)
         };
         let slices: Vec<_> = slices.iter().copied().enumerate().map(slice).collect();
         let n_slices = slices.len() as i64;
-        transform("m", &slices, threshold, rule, 5.0, n_slices).unwrap()
+        transform("m", &slices, None, threshold, rule, 5.0, n_slices).unwrap()
     }
 
     #[test]
     fn a_mask_that_may_go_on_in_the_scan_is_a_doubt() {
         let slice = |k: i64, is_marked: bool| {
             let probability = vec![f32::from(u8::from(is_marked)); 3];
-            let predicted = model::Prediction { probability, nodule_probability: None };
+            let predicted = model::Prediction { probability, ..model::Prediction::default() };
             (Roi { slice_index: k, ..roi(&[0; 3], &[true; 3], &[0]) }, Some(predicted))
         };
         let doubts = |marked: [bool; 3], reach_mm: f64, rule, n_scan_slices: i64| {
             let slices: Vec<_> = (0..3).map(|k| slice(k + 4, marked[k as usize])).collect();
-            let rows = transform("m", &slices, THRESHOLD, rule, reach_mm, n_scan_slices).unwrap();
+            let rows = transform("m", &slices, None, THRESHOLD, rule, reach_mm, n_scan_slices).unwrap();
             assert!(rows.iter().all(|row| row.doubts == rows[0].doubts));
             rows[0].doubts.concat()
         };

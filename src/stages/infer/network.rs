@@ -6,7 +6,7 @@ use crate::stages::nodule_slices::each_nodule;
 use crate::tables::Roi;
 use nodulus_imaging::components::ComponentRule;
 use nodulus_imaging::normalise::normalise_slice;
-use nodulus_nets::{self as model, Ensemble};
+use nodulus_nets::{self as model, Ensemble, PredictionProfile, TrainingProfile};
 use nodulus_store::{FailedCase, Version};
 use rayon::prelude::*;
 use std::collections::BTreeSet;
@@ -19,6 +19,12 @@ pub(super) struct Network {
 }
 
 impl Network {
+    /// The profile of the first network's predictions, where its description has one.
+    pub(super) fn profile(&self) -> Result<Option<PredictionProfile>, Error> {
+        let Some(metadata) = self.predictor.metadata().next() else { return Ok(None) };
+        Ok(TrainingProfile::of(metadata)?.map(|profile| profile.predicted))
+    }
+
     /// Predicts slices, in batches: a prediction for each, `None` for those that do not fit the network, which become
     /// failures.
     pub(super) fn predict(

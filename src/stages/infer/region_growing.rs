@@ -125,6 +125,8 @@ pub(super) fn predict<'a>(
         model_id: REGION_GROWING.to_owned(),
         probability: None,
         nodule_probability: None,
+        disagreement: None,
+        training_distance: None,
         threshold: around.threshold_hu(growing.settings.share),
         threshold_from: growing.from.name().to_owned(),
         component: rule.name().to_owned(),

@@ -157,7 +157,7 @@ mod tests {
     ) -> Vec<f64> {
         let slice = roi(&vec![0; own.len()], own, others);
         let predicted =
-            model::Prediction { probability: probability.to_vec(), nodule_probability: None };
+            model::Prediction { probability: probability.to_vec(), ..model::Prediction::default() };
         dice_by_threshold(&vec![(slice, Some(predicted))], rule, 5.0).unwrap()
     }
 

@@ -3,7 +3,7 @@
 use super::config::Phase;
 use super::warnings::is_zero;
 use crate::tables::TrainingLog;
-use nodulus_nets::Epoch;
+use nodulus_nets::{Epoch, Temperatures, Validation};
 use serde_json::{Value, json};
 
 /// The progress of a training.
@@ -56,6 +56,16 @@ pub(super) fn is_collapsed(rows: &[TrainingLog], row: &TrainingLog) -> bool {
     had_learnt && dice(row).is_some_and(is_zero)
 }
 
+/// The temperatures of the weights of an epoch; `None` where the validation slices gave none.
+pub(super) fn temperatures(row: &TrainingLog) -> Option<Temperatures> {
+    let found = Validation {
+        dice: None,
+        pixel_temperature: row.pixel_temperature,
+        image_temperature: row.slice_temperature,
+    };
+    found.temperatures()
+}
+
 /// A checkpoint's description, with the epoch of its weights.
 pub(super) fn described(about: &Value, row: Option<&TrainingLog>) -> Value {
     let mut about = about.clone();
@@ -86,7 +96,8 @@ mod tests {
     /// The epochs of a phase with these validation Dice values.
     fn rows(phase: &Phase, dice: &[Option<f64>]) -> Vec<TrainingLog> {
         let row = |(n, dice): (usize, &Option<f64>)| {
-            transform("run", None, &Epoch::new(n + 1).log(1e-3), phase, n + 1, *dice)
+            let validation = Validation { dice: *dice, ..Validation::default() };
+            transform("run", None, &Epoch::new(n + 1).log(1e-3), phase, n + 1, validation)
         };
         dice.iter().enumerate().map(row).collect()
     }

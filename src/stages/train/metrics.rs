@@ -132,6 +132,8 @@ mod tests {
             dice: Some(0.1 + 0.2),
             iou: None,
             validation_dice: None,
+            pixel_temperature: Some(1.25),
+            slice_temperature: None,
             collapsed: false,
             n_samples: 30,
             seconds: Some(2.5),

@@ -20,13 +20,13 @@ use crate::stages::task::{Event, Task};
 use crate::tables::{Output, Sample, Split, Table, TrainingLog, leak};
 pub use config::{Config, Initial, Phase};
 pub use contract::{check_initial, foreseen_list};
-use course::{Course, best, decimals, described, is_collapsed, is_over};
+use course::{Course, best, decimals, described, is_collapsed, is_over, temperatures};
 pub use error::Error;
 use examples::Selection;
 use metrics::EpochMetrics;
 use nodulus_nets::{
     self, BEST_WEIGHTS_FILE, Device, EpochLog, TrainedOn, Trainer, TrainingProfile, TransferReport,
-    WEIGHTS_FILE,
+    Validation, WEIGHTS_FILE,
 };
 use nodulus_store::Job;
 use origin::INITIAL_WEIGHTS;
@@ -48,7 +48,7 @@ pub const SPEC: StageSpec = StageSpec {
         Output::Table(Table::Samples),
     ],
     writes: &[Output::Table(Table::TrainingLog), Output::Checkpoint],
-    version: 8,
+    version: 9,
     needs_images: true,
     is_sharded: false,
     is_on: |config| config.train.is_some(),
@@ -139,7 +139,7 @@ pub fn run(
             }
             course.log.push(row);
             if number + 1 == config.phases.len() {
-                resume::keep_best(&folder, &trainer, course.rows_of(phase), &about)?;
+                resume::keep_best(&folder, &mut trainer, course.rows_of(phase), &about)?;
             }
             resume::save(&folder, &trainer, &course)?;
             metrics.add(&course.log)?;
@@ -149,6 +149,7 @@ pub fn run(
         }
     }
     let files = writer.files(Output::Checkpoint)?;
+    trainer.set_temperatures(course.log.last().and_then(temperatures));
     trainer.save_checkpoint(&files.join(WEIGHTS_FILE), &described(&about, course.log.last()))?;
     resume::copy_best(&folder, &files)?;
     for name in [WEIGHTS_FILE, BEST_WEIGHTS_FILE] {
@@ -157,7 +158,7 @@ pub fn run(
             list.write_beside(&weights)?;
         }
     }
-    profiles(config, task, &trainer, &course, &about, &files)?;
+    profiles(config, task, &mut trainer, &course, &about, &files)?;
     metrics.finish()?;
     let mut part = writer.part::<TrainingLog>()?;
     part.write(course.log)?;
@@ -242,7 +243,7 @@ impl Config {
 fn profiles(
     config: &Config,
     task: &Task<'_>,
-    trainer: &Trainer,
+    trainer: &mut Trainer,
     course: &Course,
     about: &Value,
     files: &Path,
@@ -260,6 +261,7 @@ fn profiles(
                 let profile = TrainingProfile { predicted, ..cohort.clone() };
                 about.insert(TrainingProfile::KEY.to_owned(), json!(profile));
             }
+            trainer.set_temperatures(row.and_then(temperatures));
             trainer.save_description(&weights, &about)?;
         }
     }
@@ -312,7 +314,7 @@ pub fn transform(
     learnt: &EpochLog,
     phase: &Phase,
     epoch: usize,
-    validation_dice: Option<f64>,
+    validation: Validation,
 ) -> TrainingLog {
     TrainingLog {
         run_id: run_id.to_owned(),
@@ -325,7 +327,9 @@ pub fn transform(
         loss_classification: learnt.loss_classification,
         dice: learnt.dice,
         iou: learnt.iou,
-        validation_dice,
+        validation_dice: validation.dice,
+        pixel_temperature: validation.pixel_temperature,
+        slice_temperature: validation.image_temperature,
         collapsed: false,
         n_samples: learnt.n_samples as i64,
         seconds: Some(learnt.seconds),
@@ -369,11 +373,12 @@ mod tests {
             patience: None,
             schedule: nodulus_nets::Phase::default(),
         };
-        let row = transform("run", Some(2), &learnt, &phase, 3, Some(0.5));
+        let validation = Validation { dice: Some(0.5), ..Validation::default() };
+        let row = transform("run", Some(2), &learnt, &phase, 3, validation);
         assert_eq!((row.phase.as_str(), row.epoch, row.fold), ("pretrain", 3, Some(2)));
         assert_eq!((row.samples_per_second, row.dice), (None, Some(0.25)));
         let learnt = EpochLog { seconds: 2.0, ..learnt };
-        let row = transform("run", None, &learnt, &phase, 3, None);
+        let row = transform("run", None, &learnt, &phase, 3, Validation::default());
         assert_eq!(row.samples_per_second, Some(15.0));
     }
 }

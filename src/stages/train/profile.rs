@@ -245,6 +245,7 @@ mod tests {
             let predicted = model::Prediction {
                 probability: probability.to_vec(),
                 nodule_probability: Some([0.25, 0.75][k]),
+                ..model::Prediction::default()
             };
             let pixels = pixels(&roi).unwrap();
             (roi, (pixels, predicted))

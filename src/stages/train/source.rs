@@ -8,7 +8,7 @@ use super::prefetch::prefetch;
 use super::resume;
 use crate::stages::{Event, Task};
 use crate::tables::Split;
-use nodulus_nets::{Epoch, EpochLog, Trainer, TrainingSample};
+use nodulus_nets::{Epoch, EpochLog, Trainer, TrainingSample, Validation};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -90,8 +90,8 @@ impl<'a, 't> SampleSource<'a, 't> {
         })
     }
 
-    /// Mean Dice over the validation samples; `None` where there are none.
-    pub(super) fn validate(&self, trainer: &mut Trainer) -> Result<Option<f64>, Error> {
+    /// What the validation samples say of the weights.
+    pub(super) fn validate(&self, trainer: &mut Trainer) -> Result<Validation, Error> {
         let std = self.config.phases[self.phase].schedule.std;
         let stream = self.validation.clone();
         std::thread::scope(|scope| {

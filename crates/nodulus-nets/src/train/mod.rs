@@ -22,6 +22,7 @@ use super::parameters::Parameters;
 use super::phase::Phase;
 use super::start::{Start, start};
 use super::tape::Value;
+use super::temperature::{LogitCounts, Temperatures};
 use super::transfer::{self, TransferReport};
 use crate::backend::{Backend, Execution};
 use crate::tensors::values;
@@ -47,6 +48,37 @@ pub struct Trainer {
     std: bool,
     /// What the weights are trained on, for their description.
     contract: Option<Contract>,
+    /// Temperatures of the weights, for their description.
+    temperatures: Option<Temperatures>,
+}
+
+/// What images that are not learnt from say of the weights.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Validation {
+    /// Mean Dice over the images with nodule; `None` without such an image.
+    pub dice: Option<f64>,
+    /// Temperature of the probabilities of pixels; `None` where no temperature is best.
+    pub pixel_temperature: Option<f64>,
+    /// Temperature of the probabilities of images; `None` where no temperature is best, or without a classifier.
+    pub image_temperature: Option<f64>,
+}
+
+impl Validation {
+    /// The temperatures, 1 where none is best; `None` where none of both is.
+    pub fn temperatures(&self) -> Option<Temperatures> {
+        let [pixels, images] = [self.pixel_temperature, self.image_temperature];
+        let or_one = |temperature: Option<f64>| temperature.unwrap_or(1.0);
+        (pixels.is_some() || images.is_some())
+            .then(|| Temperatures { pixels: or_one(pixels), images: or_one(images) })
+    }
+}
+
+/// Sums over the images of an evaluation.
+#[derive(Default)]
+struct Evaluated {
+    dice: Vec<f64>,
+    pixels: LogitCounts,
+    images: LogitCounts,
 }
 
 /// Images in a batch of an evaluation.
@@ -95,12 +127,18 @@ impl Trainer {
             phases: 0,
             std: true,
             contract: None,
+            temperatures: None,
         })
     }
 
     /// Sets what the weights are trained on, for their description.
     pub fn set_contract(&mut self, contract: Contract) {
         self.contract = Some(contract);
+    }
+
+    /// Sets the temperatures of the weights, for their description.
+    pub fn set_temperatures(&mut self, temperatures: Option<Temperatures>) {
+        self.temperatures = temperatures;
     }
 
     /// Takes the fitting tensors of a weights file (a checkpoint's folder, or the file itself);
@@ -243,8 +281,8 @@ impl Trainer {
         }
     }
 
-    /// Mean Dice over the images with nodule, with running statistics; `std` turns on the threshold
-    /// dynamics. `None` without such an image.
+    /// The mean Dice over the images with nodule, and the temperatures with which the probabilities of all images and their
+    /// pixels fit the targets best; with running statistics. `std` turns on the threshold dynamics.
     ///
     /// # Errors
     ///
@@ -253,22 +291,32 @@ impl Trainer {
         &mut self,
         std: bool,
         examples: &mut dyn Iterator<Item = std::result::Result<TrainingSample, E>>,
-    ) -> std::result::Result<Option<f64>, E> {
-        let mut dice = Vec::new();
+    ) -> std::result::Result<Validation, E> {
+        let mut found = Evaluated::default();
         loop {
             let batch: Vec<TrainingSample> =
                 (&mut *examples).take(EVALUATION_BATCH).collect::<std::result::Result<_, E>>()?;
             if batch.is_empty() {
+                let Evaluated { dice, pixels, images } = found;
                 let sum: f64 = dice.iter().sum();
-                return Ok((!dice.is_empty()).then(|| sum / dice.len() as f64));
+                return Ok(Validation {
+                    dice: (!dice.is_empty()).then(|| sum / dice.len() as f64),
+                    pixel_temperature: pixels.temperature(),
+                    image_temperature: images.temperature(),
+                });
             }
             let execution = self.parameters.backend.execution;
-            dice.extend(execution.run(|| self.evaluate_batch(std, &batch))?);
+            execution.run(|| self.evaluate_batch(std, &batch, &mut found))?;
         }
     }
 
-    /// Dice of each image with nodule.
-    fn evaluate_batch(&self, std: bool, batch: &[TrainingSample]) -> Result<Vec<f64>> {
+    /// Adds a batch to an evaluation.
+    fn evaluate_batch(
+        &self,
+        std: bool,
+        batch: &[TrainingSample],
+        found: &mut Evaluated,
+    ) -> Result<()> {
         let side = self.config.image_size;
         for example in batch {
             batch::check(example, side)?;
@@ -276,11 +324,20 @@ impl Trainer {
         let images = batch.iter().map(|example| example.image.as_slice());
         let x = batch::input(images, side, &self.parameters.backend)?;
         let parameters = self.settled();
-        let found = self.network.forward(&mut Pass::evaluation(&parameters), &x, std)?;
-        let logits = values(found.logits.tensor())?;
-        let overlaps = logits.chunks(side * side).zip(batch);
-        let dice = overlaps.filter_map(|(logits, example)| loss::overlap(logits, &example.mask));
-        Ok(dice.map(|[dice, _]| dice).collect())
+        let outputs = self.network.forward(&mut Pass::evaluation(&parameters), &x, std)?;
+        let logits = values(outputs.logits.tensor())?;
+        for (logits, example) in logits.chunks(side * side).zip(batch) {
+            found.dice.extend(loss::overlap(logits, &example.mask).map(|[dice, _]| dice));
+            found.pixels.add_pixels(logits, example);
+        }
+        if let Some(logits) = &outputs.nodule_logit {
+            for (logit, example) in values(logits.tensor())?.into_iter().zip(batch) {
+                if let Some(has_nodule) = example.has_nodule {
+                    found.images.add(logit, f64::from(u8::from(has_nodule)));
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Writes a weights file, for inference and further training, and its description, a file of
@@ -307,6 +364,7 @@ impl Trainer {
             config: self.config.clone(),
             std: self.std,
             weights_sha256: None,
+            temperatures: self.temperatures,
             contract: self.contract.clone(),
             metadata: metadata.clone(),
         }

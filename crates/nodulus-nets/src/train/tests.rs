@@ -193,8 +193,11 @@ fn discs_are_learnt_and_predicted() {
             assert_eq!(log.n_samples, 60);
         }
     }
-    let dice = trainer.evaluate(true, &mut stream(&others)).unwrap().unwrap();
+    let found = trainer.evaluate(true, &mut stream(&others)).unwrap();
+    let dice = found.dice.unwrap();
     assert!(dice > 0.8, "{dice}");
+    let pixels = found.pixel_temperature.unwrap();
+    assert!(pixels > 0.05 && pixels < 20.0, "{pixels}");
     let folder = tempfile::tempdir().unwrap();
     trainer
         .save_checkpoint(&folder.path().join(WEIGHTS_FILE), &serde_json::json!({"run": 1}))
@@ -222,7 +225,8 @@ fn discs_are_learnt_and_predicted() {
 fn without_examples_there_is_no_dice() {
     let config = Config { mode: DynamicsMode::None, ..config() };
     let mut trainer = Trainer::new(&config, 1, &Device::Cpu).unwrap();
-    assert_eq!(trainer.evaluate(true, &mut stream(&[])).unwrap(), None);
+    let found = trainer.evaluate(true, &mut stream(&[])).unwrap();
+    assert_eq!((found, found.temperatures()), (Validation::default(), None));
 }
 
 #[test]

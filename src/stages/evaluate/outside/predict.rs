@@ -135,11 +135,19 @@ pub(super) fn rows(
             probabilities.insert(&roi.roi_id, probability);
             let pixels =
                 mask.to_bools().into_iter().map(|is_marked| f32::from(u8::from(is_marked)));
-            model::Prediction { probability: pixels.collect(), nodule_probability: None }
+            model::Prediction { probability: pixels.collect(), ..model::Prediction::default() }
         });
         of_slices.push((roi.clone(), predicted));
     }
-    let rows = infer::transform(model_id, &of_slices, THRESHOLD, rule, reach_mm, n_scan_slices)?;
+    let rows = infer::transform(
+        model_id,
+        &of_slices,
+        None,
+        THRESHOLD,
+        rule,
+        reach_mm,
+        n_scan_slices,
+    )?;
     let row = |row: crate::tables::Prediction| {
         let mut doubts = vec![Doubt::UnlistedPatients.name().to_owned()];
         doubts.extend(row.doubts);

@@ -5,18 +5,19 @@ use maud::Markup;
 use nodulus_pages::charts::{Axis, INK, PANEL, colour, dashed, draw, frame, heading};
 use plotters::prelude::*;
 
-/// Reliability diagram of a model, with its name: the share of slices with nodule in each bin by the mean
-/// probability, joined by a line. Bars are the share of all slices in each bin; on the dashed line,
+/// Reliability diagram of a model, with its name: the share of slices or pixels with nodule in each bin by the mean
+/// probability, joined by a line; `share` says of what. Bars are the share of all of them in each bin; on the dashed line,
 /// probabilities are right. `position` is the model's among all.
 pub(in crate::stages::report) fn reliability(
     name: &str,
     position: usize,
+    share: &str,
     calibration: &Calibration,
 ) -> Markup {
     draw([PANEL[0], PANEL[1] + 80], |area| {
         heading(area, name)?;
         let x = Axis::new("Mean probability of nodule", 0.0..1.0);
-        let y = Axis::new("Share of slices with nodule", 0.0..1.0);
+        let y = Axis::new(share, 0.0..1.0);
         let mut chart = frame(area, &x, &y)?;
         let colour = colour(position);
         let filled = || calibration.bins.iter().filter(|bin| bin.n > 0);
@@ -56,8 +57,8 @@ mod tests {
             bins,
         };
         let bins = vec![bin(0.0, 3), bin(0.1, 0), bin(0.9, 1)];
-        let text = assert_drawn(reliability("<i>", 6, &of(bins)));
+        let text = assert_drawn(reliability("<i>", 6, "Share", &of(bins)));
         assert_eq!(text.matches("<circle").count(), 2);
-        assert_drawn(reliability("", 0, &of(vec![])));
+        assert_drawn(reliability("", 0, "Share", &of(vec![])));
     }
 }

@@ -73,6 +73,8 @@ pub struct ReportContent {
     pub volumes: Vec<VolumeAgreement>,
     /// Calibration of each model's probability that a slice shows nodule; models without one are skipped.
     pub calibration: Vec<Calibration>,
+    /// Calibration of the probabilities of pixels, of the models that have them.
+    pub pixel_calibration: Vec<Calibration>,
     /// The shown nodules.
     pub cases: Vec<ShownCase>,
     /// Everything that the report was made from, in data-flow order.

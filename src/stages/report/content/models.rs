@@ -50,30 +50,30 @@ pub struct VolumeAgreement {
     pub upper_limit_mm3: Option<f64>,
 }
 
-/// Calibration of a model's probability that a slice shows nodule, by bins. AUC, Brier score and calibration
-/// error are rows of `summary`.
+/// Calibration of a model's probability that a slice shows nodule, or that a pixel is nodule, by bins. AUC, Brier score and
+/// calibration errors are rows of `summary`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Calibration {
     /// The model.
     pub model_id: String,
-    /// Slices.
+    /// Slices or pixels.
     pub n: u64,
     /// Bins of equal width from 0 to 1.
     pub bins: Vec<CalibrationBin>,
 }
 
-/// The slices whose probability lies in a bin.
+/// The slices or pixels whose probability lies in a bin.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct CalibrationBin {
     /// Lower end; except for 0, it belongs to the bin before.
     pub low: f64,
     /// Upper end.
     pub high: f64,
-    /// Slices.
+    /// Slices or pixels.
     pub n: u64,
-    /// Mean of their probabilities; none without a slice.
+    /// Mean of their probabilities; none without any.
     pub mean_probability: Option<f64>,
-    /// Share of them that show nodule; none without a slice.
+    /// Share of them that show or are nodule; none without any.
     pub share_with_nodule: Option<f64>,
 }
 

@@ -72,6 +72,7 @@ pub(super) fn content(
         },
         volumes: volumes::agreement(&models, &summary),
         calibration: predicted.calibration(&models),
+        pixel_calibration: models::pixel_calibration(&models, &results),
         weights: weights::weights(task, &models)?,
         models,
         summary,

@@ -1,6 +1,7 @@
 //! The models, their weights, and the calibration of their probabilities.
 
 use crate::stages::Task;
+use crate::stages::evaluate::pixel_diagram;
 use crate::stages::infer::REGION_GROWING;
 use crate::stages::report::content::{Calibration, CalibrationBin, ReportModel};
 use crate::stages::report::error::Error;
@@ -110,20 +111,37 @@ impl PredictionIndex {
     /// The calibration of the models with probabilities, in the order of the models.
     pub(super) fn calibration(&self, models: &[ReportModel]) -> Vec<Calibration> {
         let of_model = |model: &ReportModel| {
-            let reliability = &self.0.get(&model.model_id)?.reliability;
-            let bins = reliability.bins.iter().enumerate().map(|(place, bin)| CalibrationBin {
-                low: place as f64 / BINS as f64,
-                high: (place + 1) as f64 / BINS as f64,
-                n: bin.n,
-                mean_probability: bin.mean_probability(),
-                share_with_nodule: bin.share_true(),
-            });
-            let n = reliability.bins.iter().map(|bin| bin.n).sum();
-            let (model_id, bins) = (model.model_id.clone(), bins.collect());
-            (n > 0).then_some(Calibration { model_id, n, bins })
+            calibration(&model.model_id, &self.0.get(&model.model_id)?.reliability)
         };
         models.iter().filter_map(of_model).collect()
     }
+}
+
+/// The calibration of the probabilities of pixels, of the models that have them, in the order of the models.
+pub(super) fn pixel_calibration(
+    models: &[ReportModel],
+    results: &[NoduleMetrics],
+) -> Vec<Calibration> {
+    let of_model = |model: &ReportModel| {
+        let mut sum = ReliabilityDiagram::default();
+        let of_model = results.iter().filter(|row| row.model_id == model.model_id);
+        of_model.filter_map(pixel_diagram).for_each(|diagram| sum.merge(&diagram));
+        calibration(&model.model_id, &sum)
+    };
+    models.iter().filter_map(of_model).collect()
+}
+
+/// `None` for a diagram without a case.
+fn calibration(model_id: &str, diagram: &ReliabilityDiagram) -> Option<Calibration> {
+    let bins = diagram.bins.iter().enumerate().map(|(place, bin)| CalibrationBin {
+        low: place as f64 / BINS as f64,
+        high: (place + 1) as f64 / BINS as f64,
+        n: bin.n,
+        mean_probability: bin.mean_probability(),
+        share_with_nodule: bin.share_true(),
+    });
+    let n = diagram.bins.iter().map(|bin| bin.n).sum();
+    (n > 0).then(|| Calibration { model_id: model_id.to_owned(), n, bins: bins.collect() })
 }
 
 #[cfg(test)]

@@ -58,7 +58,7 @@ const SECTIONS: [(&str, &str, Write); 13] = [
     ("distributions", "Distributions", |page| page.distributions()),
     ("volumes", "Volumes", |page| page.volumes()),
     ("cases", "Cases", |page| page.cases()),
-    ("calibration", "Classifier", |page| page.calibration()),
+    ("calibration", "Calibration", |page| page.calibration()),
     ("training", "Training", |page| page.training()),
     ("cohorts", "Cohorts", |page| {
         page.cohorts();

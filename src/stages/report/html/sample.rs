@@ -382,6 +382,7 @@ pub(super) fn sample() -> ReportContent {
         nodules: nodules(),
         volumes: volumes::agreement(&models(), &summary()),
         calibration: vec![calibration()],
+        pixel_calibration: vec![Calibration { n: 1800, ..calibration() }],
         cases: vec![
             case("best", 0.3, 9.0, 0.931),
             case("median", 2.0, 6.0, 0.842),

@@ -88,7 +88,9 @@ fn every_section_has_its_anchor_and_its_content() {
         "{volumes}"
     );
     let classifier = section("calibration");
-    assert_eq!(classifier.matches("class=\"chart\"").count(), 1);
+    // Of pixels, then of slices.
+    assert_eq!(classifier.matches("class=\"chart\"").count(), 2);
+    assert!(classifier.contains("<td>1,800</td><td><b>0.033</b> <small>[0.028, 0.039]</small></td>"));
     assert!(classifier.contains("<td>180</td><td><b>0.971</b> <small>[0.961, 0.981]</small></td>"));
     let cases = section("cases");
     assert_eq!((cases.matches("<image").count(), cases.matches("<use").count()), (3, 6));
@@ -234,6 +236,7 @@ fn no_name_becomes_markup() {
     }
     content.volumes[0].model_id = evil();
     content.calibration[0].model_id = evil();
+    content.pixel_calibration[0].model_id = evil();
     for source in &mut content.provenance {
         (source.name, source.key, source.content_sha256) = (evil(), evil(), evil());
         if let Some(made) = &mut source.made {
