@@ -134,9 +134,14 @@ fn the_json_has_what_the_page_shows() {
             |r: &&Value| r["model_id"] == *model && r["metric"] == metric && r["subgroup"] == "all";
         summary.iter().find(of).unwrap().clone()
     };
-    let calibration = list("calibration");
-    assert_eq!(calibration.len(), 1);
-    for model in &calibration {
+    let [of_slices, of_pixels] = ["calibration", "pixel_calibration"].map(&list);
+    assert_eq!((of_slices.len(), of_pixels.len()), (1, 1));
+    let nodule_pixels = |row: &Value| row["calibration_pixels"].as_array().cloned();
+    let n_pixels = list("nodules").iter().filter_map(nodule_pixels).flatten();
+    let n_pixels: u64 = n_pixels.map(|n| n.as_u64().unwrap()).sum();
+    assert_eq!(of_pixels[0]["n"], n_pixels);
+    let diagrams = [(&of_slices[0], "classifier_ece"), (&of_pixels[0], "pixel_ece")];
+    for (model, metric) in diagrams {
         let off = |bin: &Value| {
             let [p, share] =
                 ["mean_probability", "share_with_nodule"].map(|name| bin[name].as_f64());
@@ -144,8 +149,8 @@ fn the_json_has_what_the_page_shows() {
         };
         let n = model["n"].as_f64().unwrap();
         let ece: f64 = model["bins"].as_array().unwrap().iter().filter_map(off).sum::<f64>() / n;
-        let expected = row(&model["model_id"], "classifier_ece");
-        assert_eq!(expected["n_total"], model["n"]);
+        let expected = row(&model["model_id"], metric);
+        assert!(metric == "pixel_ece" || expected["n_total"] == model["n"]);
         assert!((ece - expected["mean"].as_f64().unwrap()).abs() < 1e-9, "{ece}, {expected}");
     }
 

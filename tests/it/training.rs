@@ -67,6 +67,12 @@ fn a_phase_stops_early_and_keeps_its_best_weights() {
     assert_eq!(found["metadata"]["epoch"], log.len() - 1, "{found}");
     assert_eq!(found["metadata"]["validation_dice"], *best);
     assert_eq!(described(&files.join("model.json"))["metadata"]["epoch"], log.len());
+    for (name, row) in [("best.json", &log[log.len() - 2]), ("model.json", &log[log.len() - 1])] {
+        let temperatures = &described(&files.join(name))["temperatures"];
+        assert_eq!(temperatures["pixels"].as_f64(), row.pixel_temperature, "{name}");
+        let of_slices = row.slice_temperature.unwrap_or(1.0);
+        assert_eq!(temperatures["images"].as_f64(), Some(of_slices), "{name}");
+    }
     let weights = ["best", "model"].map(|n| fs_err::read(files.join(format!("{n}.safetensors"))));
     let [best, last] = weights.map(Result::unwrap);
     assert!(best.len() == last.len() && best != last);
@@ -85,6 +91,8 @@ fn a_phase_stops_early_and_keeps_its_best_weights() {
     let [of_last, of_best] = &predicted;
     assert!(!of_last.is_empty() && of_last.len() == of_best.len() && of_last != of_best);
 
+    check_review(&pipeline, &store, patient);
+
     // Both describe their training cohort, and their predictions for the validation split.
     for (name, rows) in [("model.json", of_last), ("best.json", of_best)] {
         let profile =
@@ -95,6 +103,48 @@ fn a_phase_stops_early_and_keeps_its_best_weights() {
         );
         check_cohort(&store, &profile);
         check_predicted(&store, &profile.predicted, rows);
+    }
+}
+
+/// Mirror images disagree, and the nodules that they disagree about most are listed first.
+fn check_review(pipeline: &Path, store: &Path, patient: &str) {
+    let out = store.join("../review");
+    let [store_text, out_text] = [store, &out].map(|path| path.to_str().unwrap());
+    let review = ["export", "review", "--store", store_text, "--out", out_text, "--json"];
+    let rows: Vec<Prediction> = fixture::rows(store);
+    let networks = |rows: Vec<Prediction>| {
+        rows.into_iter().filter(|row| row.model_id == "proposed").collect::<Vec<_>>()
+    };
+    assert!(networks(rows).iter().all(|row| row.disagreement.is_none()));
+
+    let sets = [patient, "infer.splits=[\"validation\"]", "infer.flips=true", SEEN];
+    let arguments = arguments("infer", pipeline, &[&ONE_PHASE[..2], &sets].concat());
+    fixture::run_well(&arguments.iter().map(String::as_str).collect::<Vec<_>>());
+    let mut found: BTreeMap<String, (Option<f64>, bool)> = BTreeMap::new();
+    for row in networks(fixture::rows(store)) {
+        let disagreement = row.disagreement.unwrap();
+        assert!((0.0..=1.0).contains(&disagreement), "{disagreement}");
+        let (of_nodule, has_mask) = found.entry(row.nodule_id).or_insert((None, false));
+        assert!(of_nodule.is_none_or(|other| other.to_bits() == disagreement.to_bits()));
+        *of_nodule = Some(disagreement);
+        *has_mask |= row.mask_bits.iter().any(|bits| *bits != 0);
+    }
+    let record: Value = serde_json::from_str(&fixture::run_well(&review)).unwrap();
+    assert_eq!((&record["n_predicted"], &record["n_listed"]), (&found.len().into(), &found.len().into()));
+    let text = fs_err::read_to_string(out.join("review.csv")).unwrap();
+    let mut listed = csv::Reader::from_reader(text.as_bytes());
+    let listed: Vec<BTreeMap<String, String>> =
+        listed.deserialize().collect::<Result<_, _>>().unwrap();
+    assert_eq!(listed.len(), found.len());
+    // Weights with fewer than 20 validation nodules have no distance: disagreement alone ranks those with a mask.
+    let expected = |row: &BTreeMap<String, String>| found[&row["nodule_id"]];
+    assert!(listed.is_sorted_by_key(|row| expected(row).1));
+    let masked = listed.iter().filter(|row| expected(row).1);
+    assert!(masked.map(|row| expected(row).0.unwrap()).is_sorted_by(|a, b| a >= b));
+    for (n, row) in listed.iter().enumerate() {
+        assert_eq!(row["rank"], (n + 1).to_string());
+        assert_eq!(row["disagreement"].parse::<f64>().ok(), expected(row).0);
+        assert_eq!(row["training_distance"], "");
     }
 }
 
