@@ -378,8 +378,12 @@ mod tests {
     #[test]
     fn a_temperature_divides_the_logits() {
         let config = Config { image_size: 32, ..Config::preset(Preset::Tiny) };
-        let plain = predictor(&config, 3, true);
-        let mut warm = predictor(&config, 3, true);
+        let folder = tempfile::tempdir().unwrap();
+        let trainer = Trainer::new(&config, 3, &Device::Cpu).unwrap();
+        trainer.save_checkpoint(&folder.path().join(WEIGHTS_FILE), &().into()).unwrap();
+        let load = || Predictor::load(folder.path(), &Device::Cpu).unwrap();
+        let (plain, mut warm) = (load(), load());
+        assert_eq!(plain.description.temperatures, None);
         warm.description.temperatures = Some(Temperatures { pixels: 2.0, images: 0.5 });
         let images = images(2, 32);
         let [plain, warm] = [&plain, &warm].map(|network| network.predict(&images).unwrap());
