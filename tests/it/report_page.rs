@@ -137,8 +137,8 @@ fn the_json_has_what_the_page_shows() {
     let [of_slices, of_pixels] = ["calibration", "pixel_calibration"].map(&list);
     assert_eq!((of_slices.len(), of_pixels.len()), (1, 1));
     let nodule_pixels = |row: &Value| row["calibration_pixels"].as_array().cloned();
-    let n_pixels = list("nodules").iter().filter_map(nodule_pixels).flatten();
-    let n_pixels: u64 = n_pixels.map(|n| n.as_u64().unwrap()).sum();
+    let bins: Vec<Value> = list("nodules").iter().filter_map(nodule_pixels).flatten().collect();
+    let n_pixels: u64 = bins.iter().map(|n| n.as_u64().unwrap()).sum();
     assert_eq!(of_pixels[0]["n"], n_pixels);
     let diagrams = [(&of_slices[0], "classifier_ece"), (&of_pixels[0], "pixel_ece")];
     for (model, metric) in diagrams {

@@ -130,7 +130,10 @@ fn check_review(pipeline: &Path, store: &Path, patient: &str) {
         *has_mask |= row.mask_bits.iter().any(|bits| *bits != 0);
     }
     let record: Value = serde_json::from_str(&fixture::run_well(&review)).unwrap();
-    assert_eq!((&record["n_predicted"], &record["n_listed"]), (&found.len().into(), &found.len().into()));
+    assert_eq!(
+        (&record["n_predicted"], &record["n_listed"]),
+        (&found.len().into(), &found.len().into())
+    );
     let text = fs_err::read_to_string(out.join("review.csv")).unwrap();
     let mut listed = csv::Reader::from_reader(text.as_bytes());
     let listed: Vec<BTreeMap<String, String>> =

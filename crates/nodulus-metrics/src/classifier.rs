@@ -261,26 +261,24 @@ impl ReliabilityBin {
 /// METHOD: as for cases ([`classify`]), with every pixel as a case. Patients are resampled, since the pixels of one are not
 /// independent.
 pub fn calibration_error(patients: &[ReliabilityDiagram], seed: u64) -> Estimate {
-    let mut rows: Vec<[f64; 1 + BINS]> = patients
-        .iter()
-        .map(|diagram| {
-            let n: u64 = diagram.bins.iter().map(|bin| bin.n).sum();
-            std::array::from_fn(|place| match place {
-                0 => n as f64,
-                _ => {
-                    let bin = &diagram.bins[place - 1];
-                    bin.n_true as f64 - bin.probabilities
-                }
-            })
-        })
-        .collect();
+    let mut rows: Vec<[f64; 1 + BINS]> = Vec::with_capacity(patients.len());
+    for diagram in patients {
+        let mut row = [0.0; 1 + BINS];
+        for (off, bin) in row[1..].iter_mut().zip(&diagram.bins) {
+            *off = bin.n_true as f64 - bin.probabilities;
+        }
+        row[0] = diagram.bins.iter().map(|bin| bin.n).sum::<u64>() as f64;
+        rows.push(row);
+    }
     // Sums of floats depend on their order, which must not reach the results.
     rows.sort_unstable_by(|a, b| {
         let pairs = a.iter().zip(b).map(|(a, b)| a.total_cmp(b));
         pairs.fold(std::cmp::Ordering::Equal, std::cmp::Ordering::then)
     });
     let mut sums = PatientSums::new(1 + BINS);
-    rows.iter().for_each(|row| sums.push(row));
+    for row in &rows {
+        sums.push(row);
+    }
     Estimate { value: ece(&sums.total()), interval: sums.interval([0.0, 1.0], seed, ece) }
 }
 
@@ -347,8 +345,7 @@ mod tests {
 
     #[test]
     fn pixels_have_the_calibration_error_of_cases() {
-        let pixels =
-            [("a", 0.9, true), ("a", 0.35, true), ("b", 0.35, false), ("b", 0.9, true)];
+        let pixels = [("a", 0.9, true), ("a", 0.35, true), ("b", 0.35, false), ("b", 0.9, true)];
         let cases: Vec<_> = pixels.map(|(p, probability, t)| judged(p, probability, t)).into();
         let diagram = |patient: &str| {
             let mut diagram = ReliabilityDiagram::default();

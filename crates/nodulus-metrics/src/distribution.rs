@@ -47,10 +47,11 @@ impl Distribution {
         let (n, bin) = (self.n(), self.edges.partition_point(|edge| *edge <= value));
         let own = *self.counts.get(bin)? as f64;
         let below: u64 = self.counts.get(..bin)?.iter().sum();
-        let part = match (bin.checked_sub(1).and_then(|bin| self.edges.get(bin)), self.edges.get(bin)) {
-            (Some(low), Some(high)) => (value - low) / (high - low),
-            _ => 0.5,
-        };
+        let part =
+            match (bin.checked_sub(1).and_then(|bin| self.edges.get(bin)), self.edges.get(bin)) {
+                (Some(low), Some(high)) => (value - low) / (high - low),
+                _ => 0.5,
+            };
         (n > 0).then(|| (below as f64 + part * own) / n as f64)
     }
 

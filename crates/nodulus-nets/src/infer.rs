@@ -47,9 +47,10 @@ impl Prediction {
                 }
                 let pixels = sum.probability.iter_mut().zip(&other.probability);
                 pixels.for_each(|(sum, p)| *sum += p);
-                match other.members.is_empty() {
-                    true => sum.members.push(other.probability),
-                    false => sum.members.extend(other.members),
+                if other.members.is_empty() {
+                    sum.members.push(other.probability);
+                } else {
+                    sum.members.extend(other.members);
                 }
                 let of_both = sum.nodule_probability.zip(other.nodule_probability);
                 sum.nodule_probability = of_both.map(|(sum, p)| sum + p);
@@ -206,9 +207,9 @@ impl Predictor {
 
 /// The probabilities of logits at a temperature; at 1 they are the sigmoids, to the bit.
 fn probabilities(mut logits: Vec<f32>, temperature: f64) -> Vec<f32> {
-    if temperature != 1.0 {
-        let inverse = (1.0 / temperature) as f32;
-        logits.iter_mut().for_each(|logit| *logit *= inverse);
+    let inverse = (1.0 / temperature) as f32;
+    for logit in &mut logits {
+        *logit *= inverse;
     }
     sigmoids(&logits)
 }

@@ -152,10 +152,7 @@ mod tests {
         close(profile.distance(49.5, -75.0), 0.5);
         close(profile.distance(1000.0, -50.0), 1.0);
         close(profile.distance(49.5, 700.0), 1.0);
-        let few = PredictionProfile {
-            mean_hu: Distribution::of(&MEAN_HU_EDGES, [0.0]),
-            ..profile
-        };
+        let few = PredictionProfile { mean_hu: Distribution::of(&MEAN_HU_EDGES, [0.0]), ..profile };
         assert_eq!(few.distance(49.5, 0.0), None);
     }
     use serde_json::json;

@@ -88,8 +88,8 @@ mod tests {
             equivalent_diameter_mm: diameter_mm,
             axial_diameter_mm: None,
             axial_short_diameter_mm: None,
-        disagreement: None,
-        training_distance: None,
+            disagreement: None,
+            training_distance: None,
             mean_hu: None,
             warnings: Vec::new(),
         }

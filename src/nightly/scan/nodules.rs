@@ -65,9 +65,9 @@ fn measure(
         candidate_confidence: candidate.confidence,
         probability,
         disagreement,
-        training_distance: mean_hu.zip(profile).and_then(|(mean_hu, profile)| {
-            profile.distance(measured.volume_mm3, mean_hu)
-        }),
+        training_distance: mean_hu
+            .zip(profile)
+            .and_then(|(mean_hu, profile)| profile.distance(measured.volume_mm3, mean_hu)),
         centroid_mm: centroid.map_or(candidate.position_mm, |ijk| geometry.voxel_to_patient(ijk)),
         volume_mm3: measured.volume_mm3,
         equivalent_diameter_mm: measured.equivalent_diameter_mm,

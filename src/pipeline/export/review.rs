@@ -56,7 +56,7 @@ const PREDICTED_COLUMNS: [&str; 5] =
 
 /// The columns of `nodules` that are read.
 #[derive(Clone, Deserialize)]
-struct Nodule {
+struct ListedNodule {
     nodule_id: String,
     cohort: String,
     patient_id: String,
@@ -139,7 +139,7 @@ pub fn export(
     check_made_of(&predictions, &rois)?;
     let mut places = BTreeMap::new();
     let mut cohorts = BTreeSet::new();
-    for batch in nodules.columns::<Nodule>(&NODULE_COLUMNS) {
+    for batch in nodules.columns::<ListedNodule>(&NODULE_COLUMNS) {
         for nodule in batch? {
             cohorts.insert(nodule.cohort.clone());
             if options.cohort.is_none_or(|cohort| nodule.cohort == cohort) {
@@ -173,7 +173,8 @@ pub fn export(
         }
         inputs.push(metrics.manifest.as_input());
     }
-    let diameters = |id: &str| places.get(id).map_or(0.0, |nodule: &Nodule| nodule.diameter_mm);
+    let diameters =
+        |id: &str| places.get(id).map_or(0.0, |nodule: &ListedNodule| nodule.diameter_mm);
     let folder = Folder::open(to)?;
     let mut writer = csv::Writer::from_writer(File::create(folder.aside().join("review.csv"))?);
     for (n, id) in ranked(&predicted, diameters).into_iter().take(options.n).enumerate() {
@@ -207,7 +208,7 @@ pub fn export(
 fn predicted(
     predictions: &Version,
     asked: Option<&str>,
-    nodules: &BTreeMap<String, Nodule>,
+    nodules: &BTreeMap<String, ListedNodule>,
 ) -> Result<(String, BTreeMap<String, Doubtful>), Error> {
     let mut models: BTreeMap<String, BTreeMap<String, Doubtful>> = BTreeMap::new();
     for batch in predictions.columns::<Predicted>(&PREDICTED_COLUMNS) {
@@ -296,7 +297,9 @@ mod tests {
     #[test]
     fn equal_values_share_a_place() {
         let sorted = [0.1, 0.2, 0.2, 0.9];
-        assert_eq!([0.1, 0.2, 0.9].map(|value| place(&sorted, value)), [0.125, 0.5, 0.875]);
-        assert_eq!(place(&[0.3], 0.3), 0.5);
+        for (value, expected) in [(0.1, 0.125), (0.2, 0.5), (0.9, 0.875)] {
+            assert!((place(&sorted, value) - expected).abs() < 1e-12);
+        }
+        assert!((place(&[0.3], 0.3) - 0.5).abs() < 1e-12);
     }
 }

@@ -4,7 +4,9 @@ use super::slice::Slice;
 use super::{Error, MeasureError};
 use crate::tables::{NoduleMetrics, Summary};
 use nodulus_formats::volume::Mask;
-use nodulus_metrics::classifier::{Estimate, ReliabilityBin, ReliabilityDiagram, calibration_error};
+use nodulus_metrics::classifier::{
+    Estimate, ReliabilityBin, ReliabilityDiagram, calibration_error,
+};
 use nodulus_store::Version;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -104,7 +106,11 @@ pub(super) fn set(row: &mut NoduleMetrics, diagram: &ReliabilityDiagram) {
 /// The diagram of a row of `nodule_metrics`; `None` for a model without probabilities of pixels.
 pub(in crate::stages) fn diagram(row: &NoduleMetrics) -> Option<ReliabilityDiagram> {
     let n = row.calibration_pixels.as_ref()?;
-    let columns = row.calibration_nodule_pixels.iter().flatten().zip(row.calibration_probability.iter().flatten());
+    let columns = row
+        .calibration_nodule_pixels
+        .iter()
+        .flatten()
+        .zip(row.calibration_probability.iter().flatten());
     let mut diagram = ReliabilityDiagram::default();
     for (bin, (n, (n_true, probabilities))) in diagram.bins.iter_mut().zip(n.iter().zip(columns)) {
         *bin = ReliabilityBin {

@@ -65,7 +65,7 @@ mod tests {
         let second = [0.0, 0.0, 0.9, 0.0, 0.0];
         let slices = [slice(7, &[&same, &less]), slice(8, &[&second, &second])];
         // The first has all four voxels, the other two of them: Dice 1 and 4 / 6.
-        assert!((of(&slices).unwrap() - (1.0 - (1.0 + 4.0 / 6.0) / 2.0)).abs() < 1e-12);
+        assert!((of(&slices).unwrap() - (1.0 - f64::midpoint(1.0, 4.0 / 6.0))).abs() < 1e-12);
         assert_eq!(of(&[slice(7, &[]), slice(8, &[])]), None);
         assert_eq!(of(&[slices[0].clone(), (slices[1].0.clone(), None)]), None);
     }

@@ -25,7 +25,9 @@ pub enum Error {
         side: usize,
     },
     /// The weights' profile of their training cohort is damaged.
-    #[error("the profile of the weights' training cohort in their description cannot be read: take both files from the same checkpoint")]
+    #[error(
+        "the profile of the weights' training cohort in their description cannot be read: take both files from the same checkpoint"
+    )]
     Profile(#[from] serde_json::Error),
     /// The checkpoint has no weights of a best epoch.
     #[error(

@@ -216,8 +216,7 @@ fn predict_nodule(
     // A scan of unknown length may go on.
     let n_scan_slices = slices.first().map_or(i64::MAX, |(roi, _)| scan_slices.of(roi));
     let threshold = thresholds.probability;
-    let mut rows =
-        transform(model_id, slices, profile, threshold, rule, reach_mm, n_scan_slices)?;
+    let mut rows = transform(model_id, slices, profile, threshold, rule, reach_mm, n_scan_slices)?;
     let note_tuned = |rows: &mut [Prediction], from: ThresholdSource| {
         for row in rows.iter_mut().filter(|row| nodules.are_chosen_on(from, &row.nodule_id)) {
             row.doubts.insert(0, Doubt::TunedOnScored.name().to_owned());
@@ -263,7 +262,8 @@ pub fn transform(
     let is_nearest = rule == ComponentRule::Centre;
     let may_go_on = region.is_cut(&delivered, n_scan_slices)
         || (is_nearest && region.may_miss_nearer(&delivered, n_scan_slices));
-    let disagreement = disagreement::of_nodule(slices, &delivered, threshold.value, rule, reach_mm)?;
+    let disagreement =
+        disagreement::of_nodule(slices, &delivered, threshold.value, rule, reach_mm)?;
     let rois = slices.iter().map(|(roi, _)| roi);
     let training_distance =
         profile.and_then(|profile| distance::of_nodule(profile, rois, &delivered));
@@ -328,7 +328,8 @@ mod tests {
         };
         let doubts = |marked: [bool; 3], reach_mm: f64, rule, n_scan_slices: i64| {
             let slices: Vec<_> = (0..3).map(|k| slice(k + 4, marked[k as usize])).collect();
-            let rows = transform("m", &slices, None, THRESHOLD, rule, reach_mm, n_scan_slices).unwrap();
+            let rows =
+                transform("m", &slices, None, THRESHOLD, rule, reach_mm, n_scan_slices).unwrap();
             assert!(rows.iter().all(|row| row.doubts == rows[0].doubts));
             rows[0].doubts.concat()
         };

@@ -139,15 +139,8 @@ pub(super) fn rows(
         });
         of_slices.push((roi.clone(), predicted));
     }
-    let rows = infer::transform(
-        model_id,
-        &of_slices,
-        None,
-        THRESHOLD,
-        rule,
-        reach_mm,
-        n_scan_slices,
-    )?;
+    let rows =
+        infer::transform(model_id, &of_slices, None, THRESHOLD, rule, reach_mm, n_scan_slices)?;
     let row = |row: crate::tables::Prediction| {
         let mut doubts = vec![Doubt::UnlistedPatients.name().to_owned()];
         doubts.extend(row.doubts);

@@ -77,7 +77,11 @@ impl ReportPage<'_> {
     }
 
     /// A row for each model: its name, its number of cases, and metrics of `summary`.
-    fn calibration_numbers(&self, calibration: &[Calibration], metrics: &[&str]) -> Vec<Vec<Markup>> {
+    fn calibration_numbers(
+        &self,
+        calibration: &[Calibration],
+        metrics: &[&str],
+    ) -> Vec<Vec<Markup>> {
         let row = |row: &Calibration| {
             let metric = |metric: &&str| match self.content.of_all(&row.model_id, metric) {
                 None => cell(decimal(None, 3)),

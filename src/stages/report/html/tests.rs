@@ -90,7 +90,9 @@ fn every_section_has_its_anchor_and_its_content() {
     let classifier = section("calibration");
     // Of pixels, then of slices.
     assert_eq!(classifier.matches("class=\"chart\"").count(), 2);
-    assert!(classifier.contains("<td>1,800</td><td><b>0.033</b> <small>[0.023, 0.043]</small></td>"));
+    assert!(
+        classifier.contains("<td>1,800</td><td><b>0.033</b> <small>[0.023, 0.043]</small></td>")
+    );
     assert!(classifier.contains("<td>180</td><td><b>0.971</b> <small>[0.961, 0.981]</small></td>"));
     let cases = section("cases");
     assert_eq!((cases.matches("<image").count(), cases.matches("<use").count()), (3, 6));
