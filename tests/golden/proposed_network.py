@@ -34,9 +34,9 @@ class Bottleneck(nn.Module):
 class ResNet(nn.Module):
     """ResNet-50's features; `dilated` stands for stride 16, by torchvision's replace_stride_with_dilation."""
 
-    def __init__(self, w, dilated=False):
+    def __init__(self, w, dilated=False, slices=1):
         super().__init__()
-        self.conv1, self.bn1 = nn.Conv2d(1, w, 7, 2, 3, bias=False), nn.BatchNorm2d(w)
+        self.conv1, self.bn1 = nn.Conv2d(slices, w, 7, 2, 3, bias=False), nn.BatchNorm2d(w)
         i = w
         for n, (depth, stride) in enumerate([(3, 1), (4, 2), (6, 2), (3, 1 if dilated else 2)]):
             blocks = []
@@ -55,8 +55,8 @@ class ResNet(nn.Module):
 
 
 class Classifier(ResNet):
-    def __init__(self, w):
-        super().__init__(w)
+    def __init__(self, w, slices=1):
+        super().__init__(w, slices=slices)
         self.fc = nn.Linear(32 * w, 1)
 
     def forward(self, x):
@@ -86,9 +86,9 @@ class Main(nn.Module):
 
 
 class StemMain(nn.Module):
-    def __init__(self, o):
+    def __init__(self, o, slices=1):
         super().__init__()
-        self.conv1, self.bn, self.conv2 = conv(1, o, 3), nn.BatchNorm2d(o), conv(o, o, 3)
+        self.conv1, self.bn, self.conv2 = conv(slices, o, 3), nn.BatchNorm2d(o), conv(o, o, 3)
 
     def forward(self, x):
         return self.conv2(F.relu(self.bn(self.conv1(x))))
@@ -135,9 +135,9 @@ class Combine(nn.Module):
 
 
 class Block(nn.Module):
-    def __init__(self, i, o, stride=1, combine=0, aspp=False, out=False):
+    def __init__(self, i, o, stride=1, combine=0, aspp=False, out=False, stem=False):
         super().__init__()
-        self.main = StemMain(o) if i == 1 else Main(i, o, stride)
+        self.main = StemMain(o, i) if stem else Main(i, o, stride)
         self.skip = Skip(i, o, stride)
         if combine:
             self.combine = Combine(o, combine)
@@ -151,9 +151,9 @@ class Block(nn.Module):
 
 
 class Segmenter(nn.Module):
-    def __init__(self, w, c, combination):
+    def __init__(self, w, c, combination, slices):
         super().__init__()
-        self.s1 = Block(1, w)
+        self.s1 = Block(slices, w, stem=True)
         self.s2 = Block(w, 2 * w, 2, combination and c)
         self.s3 = Block(2 * w, 4 * w, 2, combination and 4 * c)
         self.s4 = Block(4 * w, 8 * w, 2, combination and 8 * c)
@@ -204,10 +204,10 @@ class Std(nn.Module):
 class Proposed(nn.Module):
     """Returns the logits of pixels and images; `std` tells whether to use the threshold dynamics, if there are any."""
 
-    def __init__(self, width, classifier_width, mode="std_prior", combination=True):
+    def __init__(self, width, classifier_width, mode="std_prior", combination=True, input_slices=1):
         super().__init__()
-        self.classifier = Classifier(classifier_width)
-        self.segmenter = Segmenter(width, classifier_width, combination)
+        self.classifier = Classifier(classifier_width, input_slices)
+        self.segmenter = Segmenter(width, classifier_width, combination, input_slices)
         self.std = None if mode == "none" else Std(mode == "std_prior")
 
     def forward(self, x, std=True):

@@ -27,7 +27,7 @@ struct Segmenter {
 impl Segmenter {
     fn new(scope: &mut Scope, config: &Config) -> Self {
         let w = config.width;
-        let s1 = Stem::new(&mut scope.inner("s1"), w);
+        let s1 = Stem::new(&mut scope.inner("s1"), [config.input_slices, w]);
         let mut encoder = Vec::new();
         for i in 0..4 {
             let mut scope = scope.inner(&format!("s{}", i + 2));
@@ -86,7 +86,8 @@ pub(super) struct Proposed {
 impl Proposed {
     /// Builds the network of a checked configuration.
     pub(super) fn new(scope: &mut Scope, config: &Config) -> Self {
-        let classifier = Classifier::new(&mut scope.inner("classifier"), config.classifier_width);
+        let counts = [config.input_slices, config.classifier_width];
+        let classifier = Classifier::new(&mut scope.inner("classifier"), counts);
         let segmenter = Segmenter::new(&mut scope.inner("segmenter"), config);
         let mut std = scope.inner("std");
         let mut positive = |name: &str, value: f64| {
@@ -100,7 +101,7 @@ impl Proposed {
         Self { config: config.clone(), classifier, segmenter, sigma, prior_weight }
     }
 
-    /// Logits of pixels, `[B, 1, H, W]`, and of images, `[B]`, for `[B, 1, H, W]`; `std` turns on
+    /// Logits of pixels, `[B, 1, H, W]`, and of images, `[B]`, for `[B, C, H, W]`; `std` turns on
     /// the threshold dynamics, if the network has them.
     pub(super) fn forward(&self, pass: &mut Pass, x: &Value, std: bool) -> Result<[Value; 2]> {
         let (features, nodule_logit) = self.classifier.forward(pass, x)?;

@@ -20,6 +20,9 @@ pub(super) struct ConfigFields {
     /// `deeplab_v3_plus`, of 8 for `resunet` and `resunet_plus_plus`.
     #[schemars(with = "usize", range(min = 8, max = 1024))]
     image_size: Option<usize>,
+    /// Slices of an image, 1, 3, 5 or 7: the one that is segmented in the middle, and its neighbours in the scan.
+    #[schemars(with = "usize", range(min = 1, max = 7))]
+    input_slices: Option<usize>,
     /// Channels of the segmenter's first block, for `deeplab_v3_plus` of the backbone's; 16 for
     /// `resunet_plus_plus`; with the preset `tiny` 8, for `deeplab_v3_plus` 16.
     #[schemars(with = "usize", range(min = 1, max = 256))]
@@ -67,6 +70,8 @@ fn add_defaults(schema: &mut Schema) {
     for (name, property) in properties {
         let default = match name.as_str() {
             "preset" => Some(serde_json::Value::from("paper")),
+            // Written only where there are several.
+            "input_slices" => Some(serde_json::Value::from(1)),
             name => defaults.get(name).cloned(),
         };
         if let (serde_json::Value::Object(property), Some(default)) = (property, default) {
@@ -97,7 +102,7 @@ impl TryFrom<ConfigFields> for Config {
             let settings = if architecture.has_pyramid() { ", `dilations`" } else { "" };
             return Err(format!(
                 "`{name}` is not a setting of architecture `{}`, whose settings are `image_size`, \
-                 `width`{settings}",
+                 `input_slices`, `width`{settings}",
                 architecture.name()
             ));
         }
@@ -105,6 +110,7 @@ impl TryFrom<ConfigFields> for Config {
         Ok(Self {
             architecture,
             image_size: fields.image_size.unwrap_or(base.image_size),
+            input_slices: fields.input_slices.unwrap_or(base.input_slices),
             width: fields.width.unwrap_or(base.width),
             classifier_width: fields.classifier_width.unwrap_or(base.classifier_width),
             mode: fields.mode.unwrap_or(base.mode),
@@ -126,6 +132,9 @@ impl Serialize for Config {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("architecture", &self.architecture)?;
         map.serialize_entry("image_size", &self.image_size)?;
+        if self.input_slices != 1 {
+            map.serialize_entry("input_slices", &self.input_slices)?;
+        }
         map.serialize_entry("width", &self.width)?;
         if is_proposed {
             map.serialize_entry("classifier_width", &self.classifier_width)?;
@@ -170,7 +179,7 @@ mod tests {
         let schema = serde_json::to_value(schemars::schema_for!(Config)).unwrap();
         assert!(schema.get("required").is_none());
         let properties = schema["properties"].as_object().unwrap();
-        assert_eq!(properties.len(), 14);
+        assert_eq!(properties.len(), 15);
         for (name, property) in properties {
             assert!(property["description"].is_string(), "{name}");
             let mut given = serde_json::Map::new();
@@ -195,12 +204,17 @@ mod tests {
                     serde_json::to_string(&preset).unwrap()
                 );
                 assert_eq!(serde_json::from_str::<Config>(&read).unwrap(), config);
+                // Settings at their default do not show, so that keys and checkpoints stay what they were.
+                assert!(!written.contains("input_slices"));
+                let several = Config { input_slices: 3, ..config };
+                let written = serde_json::to_string(&several).unwrap();
+                assert_eq!(serde_json::from_str::<Config>(&written).unwrap(), several);
             }
         }
         let refused = |text: &str| serde_json::from_str::<Config>(text).unwrap_err().to_string();
         assert_eq!(
             refused(r#"{"architecture": "unet", "mode": "std"}"#),
-            "`mode` is not a setting of architecture `unet`, whose settings are `image_size`, `width`"
+            "`mode` is not a setting of architecture `unet`, whose settings are `image_size`, `input_slices`, `width`"
         );
         assert!(
             refused(r#"{"architecture": "resunet", "dilations": [1]}"#).contains("`dilations` is")
@@ -208,7 +222,7 @@ mod tests {
         for given in ["\"std_steps\": 5", "\"combination\": true", "\"classifier_width\": 64"] {
             let text = format!(r#"{{"architecture": "deeplab_v3_plus", {given}}}"#);
             let message = refused(&text);
-            assert!(message.contains("`image_size`, `width`, `dilations`"), "{message}");
+            assert!(message.contains("`image_size`, `input_slices`, `width`, `dilations`"), "{message}");
         }
     }
 }

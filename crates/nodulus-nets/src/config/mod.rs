@@ -45,6 +45,8 @@ pub struct Config {
     pub architecture: Architecture,
     /// Rows and columns of an image, a multiple of [`Architecture::stride`].
     pub image_size: usize,
+    /// Slices of an image, an odd number: the one that is segmented, with its neighbours along k.
+    pub input_slices: usize,
     /// Channels of the segmenter's first block; of the backbone's for `DeepLabv3+`.
     pub width: usize,
     /// Channels of the classifier's first block; `ResNet-50` has 64.
@@ -107,6 +109,7 @@ impl Config {
         Self {
             architecture,
             image_size: 128,
+            input_slices: 1,
             width,
             classifier_width,
             mode: DynamicsMode::StdPrior,
@@ -156,6 +159,14 @@ impl Config {
     pub fn check_at(&self, section: &str) -> std::result::Result<(), Fault> {
         let json = serde_json::to_value(self).unwrap_or_default();
         check_json(&json, &schema_of::<Self>(), section)?;
+        if self.input_slices.is_multiple_of(2) {
+            let key = key_of(section, "input_slices");
+            let message = format!(
+                "`{key}` is {}, expected an odd number, so that the slice is in the middle, as in `input_slices = 3`",
+                self.input_slices
+            );
+            return Err(Fault::new(key, message));
+        }
         let stride = self.architecture.stride();
         if self.image_size.is_multiple_of(stride) {
             return Ok(());
@@ -194,6 +205,9 @@ mod tests {
         );
         let width = "`width` is 0, expected a whole number from 1 to 256, as in `\"width\": 64`";
         assert!(bad(|c| c.width = 0).ends_with(width));
+        assert!(bad(|c| c.input_slices = 4).contains("`input_slices` is 4, expected an odd number"));
+        assert!(bad(|c| c.input_slices = 0).contains("`input_slices` is 0, expected"));
+        assert!(bad(|c| c.input_slices = 9).contains("`input_slices` is 9, expected"));
         assert!(bad(|c| c.dilations = vec![1, 0]).contains("`dilations.1` is 0, expected"));
         assert!(bad(|c| c.dilations = Vec::new()).contains("`dilations` is an empty list"));
         assert!(bad(|c| c.std_sigma = f64::NAN).contains("`std_sigma` is null, expected"));

@@ -151,7 +151,7 @@ impl Trainer {
         batch: &mut [TrainingSample],
     ) -> Result<()> {
         for example in &*batch {
-            batch::check(example, self.config.image_size)?;
+            batch::check(example, self.config.image_shape())?;
         }
         if phase.flips {
             let mut flips = ChaCha8Rng::seed_from_u64(self.seed);
@@ -184,9 +184,8 @@ impl Trainer {
     /// A forward and a backward pass and an optimiser step; returns the loss.
     fn step(&mut self, phase: &Phase, epoch: &mut Epoch, batch: &[TrainingSample]) -> Result<f64> {
         let start = Instant::now();
-        let side = self.config.image_size;
         let images = batch.iter().map(|example| example.image.as_slice());
-        let x = batch::input(images, side, &self.parameters.backend)?;
+        let x = batch::input(images, self.config.image_shape(), &self.parameters.backend)?;
         let mut pass = Pass::training(&self.parameters, &self.trained);
         let found = self.network.forward(&mut pass, &x, phase.std)?;
         let weights = [phase.segmentation_weight, phase.classification_weight];
@@ -269,12 +268,12 @@ impl Trainer {
 
     /// Dice of each image with nodule.
     fn evaluate_batch(&self, std: bool, batch: &[TrainingSample]) -> Result<Vec<f64>> {
-        let side = self.config.image_size;
+        let (side, shape) = (self.config.image_size, self.config.image_shape());
         for example in batch {
-            batch::check(example, side)?;
+            batch::check(example, shape)?;
         }
         let images = batch.iter().map(|example| example.image.as_slice());
-        let x = batch::input(images, side, &self.parameters.backend)?;
+        let x = batch::input(images, shape, &self.parameters.backend)?;
         let parameters = self.settled();
         let found = self.network.forward(&mut Pass::evaluation(&parameters), &x, std)?;
         let logits = values(found.logits.tensor())?;
