@@ -47,8 +47,13 @@ mod tests {
 
     #[test]
     fn neighbours_are_the_nodules_own() {
-        let slices =
-            [slice("a", 4, 10), slice("b", 7, 20), slice("b", 8, 30), slice("b", 9, 40), slice("c", 3, 50)];
+        let slices = [
+            slice("a", 4, 10),
+            slice("b", 7, 20),
+            slice("b", 8, 30),
+            slice("b", 9, 40),
+            slice("c", 3, 50),
+        ];
         let found = |n, n_slices| {
             let image = image(&slices, n, 1, n_slices).unwrap();
             image.into_iter().map(|p| (100.0 * p).round() as i32).collect::<Vec<_>>()

@@ -103,8 +103,7 @@ mod tests {
 
     #[test]
     fn slices_of_a_nodule_come_together_over_batches() {
-        let [found, computed] =
-            groups(&[&["a", "a", "x"], &["a", "b", "c"], &[], &["c"]]).unwrap();
+        let [found, computed] = groups(&[&["a", "a", "x"], &["a", "b", "c"], &[], &["c"]]).unwrap();
         assert_eq!(found, ["aaa", "b", "cc"]);
         assert_eq!(computed, ["aaab", "cc"]);
         assert_eq!(groups(&[&["x"]]).unwrap(), [[""; 0]; 2]);

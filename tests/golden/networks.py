@@ -31,9 +31,11 @@ CASES = [
     # Dilations smaller than the side of the deepest features.
     ("deeplab_v3_plus", DeepLabV3Plus,
      {"architecture": "deeplab_v3_plus", "image_size": 64, "width": 4, "dilations": [1, 2, 3]}, True),
-    # A slice between its neighbours; with this width, no rectifier's input is so near to 0 that rounding changes its sign.
-    ("proposed_slices", Proposed, {**PROPOSED, "classifier_width": 5, "input_slices": 3}, True),
+    # A slice between its neighbours, and a learnt weight of the boundary; with this width of the classifier, no rectifier's input is so
+    # near to 0, and no score so small, that rounding shows.
+    ("proposed_slices", Proposed, {**PROPOSED, "classifier_width": 3, "input_slices": 3}, True),
     ("unet_slices", UNet, {"architecture": "unet", "image_size": 32, "input_slices": 3, "width": 4}, True),
+    ("proposed_learnt_boundary", Proposed, {**PROPOSED, "classifier_width": 3, "std_learns_boundary": True}, True),
 ]
 PAPER = {
     "proposed": (Proposed, {"width": 64, "classifier_width": 64}),

@@ -181,14 +181,16 @@ class Segmenter(nn.Module):
 class Std(nn.Module):
     """Soft threshold dynamics; parameters before softplus."""
 
-    def __init__(self, prior, steps=10, radius=5):
+    def __init__(self, prior, learns_boundary, steps=10, radius=5):
         super().__init__()
         self.sigma = nn.Parameter(torch.zeros(1))
+        self.l1 = nn.Parameter(torch.zeros(1)) if learns_boundary else None
         self.l2 = nn.Parameter(torch.zeros(1)) if prior else None
         self.steps, self.radius = steps, radius
 
     def forward(self, u, c):
         sigma = F.softplus(self.sigma)
+        l1 = 1 if self.l1 is None else F.softplus(self.l1)
         l2 = 0 if self.l2 is None else F.softplus(self.l2)
         at = torch.arange(-self.radius, self.radius + 1)
         g = torch.exp(-(at**2) / (2 * sigma**2))
@@ -196,7 +198,7 @@ class Std(nn.Module):
         x = torch.sigmoid(u)
         for _ in range(self.steps):
             z = F.pad(1 - 2 * x, [self.radius] * 4, mode="replicate")
-            v = u - F.conv2d(z, kernel[None, None]) - l2 * (1 - c)[:, None, None, None]
+            v = u - l1 * F.conv2d(z, kernel[None, None]) - l2 * (1 - c)[:, None, None, None]
             x = torch.sigmoid(v)
         return v
 
@@ -204,11 +206,12 @@ class Std(nn.Module):
 class Proposed(nn.Module):
     """Returns the logits of pixels and images; `std` tells whether to use the threshold dynamics, if there are any."""
 
-    def __init__(self, width, classifier_width, mode="std_prior", combination=True, input_slices=1):
+    def __init__(self, width, classifier_width, mode="std_prior", combination=True, input_slices=1,
+                 std_learns_boundary=False):
         super().__init__()
         self.classifier = Classifier(classifier_width, input_slices)
         self.segmenter = Segmenter(width, classifier_width, combination, input_slices)
-        self.std = None if mode == "none" else Std(mode == "std_prior")
+        self.std = None if mode == "none" else Std(mode == "std_prior", std_learns_boundary)
 
     def forward(self, x, std=True):
         features, score = self.classifier(x)

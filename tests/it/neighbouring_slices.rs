@@ -59,11 +59,9 @@ fn a_network_of_three_slices_sees_the_true_neighbours() {
     let at: BTreeMap<(&str, i64), &Roi> =
         rois.iter().map(|roi| ((&*roi.nodule_id, roi.slice_index), roi)).collect();
     let by_id: BTreeMap<&str, &Roi> = rois.iter().map(|roi| (&*roi.roi_id, roi)).collect();
-    let normalised = |roi: &Roi| {
-        normalise_slice(&roi.pixels_hu().unwrap(), roi.norm_low_hu, roi.norm_high_hu)
-    };
-    let predictor =
-        Predictor::load(&fixture::current(&store, "checkpoint"), &Device::Cpu).unwrap();
+    let normalised =
+        |roi: &Roi| normalise_slice(&roi.pixels_hu().unwrap(), roi.norm_low_hu, roi.norm_high_hu);
+    let predictor = Predictor::load(&fixture::current(&store, "checkpoint"), &Device::Cpu).unwrap();
     assert_eq!((predictor.input_slices(), predictor.image_size()), (3, 64));
     let predicted = |image: Vec<f32>| -> Vec<u8> {
         let found = predictor.predict(&[image]).unwrap().remove(0);
@@ -89,7 +87,9 @@ fn a_network_of_three_slices_sees_the_true_neighbours() {
     assert!(n_unsampled > 0);
     // Batches divide nodules, and change nothing.
     let bytes = fixture::outputs(&store);
-    fixture::run_well(&[&arguments(&pipeline, &["infer.batch=1"])[..], &["--force", "infer"]].concat());
+    fixture::run_well(
+        &[&arguments(&pipeline, &["infer.batch=1"])[..], &["--force", "infer"]].concat(),
+    );
     assert!(fixture::outputs(&store) == bytes);
 
     let job = Job::new();
@@ -119,5 +119,7 @@ fn an_even_number_of_slices_is_refused() {
         error
     };
     assert!(refused(2).contains("`train.model.input_slices` is 2, expected an odd number"));
-    assert!(refused(9).contains("`train.model.input_slices` is 9, expected a whole number from 1 to 7"));
+    assert!(
+        refused(9).contains("`train.model.input_slices` is 9, expected a whole number from 1 to 7")
+    );
 }

@@ -138,7 +138,10 @@ mod tests {
         let other = of_slices("slices.safetensors", 1, Architecture::Proposed, 3);
         let first = folder.path().join("1.safetensors");
         let error = Ensemble::load(&[first, other], &Device::Cpu).err().unwrap().to_string();
-        assert!(error.ends_with("a network of 3 input slices, expected 1 as the first's"), "{error}");
+        assert!(
+            error.ends_with("a network of 3 input slices, expected 1 as the first's"),
+            "{error}"
+        );
         assert!(Ensemble::load(&[], &Device::Cpu).is_err());
     }
 }

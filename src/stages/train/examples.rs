@@ -286,10 +286,7 @@ fn rows(
 
 /// The selected slices of a nodule, each with its neighbours; `rows` are those of the nodule that were read, which have all
 /// neighbours of a selected one.
-fn with_neighbours(
-    rows: Vec<(Roi, bool)>,
-    n_slices: usize,
-) -> Result<Vec<SelectedSlice>, Error> {
+fn with_neighbours(rows: Vec<(Roi, bool)>, n_slices: usize) -> Result<Vec<SelectedSlice>, Error> {
     let mut beside = Vec::with_capacity(rows.len());
     for (n, (roi, is_selected)) in rows.iter().enumerate() {
         let mut pixels = [Vec::new(), Vec::new()];
@@ -356,7 +353,8 @@ mod tests {
         // Slices 6 and 12 of a region that begins at 5 and ends at 12.
         let read_with_one = [(5, false), (6, true), (7, false), (11, false), (12, true)];
         assert_eq!(images(&read_with_one, 3), [[5, 6, 7], [11, 12, 12]]);
-        let with_two = [(5, false), (6, true), (7, false), (8, false), (10, false), (11, false), (12, true)];
+        let with_two =
+            [(5, false), (6, true), (7, false), (8, false), (10, false), (11, false), (12, true)];
         assert_eq!(images(&with_two, 5), [[5, 5, 6, 7, 8], [10, 11, 12, 12, 12]]);
         assert_eq!(images(&[(6, true), (12, true)], 1), [[6], [12]]);
         assert_eq!(images(&[(6, true)], 7), [[6; 7]]);
@@ -367,7 +365,10 @@ mod tests {
     fn slices_that_are_no_neighbours_are_refused() {
         let error = |rows| with_neighbours(rows, 3).err().unwrap().to_string();
         let gap = error(read(&[(5, true), (7, false)]));
-        assert!(gap.starts_with("the slice beside region `n-k0000` has index 7, expected 6"), "{gap}");
+        assert!(
+            gap.starts_with("the slice beside region `n-k0000` has index 7, expected 6"),
+            "{gap}"
+        );
         let mut rows = read(&[(5, true), (6, false)]);
         rows[1].0.hu.pop();
         assert_eq!(error(rows), "region `n-k0000` has 1 bytes of pixels, expected 1 × 1 × 2");

@@ -128,7 +128,8 @@ pub(super) fn predicted(
         let all: Vec<usize> = (0..slices.len()).collect();
         for batch in all.chunks(phase.schedule.batch.max(1)) {
             let image = |n: &usize| {
-                image(slices, *n, side, n_slices).map_err(|roi| Error::pixels(roi, [side as i64; 2]))
+                image(slices, *n, side, n_slices)
+                    .map_err(|roi| Error::pixels(roi, [side as i64; 2]))
             };
             let images = batch.iter().map(image).collect::<Result<Vec<Vec<f32>>, Error>>()?;
             predicted.extend(predictor.predict(&images)?);

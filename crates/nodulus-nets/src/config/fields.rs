@@ -49,6 +49,10 @@ pub(super) struct ConfigFields {
     /// Weight of the boundary length in the threshold dynamics, for `proposed` only.
     #[schemars(with = "f64", range(min = 0, max = 1e6))]
     std_boundary: Option<f64>,
+    /// Whether the weight of the boundary length is learnt from `std_boundary` on; with a fixed weight of the entropy, so is their
+    /// ratio. For `proposed` only.
+    #[schemars(with = "bool")]
+    std_learns_boundary: Option<bool>,
     /// Weight of the entropy in the threshold dynamics, for `proposed` only.
     #[schemars(with = "f64", extend("exclusiveMinimum" = 0), range(max = 1e6))]
     std_entropy: Option<f64>,
@@ -72,6 +76,8 @@ fn add_defaults(schema: &mut Schema) {
             "preset" => Some(serde_json::Value::from("paper")),
             // Written only where there are several.
             "input_slices" => Some(serde_json::Value::from(1)),
+            // Written only where it is set.
+            "std_learns_boundary" => Some(serde_json::Value::from(false)),
             name => defaults.get(name).cloned(),
         };
         if let (serde_json::Value::Object(property), Some(default)) = (property, default) {
@@ -94,6 +100,7 @@ impl TryFrom<ConfigFields> for Config {
             ("std_steps", fields.std_steps.is_some(), is_proposed),
             ("std_radius", fields.std_radius.is_some(), is_proposed),
             ("std_boundary", fields.std_boundary.is_some(), is_proposed),
+            ("std_learns_boundary", fields.std_learns_boundary.is_some(), is_proposed),
             ("std_entropy", fields.std_entropy.is_some(), is_proposed),
             ("std_sigma", fields.std_sigma.is_some(), is_proposed),
             ("std_score", fields.std_score.is_some(), is_proposed),
@@ -119,6 +126,7 @@ impl TryFrom<ConfigFields> for Config {
             std_steps: fields.std_steps.unwrap_or(base.std_steps),
             std_radius: fields.std_radius.unwrap_or(base.std_radius),
             std_boundary: fields.std_boundary.unwrap_or(base.std_boundary),
+            std_learns_boundary: fields.std_learns_boundary.unwrap_or(base.std_learns_boundary),
             std_entropy: fields.std_entropy.unwrap_or(base.std_entropy),
             std_sigma: fields.std_sigma.unwrap_or(base.std_sigma),
             std_score: fields.std_score.unwrap_or(base.std_score),
@@ -148,6 +156,9 @@ impl Serialize for Config {
             map.serialize_entry("std_steps", &self.std_steps)?;
             map.serialize_entry("std_radius", &self.std_radius)?;
             map.serialize_entry("std_boundary", &self.std_boundary)?;
+            if self.std_learns_boundary {
+                map.serialize_entry("std_learns_boundary", &true)?;
+            }
             map.serialize_entry("std_entropy", &self.std_entropy)?;
             map.serialize_entry("std_sigma", &self.std_sigma)?;
             map.serialize_entry("std_score", &self.std_score)?;
@@ -167,6 +178,10 @@ mod tests {
         let expected =
             Config { mode: DynamicsMode::Std, image_size: 64, ..Config::preset(Preset::Tiny) };
         assert_eq!(config, expected);
+        let learnt = Config { std_learns_boundary: true, ..expected };
+        let written = serde_json::to_string(&learnt).unwrap();
+        assert!(written.contains(r#""std_learns_boundary":true"#), "{written}");
+        assert_eq!(serde_json::from_str::<Config>(&written).unwrap(), learnt);
         assert_eq!(serde_json::from_str::<Config>("{}").unwrap(), Config::default());
         let written = serde_json::to_string(&config).unwrap();
         assert_eq!(serde_json::from_str::<Config>(&written).unwrap(), config);
@@ -179,7 +194,7 @@ mod tests {
         let schema = serde_json::to_value(schemars::schema_for!(Config)).unwrap();
         assert!(schema.get("required").is_none());
         let properties = schema["properties"].as_object().unwrap();
-        assert_eq!(properties.len(), 15);
+        assert_eq!(properties.len(), 16);
         for (name, property) in properties {
             assert!(property["description"].is_string(), "{name}");
             let mut given = serde_json::Map::new();
@@ -205,7 +220,7 @@ mod tests {
                 );
                 assert_eq!(serde_json::from_str::<Config>(&read).unwrap(), config);
                 // Settings at their default do not show, so that keys and checkpoints stay what they were.
-                assert!(!written.contains("input_slices"));
+                assert!(!written.contains("input_slices") && !written.contains("learns"));
                 let several = Config { input_slices: 3, ..config };
                 let written = serde_json::to_string(&several).unwrap();
                 assert_eq!(serde_json::from_str::<Config>(&written).unwrap(), several);
@@ -222,7 +237,10 @@ mod tests {
         for given in ["\"std_steps\": 5", "\"combination\": true", "\"classifier_width\": 64"] {
             let text = format!(r#"{{"architecture": "deeplab_v3_plus", {given}}}"#);
             let message = refused(&text);
-            assert!(message.contains("`image_size`, `input_slices`, `width`, `dilations`"), "{message}");
+            assert!(
+                message.contains("`image_size`, `input_slices`, `width`, `dilations`"),
+                "{message}"
+            );
         }
     }
 }

@@ -61,8 +61,10 @@ pub struct Config {
     pub std_steps: usize,
     /// Pixels of the threshold dynamics' kernel on each side of its centre.
     pub std_radius: usize,
-    /// Weight of the boundary length.
+    /// Weight of the boundary length; where it is learnt, before training.
     pub std_boundary: f64,
+    /// Whether the weight of the boundary length is learnt, and so its ratio to that of the entropy.
+    pub std_learns_boundary: bool,
     /// Weight of the entropy.
     pub std_entropy: f64,
     /// Standard deviation of the kernel, in pixels, before training.
@@ -120,6 +122,7 @@ impl Config {
             // chosen.
             std_radius: 5,
             std_boundary: 1.0,
+            std_learns_boundary: false,
             std_entropy: 1.0,
             std_sigma: 1.0,
             std_score: 1.0,
@@ -167,6 +170,15 @@ impl Config {
             );
             return Err(Fault::new(key, message));
         }
+        if self.std_learns_boundary && self.std_boundary <= 0.0 {
+            let key = key_of(section, "std_boundary");
+            let message = format!(
+                "`{key}` is {}, expected more than 0, from which `{}` learns a positive number, as in `std_boundary = 1.0`",
+                self.std_boundary,
+                key_of(section, "std_learns_boundary")
+            );
+            return Err(Fault::new(key, message).or(key_of(section, "std_learns_boundary")));
+        }
         let stride = self.architecture.stride();
         if self.image_size.is_multiple_of(stride) {
             return Ok(());
@@ -205,13 +217,20 @@ mod tests {
         );
         let width = "`width` is 0, expected a whole number from 1 to 256, as in `\"width\": 64`";
         assert!(bad(|c| c.width = 0).ends_with(width));
-        assert!(bad(|c| c.input_slices = 4).contains("`input_slices` is 4, expected an odd number"));
+        assert!(
+            bad(|c| c.input_slices = 4).contains("`input_slices` is 4, expected an odd number")
+        );
         assert!(bad(|c| c.input_slices = 0).contains("`input_slices` is 0, expected"));
         assert!(bad(|c| c.input_slices = 9).contains("`input_slices` is 9, expected"));
         assert!(bad(|c| c.dilations = vec![1, 0]).contains("`dilations.1` is 0, expected"));
         assert!(bad(|c| c.dilations = Vec::new()).contains("`dilations` is an empty list"));
         assert!(bad(|c| c.std_sigma = f64::NAN).contains("`std_sigma` is null, expected"));
         assert!(bad(|c| c.std_boundary = -1.0).contains("`std_boundary` is -1, expected"));
+        let learnt_from_0 = bad(|c| (c.std_boundary, c.std_learns_boundary) = (0.0, true));
+        assert!(
+            learnt_from_0.contains("`std_boundary` is 0, expected more than 0"),
+            "{learnt_from_0}"
+        );
         // What is too large to be computed with is refused before anything is computed.
         let large: [fn(&mut Config); 5] = [
             |c| c.width = usize::MAX / 2,
