@@ -43,10 +43,11 @@ fn main() -> ExitCode {
 
 fn predict(checkpoint: &Path, chosen: Option<&str>) -> Result<(), Box<dyn Error>> {
     let predictor = Predictor::load(checkpoint, &Device::Cpu)?;
-    let side = predictor.image_size();
+    let (side, n_slices) = (predictor.image_size(), predictor.input_slices());
     let window = window(predictor.contract(), chosen)?;
     let image = normalise_slice(&slice_hu(side), window.low_hu, window.high_hu);
-    for prediction in predictor.predict(&[image])? {
+    // A network of several slices takes the neighbours too; here, all are alike.
+    for prediction in predictor.predict(&[image.repeat(n_slices)])? {
         let mask = Mask::from_fn([side, side, 1], |i, j, _| {
             prediction.probability[j * side + i] >= THRESHOLD
         });

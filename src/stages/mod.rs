@@ -10,6 +10,7 @@ pub mod spec;
 mod memory;
 mod scan_files;
 mod nodule_slices;
+mod network_input;
 mod nodule_region;
 pub mod ingest;
 pub mod merge;

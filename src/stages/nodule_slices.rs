@@ -16,8 +16,8 @@ pub struct ScatteredSlices {
     pub nodule_id: String,
 }
 
-/// Computes on the slices of the chosen nodules, in batches as they are read, and hands over the slices of each nodule
-/// once they are complete: a few nodules at a time, so that few are in memory.
+/// Computes on the slices of the chosen nodules, and hands them over: a few nodules at a time, so that few are in memory, and
+/// each with all of its slices, so that slices have their neighbours.
 ///
 /// # Errors
 ///
@@ -28,30 +28,46 @@ pub(super) fn each_nodule<T, E: From<nodulus_store::Error> + From<ScatteredSlice
     mut compute: impl FnMut(&[Roi]) -> Result<Vec<T>, E>,
     mut done: impl FnMut(Vec<NoduleSlices<T>>) -> Result<(), E>,
 ) -> Result<(), E> {
-    let mut open: NoduleSlices<T> = Vec::new();
+    let mut hand_over = |slices: Vec<Roi>| -> Result<(), E> {
+        if slices.is_empty() {
+            return Ok(());
+        }
+        let computed = compute(&slices)?;
+        let mut complete: Vec<NoduleSlices<T>> = Vec::new();
+        for (roi, computed) in slices.into_iter().zip(computed) {
+            match complete.last_mut() {
+                Some(nodule) if nodule.first().is_some_and(|(first, _)| is_same(first, &roi)) => {
+                    nodule.push((roi, computed));
+                }
+                _ => complete.push(vec![(roi, computed)]),
+            }
+        }
+        done(complete)
+    };
+    let mut open: Vec<Roi> = Vec::new();
     let mut finished: BTreeSet<String> = BTreeSet::new();
     for batch in batches {
-        let slices: Vec<Roi> =
-            batch?.into_iter().filter(|roi| chosen.contains(&roi.nodule_id)).collect();
-        let computed = compute(&slices)?;
         let mut complete = Vec::new();
-        for (roi, computed) in slices.into_iter().zip(computed) {
-            if let Some((last, _)) = open.first()
-                && last.nodule_id != roi.nodule_id
+        for roi in batch?.into_iter().filter(|roi| chosen.contains(&roi.nodule_id)) {
+            if let Some(last) = open.first()
+                && !is_same(last, &roi)
             {
                 finished.insert(last.nodule_id.clone());
-                complete.push(std::mem::take(&mut open));
+                complete.append(&mut open);
             }
             if finished.contains(&roi.nodule_id) {
                 return Err(ScatteredSlices { nodule_id: roi.nodule_id }.into());
             }
-            open.push((roi, computed));
+            open.push(roi);
         }
-        if !complete.is_empty() {
-            done(complete)?;
-        }
+        hand_over(complete)?;
     }
-    if open.is_empty() { Ok(()) } else { done(vec![open]) }
+    hand_over(open)
+}
+
+/// Whether two slices are of the same nodule.
+fn is_same(a: &Roi, b: &Roi) -> bool {
+    a.nodule_id == b.nodule_id
 }
 
 #[cfg(test)]
@@ -65,12 +81,16 @@ mod tests {
         ids.iter().map(slice).collect()
     }
 
-    fn groups(batches: &[&[&str]]) -> Result<Vec<String>, Error> {
-        let mut groups = Vec::new();
+    fn groups(batches: &[&[&str]]) -> Result<[Vec<String>; 2], Error> {
+        let (mut groups, mut computed) = (Vec::new(), Vec::new());
         each_nodule(
             batches.iter().map(|batch| Ok(slices(batch))),
             &["a", "b", "c"].map(str::to_owned).into(),
-            |slices| Ok(vec![(); slices.len()]),
+            |slices| {
+                // Each nodule is computed on whole.
+                computed.push(slices.iter().map(|roi| roi.nodule_id.as_str()).collect::<String>());
+                Ok(vec![(); slices.len()])
+            },
             |nodules| -> Result<(), Error> {
                 for slices in nodules {
                     groups.push(slices.iter().map(|(roi, ())| roi.nodule_id.as_str()).collect());
@@ -78,14 +98,15 @@ mod tests {
                 Ok(())
             },
         )?;
-        Ok(groups)
+        Ok([groups, computed])
     }
 
     #[test]
     fn slices_of_a_nodule_come_together_over_batches() {
-        let found = groups(&[&["a", "a", "x"], &["a", "b"], &[], &["b", "c"]]).unwrap();
-        assert_eq!(found, ["aaa", "bb", "c"]);
-        assert_eq!(groups(&[&["x"]]).unwrap(), [""; 0]);
+        let [found, computed] = groups(&[&["a", "a", "x"], &["a", "b", "c"], &[], &["c"]]).unwrap();
+        assert_eq!(found, ["aaa", "b", "cc"]);
+        assert_eq!(computed, ["aaab", "cc"]);
+        assert_eq!(groups(&[&["x"]]).unwrap(), [[""; 0]; 2]);
         let error = groups(&[&["a", "b"], &["a"]]).unwrap_err().to_string();
         assert!(
             error.starts_with("the slices of nodule `a` are not together in `rois`"),

@@ -23,10 +23,10 @@ class Double(nn.Module):
 
 
 class UNet(nn.Module):
-    def __init__(self, width):
+    def __init__(self, width, input_slices=1):
         super().__init__()
         w = [width << n for n in range(5)]
-        self.encoder = nn.ModuleList(Double(i, o) for i, o in zip([1, *w], w))
+        self.encoder = nn.ModuleList(Double(i, o) for i, o in zip([input_slices, *w], w))
         self.decoder = nn.ModuleList()
         for below, o in reversed(list(zip(w[1:], w))):
             block = Double(2 * o, o)

@@ -31,6 +31,11 @@ CASES = [
     # Dilations smaller than the side of the deepest features.
     ("deeplab_v3_plus", DeepLabV3Plus,
      {"architecture": "deeplab_v3_plus", "image_size": 64, "width": 4, "dilations": [1, 2, 3]}, True),
+    # A slice between its neighbours, and a learnt weight of the boundary; with this width of the classifier, no rectifier's input is so
+    # near to 0, and no score so small, that rounding shows.
+    ("proposed_slices", Proposed, {**PROPOSED, "classifier_width": 3, "input_slices": 3}, True),
+    ("unet_slices", UNet, {"architecture": "unet", "image_size": 32, "input_slices": 3, "width": 4}, True),
+    ("proposed_learnt_boundary", Proposed, {**PROPOSED, "classifier_width": 3, "std_learns_boundary": True}, True),
 ]
 PAPER = {
     "proposed": (Proposed, {"width": 64, "classifier_width": 64}),
@@ -88,9 +93,11 @@ def loss(logits, score, mask, nodule):
     return value
 
 
-def images(side):
+def images(config):
     """Numbers in 0..1, and discs; the first disc is empty."""
-    image = torch.from_numpy(numbers(1000, BATCH * side**2).reshape(BATCH, 1, side, side) / 2 + 0.5)
+    side, slices = config["image_size"], config.get("input_slices", 1)
+    values = numbers(1000, BATCH * slices * side**2).reshape(BATCH, slices, side, side)
+    image = torch.from_numpy(values / 2 + 0.5)
     at = torch.arange(side)
     mask = torch.stack([
         ((at[:, None] - side // 3 - 5 * n) ** 2 + (at[None, :] - side // 2 + 6 * n) ** 2 < (4 * n) ** 2)[None]
@@ -108,7 +115,7 @@ def record(build, config, std):
     arguments = {k: v for k, v in config.items() if k not in ["architecture", "image_size"]}
     net = build(**arguments)
     fill(net)
-    image, mask, nodule = images(config["image_size"])
+    image, mask, nodule = images(config)
 
     def run():
         return net(image, std) if build is Proposed else net(image)

@@ -55,8 +55,9 @@ def fixed_norm(x, w, b):
 
 
 def threshold_dynamics(scores, steps, boundary, entropy):
-    """Minimises the energy of arXiv 2410.20154; gives the last argument of the sigmoid."""
-    def f(u, sigma, *l2):
+    """Minimises the energy of arXiv 2410.20154; gives the last argument of the sigmoid. Without a boundary, it is an input."""
+    def f(u, sigma, *weights):
+        l1, l2 = (boundary, weights) if boundary is not None else (F.softplus(weights[0]), weights[1:])
         t = torch.arange(-5, 6)
         kernel = torch.exp(-t * t / (2 * F.softplus(sigma) ** 2))
         kernel = torch.outer(kernel, kernel) / kernel.sum() ** 2
@@ -65,7 +66,7 @@ def threshold_dynamics(scores, steps, boundary, entropy):
         for _ in range(steps):
             x = torch.sigmoid(v)
             smooth = F.conv2d(F.pad(1 - 2 * x, [5] * 4, mode="replicate"), kernel[None, None])
-            v = (u - boundary * smooth - prior) / entropy
+            v = (u - l1 * smooth - prior) / entropy
         return v
     return f
 
@@ -99,6 +100,8 @@ CASES = [
     ("bilinear_12_20", bilinear(12, 20), [[1, 1, 3, 5]]),
     ("concatenation_nearest", after("nearest"), [[1, 2, 3, 5], [1, 1, 6, 10]]),
     ("concatenation_bilinear", after("bilinear"), [[1, 1, 3, 5], [1, 1, 6, 10], [1, 1, 6, 10]]),
+    ("threshold_dynamics_learnt", threshold_dynamics([0.8, 0.1], 10, None, 1.5), [[2, 1, 7, 5], [1], [1], [1]]),
+    ("threshold_dynamics_learnt_plain", threshold_dynamics([], 3, None, 1.5), [[1, 1, 5, 9], [1], [1]]),
 ]
 
 

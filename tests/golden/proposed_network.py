@@ -34,9 +34,9 @@ class Bottleneck(nn.Module):
 class ResNet(nn.Module):
     """ResNet-50's features; `dilated` stands for stride 16, by torchvision's replace_stride_with_dilation."""
 
-    def __init__(self, w, dilated=False):
+    def __init__(self, w, dilated=False, slices=1):
         super().__init__()
-        self.conv1, self.bn1 = nn.Conv2d(1, w, 7, 2, 3, bias=False), nn.BatchNorm2d(w)
+        self.conv1, self.bn1 = nn.Conv2d(slices, w, 7, 2, 3, bias=False), nn.BatchNorm2d(w)
         i = w
         for n, (depth, stride) in enumerate([(3, 1), (4, 2), (6, 2), (3, 1 if dilated else 2)]):
             blocks = []
@@ -55,8 +55,8 @@ class ResNet(nn.Module):
 
 
 class Classifier(ResNet):
-    def __init__(self, w):
-        super().__init__(w)
+    def __init__(self, w, slices=1):
+        super().__init__(w, slices=slices)
         self.fc = nn.Linear(32 * w, 1)
 
     def forward(self, x):
@@ -86,9 +86,9 @@ class Main(nn.Module):
 
 
 class StemMain(nn.Module):
-    def __init__(self, o):
+    def __init__(self, o, slices=1):
         super().__init__()
-        self.conv1, self.bn, self.conv2 = conv(1, o, 3), nn.BatchNorm2d(o), conv(o, o, 3)
+        self.conv1, self.bn, self.conv2 = conv(slices, o, 3), nn.BatchNorm2d(o), conv(o, o, 3)
 
     def forward(self, x):
         return self.conv2(F.relu(self.bn(self.conv1(x))))
@@ -135,9 +135,9 @@ class Combine(nn.Module):
 
 
 class Block(nn.Module):
-    def __init__(self, i, o, stride=1, combine=0, aspp=False, out=False):
+    def __init__(self, i, o, stride=1, combine=0, aspp=False, out=False, stem=False):
         super().__init__()
-        self.main = StemMain(o) if i == 1 else Main(i, o, stride)
+        self.main = StemMain(o, i) if stem else Main(i, o, stride)
         self.skip = Skip(i, o, stride)
         if combine:
             self.combine = Combine(o, combine)
@@ -151,9 +151,9 @@ class Block(nn.Module):
 
 
 class Segmenter(nn.Module):
-    def __init__(self, w, c, combination):
+    def __init__(self, w, c, combination, slices):
         super().__init__()
-        self.s1 = Block(1, w)
+        self.s1 = Block(slices, w, stem=True)
         self.s2 = Block(w, 2 * w, 2, combination and c)
         self.s3 = Block(2 * w, 4 * w, 2, combination and 4 * c)
         self.s4 = Block(4 * w, 8 * w, 2, combination and 8 * c)
@@ -181,14 +181,16 @@ class Segmenter(nn.Module):
 class Std(nn.Module):
     """Soft threshold dynamics; parameters before softplus."""
 
-    def __init__(self, prior, steps=10, radius=5):
+    def __init__(self, prior, learns_boundary, steps=10, radius=5):
         super().__init__()
         self.sigma = nn.Parameter(torch.zeros(1))
+        self.l1 = nn.Parameter(torch.zeros(1)) if learns_boundary else None
         self.l2 = nn.Parameter(torch.zeros(1)) if prior else None
         self.steps, self.radius = steps, radius
 
     def forward(self, u, c):
         sigma = F.softplus(self.sigma)
+        l1 = 1 if self.l1 is None else F.softplus(self.l1)
         l2 = 0 if self.l2 is None else F.softplus(self.l2)
         at = torch.arange(-self.radius, self.radius + 1)
         g = torch.exp(-(at**2) / (2 * sigma**2))
@@ -196,7 +198,7 @@ class Std(nn.Module):
         x = torch.sigmoid(u)
         for _ in range(self.steps):
             z = F.pad(1 - 2 * x, [self.radius] * 4, mode="replicate")
-            v = u - F.conv2d(z, kernel[None, None]) - l2 * (1 - c)[:, None, None, None]
+            v = u - l1 * F.conv2d(z, kernel[None, None]) - l2 * (1 - c)[:, None, None, None]
             x = torch.sigmoid(v)
         return v
 
@@ -204,11 +206,12 @@ class Std(nn.Module):
 class Proposed(nn.Module):
     """Returns the logits of pixels and images; `std` tells whether to use the threshold dynamics, if there are any."""
 
-    def __init__(self, width, classifier_width, mode="std_prior", combination=True):
+    def __init__(self, width, classifier_width, mode="std_prior", combination=True, input_slices=1,
+                 std_learns_boundary=False):
         super().__init__()
-        self.classifier = Classifier(classifier_width)
-        self.segmenter = Segmenter(width, classifier_width, combination)
-        self.std = None if mode == "none" else Std(mode == "std_prior")
+        self.classifier = Classifier(classifier_width, input_slices)
+        self.segmenter = Segmenter(width, classifier_width, combination, input_slices)
+        self.std = None if mode == "none" else Std(mode == "std_prior", std_learns_boundary)
 
     def forward(self, x, std=True):
         features, score = self.classifier(x)

@@ -30,7 +30,7 @@ def train(build, config, std, dtype, seed=0, autocast=False):
                 move = 2 * torch.rand(parameter.shape, generator=random, dtype=torch.float64) - 1
                 parameter *= 1 + 1e-7 * move
     net = net.to(dtype).train()
-    image, mask, nodule = (t.to(dtype) for t in networks.images(config["image_size"]))
+    image, mask, nodule = (t.to(dtype) for t in networks.images(config))
     optimiser = torch.optim.Adam(net.parameters(), lr=1e-3, weight_decay=1e-8)
     losses, gradients = [], {}
     for step in range(networks.STEPS):

@@ -49,6 +49,7 @@ mod luna16_published;
 mod memory;
 mod metrics;
 mod mixed;
+mod neighbouring_slices;
 mod networks;
 mod nightly_job;
 mod no_data;

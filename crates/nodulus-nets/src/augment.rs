@@ -31,7 +31,7 @@ pub struct Augmentation {
     pub noise: f64,
 }
 
-/// Words of a random stream for each sample: more than a sample of 1024 × 1024 pixels takes.
+/// Words of a random stream for each sample: more than one of seven slices of 1024 × 1024 pixels takes.
 const WORDS: u128 = 1 << 26;
 
 impl Augmentation {
@@ -43,7 +43,7 @@ impl Augmentation {
     /// Changes the `n`-th sample of an epoch; `random` is the epoch's stream. A resumed epoch changes it alike.
     ///
     /// METHOD: a turn, a change of size and a shift are drawn uniformly and done at once, the image by linear interpolation and
-    /// the mask by the nearest pixel. Past the image's border there is air (0), which is not learnt from. The image is
+    /// the mask by the nearest pixel. All slices of an image change alike, but for noise, which is another one in each. Past the image's border there is air (0), which is not learnt from. The image is
     /// multiplied, shifted and clipped to 0..1 as in a window; noise is white, and is not clipped.
     pub(super) fn apply(
         &self,
@@ -86,25 +86,29 @@ fn move_pixels(sample: &mut TrainingSample, side: usize, angle: f64, factor: f64
     let middle = (side as f64 - 1.0) / 2.0;
     let (sin, cos) = (angle.sin() / factor, angle.cos() / factor);
     let end = side as f64 - 0.5;
-    sample.image.reserve(image.len());
+    let pixels = side * side;
+    // Past the border there is air.
+    sample.image.resize(image.len(), 0.0);
     sample.mask.reserve(mask.len());
     for j in 0..side {
         for i in 0..side {
             let (x, y) = (i as f64 - middle - shift[0], j as f64 - middle - shift[1]);
             let at = [cos * x + sin * y + middle, cos * y - sin * x + middle];
             if at.iter().any(|x| !(-0.5..end).contains(x)) {
-                sample.image.push(0.0);
                 sample.mask.push(IGNORED_PIXEL);
                 sample.soft.extend((!soft.is_empty()).then_some(0.0));
                 continue;
             }
             let [(i0, i1, share_i), (j0, j1, share_j)] = at.map(|x| between(x, side));
-            let row = |j: usize| {
-                let (low, high) = (image[j * side + i0], image[j * side + i1]);
-                low + share_i * (high - low)
-            };
-            let (low, high) = (row(j0), row(j1));
-            sample.image.push(low + share_j * (high - low));
+            let moved = sample.image.iter_mut().skip(j * side + i).step_by(pixels);
+            for (moved, slice) in moved.zip(image.chunks(pixels)) {
+                let row = |j: usize| {
+                    let (low, high) = (slice[j * side + i0], slice[j * side + i1]);
+                    low + share_i * (high - low)
+                };
+                let (low, high) = (row(j0), row(j1));
+                *moved = low + share_j * (high - low);
+            }
             let [i, j] = at.map(|x| (x.round().max(0.0) as usize).min(side - 1));
             sample.mask.push(mask[j * side + i]);
             sample.soft.extend(soft.get(j * side + i));
@@ -168,6 +172,31 @@ mod tests {
             let expected: Vec<f32> = halves(&moved.mask);
             assert_eq!(moved.soft, expected);
         }
+    }
+
+    #[test]
+    fn the_slices_of_an_image_change_alike_but_for_noise() {
+        let augmentation = Augmentation {
+            rotation_degrees: 30.0,
+            scale: 0.2,
+            shift_pixels: 2.0,
+            brightness: 0.1,
+            contrast: 0.1,
+            noise: 0.0,
+        };
+        let one = changed(augmentation, 2);
+        let three = |augmentation: Augmentation| {
+            let mut sample = sample();
+            sample.image = sample.image.repeat(3);
+            augmentation.apply(&mut sample, SIDE, &mut ChaCha8Rng::seed_from_u64(1), 2);
+            sample
+        };
+        let several = three(augmentation);
+        assert_ne!(one.image, sample().image);
+        assert_eq!(several.image, one.image.repeat(3));
+        assert_eq!((several.mask, several.soft), (one.mask, one.soft));
+        let noisy = three(Augmentation { noise: 0.1, ..augmentation }).image;
+        assert_ne!(noisy[..SIDE * SIDE], noisy[SIDE * SIDE..2 * SIDE * SIDE]);
     }
 
     #[test]

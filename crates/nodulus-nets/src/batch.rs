@@ -3,6 +3,7 @@
 use super::backend::{Backend, Execution};
 use super::buffer;
 use super::error::{Error, Result};
+use super::planes::ImageShape;
 use super::tape::Value;
 use super::tensors::tensor;
 
@@ -14,11 +15,12 @@ pub const IGNORED_PIXEL: u8 = 2;
 pub struct TrainingSample {
     /// Name, for messages.
     pub id: String,
-    /// Pixels in 0..1, row by row along j, i fastest.
+    /// Pixels in 0..1, slice by slice along k, row by row along j, i fastest: the slice of the mask in the middle, and its
+    /// neighbours where the network takes several.
     pub image: Vec<f32>,
-    /// 1 for nodule, 0 for background, [`IGNORED_PIXEL`] for neither; in the image's order.
+    /// 1 for nodule, 0 for background, [`IGNORED_PIXEL`] for neither; in the order of a slice of the image.
     pub mask: Vec<u8>,
-    /// Targets of the pixels that are not ignored, 0..=1, in the image's order: shares of readers; empty where the mask is the
+    /// Targets of the pixels that are not ignored, 0..=1, in the mask's order: shares of readers; empty where the mask is the
     /// target.
     pub soft: Vec<f32>,
     /// Whether there is a nodule; `None` where the image does not train the classifier.
@@ -34,55 +36,62 @@ impl TrainingSample {
     }
 }
 
-/// Mirrors an image along i, j, both or neither.
+/// Mirrors the slices of an image along i, j, both or neither.
 pub(super) fn flip<T>(pixels: &mut [T], side: usize, [along_i, along_j]: [bool; 2]) {
-    // Reversing all pixels mirrors along both axes.
-    if along_j {
-        pixels.reverse();
-    }
-    if along_i != along_j {
-        pixels.chunks_mut(side).for_each(<[T]>::reverse);
+    for slice in pixels.chunks_mut((side * side).max(1)) {
+        // Reversing all pixels mirrors along both axes.
+        if along_j {
+            slice.reverse();
+        }
+        if along_i != along_j {
+            slice.chunks_mut(side).for_each(<[T]>::reverse);
+        }
     }
 }
 
 /// Checks a sample's size.
-pub(super) fn check(sample: &TrainingSample, side: usize) -> Result<()> {
+pub(super) fn check(sample: &TrainingSample, shape: ImageShape) -> Result<()> {
     let id = || format!("`{}`", sample.id);
-    check_len("image", sample.image.len(), id, side)?;
-    check_len("mask", sample.mask.len(), id, side)?;
+    let mask = ImageShape { slices: 1, ..shape };
+    check_len("image", sample.image.len(), id, shape)?;
+    check_len("mask", sample.mask.len(), id, mask)?;
     if sample.soft.is_empty() {
         Ok(())
     } else {
-        check_len("soft mask", sample.soft.len(), id, side)
+        check_len("soft mask", sample.soft.len(), id, mask)
     }
 }
 
 fn check_len(
-    what: &'static str,
+    what: &str,
     found: usize,
     sample: impl FnOnce() -> String,
-    side: usize,
+    shape: ImageShape,
 ) -> Result<()> {
-    let expected = side * side;
+    let expected = shape.n_values();
     if found == expected {
         return Ok(());
     }
+    let what = match shape.slices {
+        1 => what.to_owned(),
+        n => format!("{what} of {n} slices"),
+    };
     Err(Error::Sample { sample: sample(), what, found, expected })
 }
 
-/// Images as `[B, 1, side, side]` on a backend.
+/// Images as `[B, C, side, side]` on a backend, with slices as channels, k ascending.
 pub(super) fn input<'a>(
     images: impl ExactSizeIterator<Item = &'a [f32]>,
-    side: usize,
+    shape: ImageShape,
     backend: &Backend,
 ) -> Result<Value> {
-    let count = images.len();
-    let mut values = buffer::take(count * side * side);
-    for (index, (pixels, image)) in values.chunks_exact_mut(side * side).zip(images).enumerate() {
-        check_len("image", image.len(), || index.to_string(), side)?;
+    let (count, n) = (images.len(), shape.n_values());
+    let mut values = buffer::take(count * n);
+    for (index, (pixels, image)) in values.chunks_exact_mut(n).zip(images).enumerate() {
+        check_len("image", image.len(), || index.to_string(), shape)?;
         pixels.copy_from_slice(image);
     }
-    let images = tensor(values, (count, 1, side, side))?;
+    let images = tensor(values, (count, shape.slices, shape.side, shape.side))?;
     Ok(match backend.execution {
         Execution::Host => Value::constant(images),
         Execution::Composed(_) => Value::borrowed(&images.to_device(&backend.device)?),
@@ -115,10 +124,45 @@ mod tests {
     }
 
     #[test]
+    fn every_slice_is_mirrored_in_its_place() {
+        let mut image: Vec<u8> = (1..=8).collect();
+        flip(&mut image, 2, [true, false]);
+        assert_eq!(image, [2, 1, 4, 3, 6, 5, 8, 7]);
+        flip(&mut image, 2, [true, true]);
+        assert_eq!(image, [3, 4, 1, 2, 7, 8, 5, 6]);
+    }
+
+    #[test]
+    fn slices_are_channels_in_the_order_of_k() {
+        let images = [[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]];
+        let shape = ImageShape { slices: 3, side: 1 };
+        let found = input(images.iter().map(<[f32; 3]>::as_slice), shape, &Backend::host());
+        let found = found.unwrap();
+        assert_eq!(found.tensor().dims(), [2, 3, 1, 1]);
+        assert_eq!(crate::tensors::values(found.tensor()).unwrap(), images.concat());
+    }
+
+    #[test]
     fn an_image_of_another_size_is_refused() {
-        let images = [vec![0.0; 4], vec![0.0; 5]];
-        let error =
-            input(images.iter().map(Vec::as_slice), 2, &Backend::host()).err().unwrap().to_string();
-        assert_eq!(error, "sample 1: the image has 5 pixels, expected 4");
+        let error = |images: &[Vec<f32>], slices| {
+            let shape = ImageShape { slices, side: 2 };
+            let images = images.iter().map(Vec::as_slice);
+            input(images, shape, &Backend::host()).err().unwrap().to_string()
+        };
+        let found = error(&[vec![0.0; 4], vec![0.0; 5]], 1);
+        assert_eq!(found, "sample 1: the image has 5 pixels, expected 4");
+        let found = error(&[vec![0.0; 4]], 3);
+        assert_eq!(found, "sample 0: the image of 3 slices has 4 pixels, expected 12");
+        let sample = |image: usize, mask: usize| TrainingSample {
+            id: "a".to_owned(),
+            image: vec![0.0; image],
+            mask: vec![0; mask],
+            soft: Vec::new(),
+            has_nodule: None,
+        };
+        let checked = |sample| check(&sample, ImageShape { slices: 3, side: 2 });
+        assert!(checked(sample(12, 4)).is_ok());
+        let error = checked(sample(12, 12)).unwrap_err().to_string();
+        assert_eq!(error, "sample `a`: the mask has 12 pixels, expected 4");
     }
 }

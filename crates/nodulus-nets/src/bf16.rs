@@ -28,7 +28,7 @@ fn steps_of_training_in_bf16_follow_those_in_f32() {
         if !["proposed", "unet"].contains(&name.as_str()) {
             continue;
         }
-        let samples = samples(case.config.image_size);
+        let samples = samples(&case.config);
         let images: Vec<Vec<f32>> = samples.iter().map(|e| e.image.clone()).collect();
         for backend in composed_backends() {
             save(&case, &weights);

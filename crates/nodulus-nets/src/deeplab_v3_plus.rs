@@ -78,11 +78,12 @@ pub(super) struct DeepLabV3Plus {
 }
 
 impl DeepLabV3Plus {
-    /// A network with `width` channels at its backbone's first block; `ResNet-50` has 64.
-    pub(super) fn new(scope: &mut Scope, width: usize, dilations: &[usize]) -> Self {
+    /// A network with so many input slices, and `width` channels at its backbone's first block; `ResNet-50` has 64.
+    pub(super) fn new(scope: &mut Scope, [slices, width]: [usize; 2], dilations: &[usize]) -> Self {
         let (filters, low_filters) = (4 * width, (3 * width / 4).max(1));
         let window = Window::centred(3, 1);
-        let backbone = ResNet::new(&mut scope.inner("backbone"), width, OutputStride::Sixteen);
+        let counts = [slices, width];
+        let backbone = ResNet::new(&mut scope.inner("backbone"), counts, OutputStride::Sixteen);
         let pyramid = ConcatenatedPyramid::new(
             scope.inner("aspp"),
             [ResNet::LAST * width, filters],
@@ -100,7 +101,7 @@ impl DeepLabV3Plus {
         Self { backbone, pyramid, low, refine, out }
     }
 
-    /// The logits for `[B, 1, H, W]` whose sides are multiples of 16.
+    /// The logits for `[B, C, H, W]` whose sides are multiples of 16.
     pub(super) fn forward(&self, pass: &mut Pass, x: &Value) -> Result<Value> {
         let Features { blocks: [_, c2, ..], last } = self.backbone.forward(pass, x)?;
         let high = self.pyramid.forward(pass, &last)?;

@@ -7,7 +7,7 @@ use super::error::{Error, Result};
 use super::infer::{Prediction, Predictor};
 use std::path::PathBuf;
 
-/// One trained network, or several of the same architecture and image size, such as those of a
+/// One trained network, or several of the same architecture, image size and number of slices, such as those of a
 /// cross-validation's folds.
 pub struct Ensemble {
     first: Predictor,
@@ -19,8 +19,7 @@ impl Ensemble {
     ///
     /// # Errors
     ///
-    /// Fails if `paths` is empty, a checkpoint cannot be read, or architectures or image sizes
-    /// differ.
+    /// Fails if `paths` is empty, a checkpoint cannot be read, or architectures, image sizes or numbers of slices differ.
     pub fn load(paths: &[PathBuf], device: &Device) -> Result<Self> {
         let (first_path, paths) = paths
             .split_first()
@@ -34,6 +33,14 @@ impl Ensemble {
                 let ((found, n), (expected, m)) = (kind(&other), kind(&first));
                 let problem = format!(
                     "network `{found}` of {n} × {n} pixels, expected `{expected}` of {m} × {m} as the first's"
+                );
+                return Err(Error::Checkpoint { path: path.clone(), problem });
+            }
+            if other.input_slices() != first.input_slices() {
+                let problem = format!(
+                    "a network of {} input slices, expected {} as the first's",
+                    other.input_slices(),
+                    first.input_slices()
                 );
                 return Err(Error::Checkpoint { path: path.clone(), problem });
             }
@@ -52,6 +59,11 @@ impl Ensemble {
         self.first.image_size()
     }
 
+    /// Slices of an image: the one that is segmented, with its neighbours.
+    pub fn input_slices(&self) -> usize {
+        self.first.input_slices()
+    }
+
     /// Origin of the weights, as each checkpoint's writer described it.
     pub fn metadata(&self) -> impl Iterator<Item = &serde_json::Value> {
         self.networks().map(Predictor::metadata)
@@ -67,12 +79,12 @@ impl Ensemble {
         self.first.batch_within(bytes / (1 + self.others.len()) as u64)
     }
 
-    /// Predicts a batch of images, in 0..1, i fastest; no predictions for no images. With `flips`,
+    /// Predicts a batch of images, in 0..1, as [`Predictor::predict`] does; no predictions for no images. With `flips`,
     /// each network also predicts the mirrored images. The networks' probabilities are averaged.
     ///
     /// # Errors
     ///
-    /// Fails if an image does not have [`Self::image_size`].
+    /// Fails if an image does not have [`Self::image_size`] and [`Self::input_slices`].
     pub fn predict(&self, images: &[Vec<f32>], flips: bool) -> Result<Vec<Prediction>> {
         Prediction::means(self.networks().map(|network| {
             if flips { network.predict_flipped(images) } else { network.predict(images) }
@@ -93,13 +105,15 @@ mod tests {
     #[test]
     fn probabilities_are_the_means_of_the_networks() {
         let folder = tempfile::tempdir().unwrap();
-        let written = |name: &str, seed: u64, architecture: Architecture| {
-            let config = Config { image_size: 32, ..Config::of(architecture, Preset::Tiny) };
+        let of_slices = |name: &str, seed: u64, architecture: Architecture, input_slices| {
+            let tiny = Config::of(architecture, Preset::Tiny);
+            let config = Config { image_size: 32, input_slices, ..tiny };
             let path = folder.path().join(name);
             let trainer = Trainer::new(&config, seed, &Device::Cpu).unwrap();
             trainer.save_checkpoint(&path, &().into()).unwrap();
             path
         };
+        let written = |name: &str, seed, architecture| of_slices(name, seed, architecture, 1);
         let paths =
             [1, 2, 3].map(|n| written(&format!("{n}.safetensors"), n, Architecture::Proposed));
         let images = vec![vec![0.25f32; 1024], (0..1024).map(|p| p as f32 / 1024.0).collect()];
@@ -127,6 +141,13 @@ mod tests {
         let first = folder.path().join("1.safetensors");
         let error = Ensemble::load(&[first, other], &Device::Cpu).err().unwrap().to_string();
         assert!(error.contains("network `unet` of 32 × 32 pixels, expected `proposed`"), "{error}");
+        let other = of_slices("slices.safetensors", 1, Architecture::Proposed, 3);
+        let first = folder.path().join("1.safetensors");
+        let error = Ensemble::load(&[first, other], &Device::Cpu).err().unwrap().to_string();
+        assert!(
+            error.ends_with("a network of 3 input slices, expected 1 as the first's"),
+            "{error}"
+        );
         assert!(Ensemble::load(&[], &Device::Cpu).is_err());
     }
 }

@@ -32,8 +32,8 @@ pub enum Error {
     Sample {
         /// Name of the sample, or its index in the batch from 0.
         sample: String,
-        /// `image` or `mask`.
-        what: &'static str,
+        /// `image`, `mask` or `soft mask`, with the number of slices where it has several.
+        what: String,
         /// Pixels found.
         found: usize,
         /// Pixels expected.

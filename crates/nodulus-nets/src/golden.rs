@@ -93,10 +93,11 @@ fn parameters(config: &Config) -> Parameters {
     parameters
 }
 
-pub(super) fn samples(side: usize) -> Vec<TrainingSample> {
-    let pixels = numbers(1000, IMAGES * side * side);
+pub(super) fn samples(config: &Config) -> Vec<TrainingSample> {
+    let (side, values) = (config.image_size, config.image_shape().n_values());
+    let pixels = numbers(1000, IMAGES * values);
     let sample = |n: usize| {
-        let image = &pixels[n * side * side..(n + 1) * side * side];
+        let image = &pixels[n * values..(n + 1) * values];
         let inside = |p: usize| {
             let distance = |at: usize, centre: i64| (at as i64 - centre).pow(2);
             let (centre_i, centre_j) = ((side / 2) as i64 - 6 * n as i64, side / 3 + 5 * n);
@@ -174,12 +175,12 @@ fn outputs_and_gradients_as_composed_for_cards_are_pytorchs() {
 
 fn outputs_and_gradients(backend: &Backend, seen: GradientCheck) {
     for (name, case) in golden().cases {
-        let (mut parameters, side) = (parameters(&case.config), case.config.image_size);
+        let (mut parameters, shape) = (parameters(&case.config), case.config.image_shape());
         parameters.move_to(backend).unwrap();
         let (network, specs) = Network::new(&case.config).unwrap();
-        let samples = samples(side);
+        let samples = samples(&case.config);
         let images = || samples.iter().map(|e| e.image.as_slice());
-        let input = || batch::input(images(), side, backend).unwrap();
+        let input = || batch::input(images(), shape, backend).unwrap();
         let found =
             network.forward(&mut Pass::evaluation(&parameters), &input(), case.std).unwrap();
         assert_outputs(&format!("{name}, evaluation"), &found, &case.evaluation);
@@ -323,7 +324,7 @@ fn steps_of_training(backend: &Backend, seen: LossCheck) {
     let folder = tempfile::tempdir().unwrap();
     let weights = folder.path().join(checkpoint::WEIGHTS_FILE);
     for (name, case) in golden().cases {
-        let samples = samples(case.config.image_size);
+        let samples = samples(&case.config);
         save(&case, &weights);
         let predictor = Predictor::load_on(folder.path(), backend).unwrap();
         let images: Vec<Vec<f32>> = samples.iter().map(|e| e.image.clone()).collect();

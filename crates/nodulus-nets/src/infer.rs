@@ -99,8 +99,7 @@ impl Predictor {
 
     /// Prepares the convolutions and drops the weights that they were made from.
     fn prepare(&mut self) -> Result<()> {
-        let side = self.image_size();
-        self.predict(&[vec![0.0; side * side]])?;
+        self.predict(&[vec![0.0; self.config().image_shape().n_values()]])?;
         for index in self.folded.spent() {
             self.parameters.unset_one(index)?;
         }
@@ -115,6 +114,11 @@ impl Predictor {
     /// Rows and columns of an image.
     pub fn image_size(&self) -> usize {
         self.description.config.image_size
+    }
+
+    /// Slices of an image: the one that is segmented, with its neighbours.
+    pub fn input_slices(&self) -> usize {
+        self.description.config.input_slices
     }
 
     /// Origin of the weights, as the checkpoint's writer described it.
@@ -165,11 +169,12 @@ impl Predictor {
         }))
     }
 
-    /// Predicts a batch of images, in 0..1, i fastest; no predictions for no images.
+    /// Predicts a batch of images, in 0..1, i fastest, k slowest; no predictions for no images. Where the network takes
+    /// several slices, those of [`input_slices`](crate::input_slices) are an image.
     ///
     /// # Errors
     ///
-    /// Fails if an image does not have [`Self::image_size`].
+    /// Fails if an image does not have [`Self::image_size`] and [`Self::input_slices`].
     pub fn predict(&self, images: &[Vec<f32>]) -> Result<Vec<Prediction>> {
         if images.is_empty() {
             return Ok(Vec::new());
@@ -180,7 +185,8 @@ impl Predictor {
     fn predict_batch(&self, images: &[Vec<f32>]) -> Result<Vec<Prediction>> {
         let side = self.image_size();
         let backend = &self.parameters.backend;
-        let x = batch::input(images.iter().map(Vec::as_slice), side, backend)?;
+        let shape = self.config().image_shape();
+        let x = batch::input(images.iter().map(Vec::as_slice), shape, backend)?;
         let mut pass = match backend.execution {
             Execution::Host => Pass::folded(&self.parameters, &self.folded),
             Execution::Composed(_) => Pass::evaluation(&self.parameters),
@@ -237,6 +243,12 @@ mod tests {
         (0..n).map(|i| (0..side * side).map(|p| pixel(i, p)).collect()).collect()
     }
 
+    /// Images of the network's slices, which all differ.
+    fn images_of(n: usize, config: &Config) -> Vec<Vec<f32>> {
+        let slices = images(n * config.input_slices, config.image_size);
+        slices.chunks(config.input_slices).map(<[Vec<f32>]>::concat).collect()
+    }
+
     /// Difference between the folded and the unfolded network.
     #[derive(Debug)]
     struct Difference {
@@ -247,8 +259,8 @@ mod tests {
     }
 
     fn difference(predictor: &Predictor, images: &[Vec<f32>]) -> Difference {
-        let side = predictor.image_size();
-        let x = batch::input(images.iter().map(Vec::as_slice), side, &Backend::host()).unwrap();
+        let shape = predictor.config().image_shape();
+        let x = batch::input(images.iter().map(Vec::as_slice), shape, &Backend::host()).unwrap();
         let [unfolded, folded] = [
             Pass::evaluation(&predictor.parameters),
             Pass::folded(&predictor.parameters, &predictor.folded),
@@ -285,12 +297,14 @@ mod tests {
         cases.push((Config { dilations: vec![1], ..tiny }, 2));
         cases.push((wide, 2));
         for architecture in Architecture::ALL {
-            cases.push((Config::of(architecture, Preset::Tiny), 2));
+            let config = Config::of(architecture, Preset::Tiny);
+            cases.push((Config { image_size: 64, input_slices: 5, ..config.clone() }, 2));
+            cases.push((config, 2));
         }
         for (seed, (config, n)) in cases.into_iter().enumerate() {
             for std in [false, true] {
                 let predictor = predictor(&config, seed as u64, std);
-                let images = images(n, config.image_size);
+                let images = images_of(n, &config);
                 // With such norms, logits are large: the error is relative to the largest.
                 let found = difference(&predictor, &images);
                 assert!(found.logits <= 1e-5, "{config:?}, std {std}: {found:?}");
@@ -341,9 +355,15 @@ mod tests {
 
     #[test]
     fn mirror_images_are_turned_back_before_they_are_averaged() {
-        let config = Config { image_size: 32, ..Config::preset(Preset::Tiny) };
-        let predictor = predictor(&config, 3, true);
-        let images = images(2, 32);
+        let tiny = Config::preset(Preset::Tiny);
+        for input_slices in [1, 3] {
+            mirrored(&Config { image_size: 32, input_slices, ..tiny.clone() });
+        }
+    }
+
+    fn mirrored(config: &Config) {
+        let predictor = predictor(config, 3, true);
+        let images = images_of(2, config);
         let found = predictor.predict_flipped(&images).unwrap();
         let plain = predictor.predict(&images).unwrap();
         assert!(found[0].probability != plain[0].probability);

@@ -1,6 +1,6 @@
 //! Networks that segment nodules in slices of chest CT: building, training, checkpoints and prediction.
 //!
-//! Images are `[B, 1, H, W]`: rows along j, columns along i, values in 0..1. [`Config`] describes a network,
+//! Images are `[B, C, H, W]`: slices along k, one by default, rows along j, columns along i, values in 0..1. [`Config`] describes a network,
 //! [`Trainer`] trains it and writes checkpoints, [`Predictor`] and [`Ensemble`] predict with them. [`Device`]
 //! is the processor or an NVIDIA card.
 //!
@@ -43,6 +43,7 @@ mod resunet_plus_plus;
 mod deeplab_v3_plus;
 mod network;
 mod start;
+mod planes;
 mod batch;
 mod augment;
 mod temperature;
@@ -85,6 +86,7 @@ pub use error::{Error, Result};
 pub use infer::{Prediction, Predictor};
 pub use network::parameter_table;
 pub use phase::{Decay, Phase};
+pub use planes::input_slices;
 pub use profile::{
     MEAN_HU_EDGES, PROBABILITY_EDGES, PredictionProfile, TrainingProfile, VOLUME_EDGES_MM3,
     pixel_edges_hu,

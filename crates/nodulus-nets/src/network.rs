@@ -43,21 +43,22 @@ impl Network {
         config.check()?;
         let mut specs = Vec::new();
         let scope = &mut Scope::new(&mut specs);
+        let counts = [config.input_slices, config.width];
         let network = match config.architecture {
             Architecture::Proposed => Self::Proposed(Box::new(Proposed::new(scope, config))),
-            Architecture::UNet => Self::UNet(UNet::new(scope, config.width)),
-            Architecture::ResUNet => Self::ResUNet(ResUNet::new(scope, config.width)),
+            Architecture::UNet => Self::UNet(UNet::new(scope, counts)),
+            Architecture::ResUNet => Self::ResUNet(ResUNet::new(scope, counts)),
             Architecture::ResUNetPlusPlus => {
-                Self::ResUNetPlusPlus(ResUNetPlusPlus::new(scope, config.width, &config.dilations))
+                Self::ResUNetPlusPlus(ResUNetPlusPlus::new(scope, counts, &config.dilations))
             }
             Architecture::DeepLabV3Plus => {
-                Self::DeepLabV3Plus(DeepLabV3Plus::new(scope, config.width, &config.dilations))
+                Self::DeepLabV3Plus(DeepLabV3Plus::new(scope, counts, &config.dilations))
             }
         };
         Ok((network, specs))
     }
 
-    /// Applies the network to `[B, 1, image_size, image_size]`; `std` turns on the threshold
+    /// Applies the network to `[B, input_slices, image_size, image_size]`; `std` turns on the threshold
     /// dynamics of a network that has them.
     ///
     /// # Errors
@@ -100,14 +101,15 @@ mod tests {
         for architecture in Architecture::ALL {
             let tiny = Config::of(architecture, Preset::Tiny);
             let side = architecture.stride();
-            let config = Config { image_size: side, ..tiny };
-            let (network, specs) = Network::new(&config).unwrap();
-            let trained: Vec<bool> = specs.iter().map(|spec| spec.trained).collect();
-            let parameters = Parameters::draw(specs, 1).unwrap();
             // A single image too, for which a batch norm may have one value only.
-            for images in [1, 3] {
-                let values = (0..images * side * side).map(|i| (i % 7) as f32 / 7.0).collect();
-                let x = Value::constant(tensor(values, (images, 1, side, side)).unwrap());
+            for (images, slices) in [(1, 1), (3, 1), (2, 7)] {
+                let config = Config { image_size: side, input_slices: slices, ..tiny.clone() };
+                let (network, specs) = Network::new(&config).unwrap();
+                let trained: Vec<bool> = specs.iter().map(|spec| spec.trained).collect();
+                let parameters = Parameters::draw(specs, 1).unwrap();
+                let n = images * slices * side * side;
+                let values = (0..n).map(|i| (i % 7) as f32 / 7.0).collect();
+                let x = Value::constant(tensor(values, (images, slices, side, side)).unwrap());
                 for mut pass in
                     [Pass::evaluation(&parameters), Pass::training(&parameters, &trained)]
                 {

@@ -27,7 +27,7 @@ struct Segmenter {
 impl Segmenter {
     fn new(scope: &mut Scope, config: &Config) -> Self {
         let w = config.width;
-        let s1 = Stem::new(&mut scope.inner("s1"), w);
+        let s1 = Stem::new(&mut scope.inner("s1"), [config.input_slices, w]);
         let mut encoder = Vec::new();
         for i in 0..4 {
             let mut scope = scope.inner(&format!("s{}", i + 2));
@@ -80,13 +80,16 @@ pub(super) struct Proposed {
     classifier: Classifier,
     segmenter: Segmenter,
     sigma: Option<usize>,
+    /// Weight of the boundary length, where it is learnt.
+    boundary: Option<usize>,
     prior_weight: Option<usize>,
 }
 
 impl Proposed {
     /// Builds the network of a checked configuration.
     pub(super) fn new(scope: &mut Scope, config: &Config) -> Self {
-        let classifier = Classifier::new(&mut scope.inner("classifier"), config.classifier_width);
+        let counts = [config.input_slices, config.classifier_width];
+        let classifier = Classifier::new(&mut scope.inner("classifier"), counts);
         let segmenter = Segmenter::new(&mut scope.inner("segmenter"), config);
         let mut std = scope.inner("std");
         let mut positive = |name: &str, value: f64| {
@@ -95,12 +98,14 @@ impl Proposed {
         };
         let sigma =
             (config.mode != DynamicsMode::None).then(|| positive("sigma", config.std_sigma));
+        let learns_boundary = config.std_learns_boundary && sigma.is_some();
+        let boundary = learns_boundary.then(|| positive("l1", config.std_boundary));
         let prior_weight =
             (config.mode == DynamicsMode::StdPrior).then(|| positive("l2", config.std_score));
-        Self { config: config.clone(), classifier, segmenter, sigma, prior_weight }
+        Self { config: config.clone(), classifier, segmenter, sigma, boundary, prior_weight }
     }
 
-    /// Logits of pixels, `[B, 1, H, W]`, and of images, `[B]`, for `[B, 1, H, W]`; `std` turns on
+    /// Logits of pixels, `[B, 1, H, W]`, and of images, `[B]`, for `[B, C, H, W]`; `std` turns on
     /// the threshold dynamics, if the network has them.
     pub(super) fn forward(&self, pass: &mut Pass, x: &Value, std: bool) -> Result<[Value; 2]> {
         let (features, nodule_logit) = self.classifier.forward(pass, x)?;
@@ -109,7 +114,8 @@ impl Proposed {
             return Ok([u, nodule_logit]);
         };
         let sigma = pass.parameter(sigma);
-        let l2 = self.prior_weight.map(|index| pass.parameter(index));
+        let [l1, l2] = [self.boundary, self.prior_weight]
+            .map(|weight| weight.map(|index| pass.parameter(index)));
         // METHOD: the nodule probability is a prior; no gradient flows through it into the
         // classifier.
         let nodule_probability = match &l2 {
@@ -120,11 +126,11 @@ impl Proposed {
             nodule_probability,
             steps: self.config.std_steps,
             radius: self.config.std_radius,
-            boundary: self.config.std_boundary as f32,
+            boundary: l1.is_none().then_some(self.config.std_boundary as f32),
             entropy: self.config.std_entropy as f32,
         };
         let inputs: Vec<&Value> =
-            [Some(&u), Some(&sigma), l2.as_ref()].into_iter().flatten().collect();
+            [Some(&u), Some(&sigma), l1.as_ref(), l2.as_ref()].into_iter().flatten().collect();
         let logits = pass.apply(operator, &inputs)?;
         Ok([logits, nodule_logit])
     }
@@ -178,6 +184,11 @@ mod tests {
         let tiny = Config::preset(Preset::Tiny);
         let std = Config { mode: DynamicsMode::Std, ..tiny.clone() };
         assert!(shape(&std, "std.sigma").is_some() && shape(&std, "std.l2").is_none());
+        assert!(shape(&std, "std.l1").is_none());
+        let learnt = Config { std_learns_boundary: true, ..tiny.clone() };
+        assert_eq!(shape(&learnt, "std.l1").as_deref(), Some(&[1][..]));
+        let none = Config { mode: DynamicsMode::None, ..learnt };
+        assert!(shape(&none, "std.l1").is_none());
         let none = Config { mode: DynamicsMode::None, combination: false, ..tiny };
         assert!(shape(&none, "std.sigma").is_none());
         assert!(shape(&none, "segmenter.s2.combine.merge.weight").is_none());
@@ -212,6 +223,31 @@ mod tests {
         let ([std, _], [prior, _]) =
             (found(DynamicsMode::Std, true), found(DynamicsMode::StdPrior, true));
         assert!(std != prior && std.iter().zip(&prior).all(|(std, prior)| prior <= std));
+    }
+
+    #[test]
+    fn a_learnt_boundary_begins_where_a_fixed_one_stays() {
+        let output = |config: &Config| {
+            let (network, specs) = Network::new(config).unwrap();
+            let trained: Vec<bool> = specs.iter().map(|spec| spec.trained).collect();
+            let parameters = Parameters::draw(specs, 1).unwrap();
+            let mut pass = Pass::training(&parameters, &trained);
+            let values = (0..2 * 32 * 32).map(|i| (i % 7) as f32 / 7.0).collect();
+            let x = Value::constant(tensor(values, (2, 1, 32, 32)).unwrap());
+            let logits = network.forward(&mut pass, &x, true).unwrap().logits;
+            let found = view(logits.tensor()).unwrap().to_vec();
+            let gradient = logits.tensor().ones_like().unwrap();
+            let (tape, _) = pass.finish();
+            let gradients = tape.backward(vec![(logits, gradient)]).unwrap();
+            let is_l1 = |(index, _): &(usize, _)| parameters.specs[*index].name == "std.l1";
+            (found, gradients.iter().any(|gradient| is_l1(&gradient)))
+        };
+        let config = Config { std_boundary: 0.6, std_entropy: 1.2, ..smallest() };
+        let (fixed, has_fixed) = output(&config);
+        let (learnt, has_learnt) = output(&Config { std_learns_boundary: true, ..config });
+        assert_eq!((has_fixed, has_learnt), (false, true));
+        let off = fixed.iter().zip(&learnt).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        assert!(off < 1e-4, "{off}");
     }
 
     #[test]

@@ -91,7 +91,7 @@ pub(super) fn parameters(specs: Vec<ParameterSpec>, seed: u64) -> Parameters {
 #[test]
 fn the_classifier_is_resnet_50_of_candle_nns_layers() {
     let mut specs = Vec::new();
-    let network = Classifier::new(&mut Scope::new(&mut specs), WIDTH);
+    let network = Classifier::new(&mut Scope::new(&mut specs), [1, WIDTH]);
     let parameters = parameters(specs, 5);
     let named = parameters.specs.iter().map(|spec| spec.name.clone());
     let vb = VarBuilder::from_tensors(

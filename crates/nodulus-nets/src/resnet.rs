@@ -1,4 +1,4 @@
-//! `ResNet-50` (He 2016) for one input channel, with torchvision's parameter names.
+//! `ResNet-50` (He 2016) for slices in place of colours, with torchvision's parameter names.
 
 use super::error::Result;
 use super::layers::{Addend, BatchNorm, Conv, Pass};
@@ -83,12 +83,16 @@ impl ResNet {
     /// Ratio of the last layer's channels to those of the first block.
     pub(super) const LAST: usize = 32;
 
-    /// A network with `width` channels in its first block; `ResNet-50` has 64.
+    /// A network with so many input slices, and `width` channels in its first block; `ResNet-50` has 64.
     // METHOD: at stride 16 the last layer's first block has no stride and its other blocks have
     // dilation 2, as with torchvision's `replace_stride_with_dilation`, so torchvision's weights
     // fit.
-    pub(super) fn new(scope: &mut Scope, width: usize, stride: OutputStride) -> Self {
-        let conv1 = Conv::of_resnet(scope.inner("conv1"), [1, width], Window::centred(7, 2));
+    pub(super) fn new(
+        scope: &mut Scope,
+        [slices, width]: [usize; 2],
+        stride: OutputStride,
+    ) -> Self {
+        let conv1 = Conv::of_resnet(scope.inner("conv1"), [slices, width], Window::centred(7, 2));
         let bn1 = BatchNorm::new(scope.inner("bn1"), width);
         let mut channels = width;
         let mut layers = Vec::new();
@@ -110,7 +114,7 @@ impl ResNet {
         Self { conv1, bn1, layers }
     }
 
-    /// Applies the network to `[B, 1, H, W]`.
+    /// Applies the network to `[B, C, H, W]`.
     pub(super) fn forward(&self, pass: &mut Pass, x: &Value) -> Result<Features> {
         let c1 = pass.sum(&[Addend::Convolved(&self.conv1, Some(self.bn1), x)], true)?;
         let mut x = pass.apply(MaxPool(Window::centred(3, 2)), &[&c1])?;
@@ -134,9 +138,9 @@ pub(super) struct Classifier {
 }
 
 impl Classifier {
-    /// A classifier with `width` channels in its first block.
-    pub(super) fn new(scope: &mut Scope, width: usize) -> Self {
-        let trunk = ResNet::new(scope, width, OutputStride::ThirtyTwo);
+    /// A classifier with so many input slices, and `width` channels in its first block.
+    pub(super) fn new(scope: &mut Scope, [slices, width]: [usize; 2]) -> Self {
+        let trunk = ResNet::new(scope, [slices, width], OutputStride::ThirtyTwo);
         let channels = ResNet::LAST * width;
         let mut fc = scope.inner("fc");
         let start = Initialiser::Uniform(1.0 / (channels as f32).sqrt());

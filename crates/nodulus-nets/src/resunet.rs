@@ -32,10 +32,10 @@ pub(super) struct ResUNet {
 }
 
 impl ResUNet {
-    /// A network with `width` channels at its first level; the paper's has 64.
-    pub(super) fn new(scope: &mut Scope, width: usize) -> Self {
+    /// A network with so many input slices, and `width` channels at its first level; the paper's has 64.
+    pub(super) fn new(scope: &mut Scope, [slices, width]: [usize; 2]) -> Self {
         let mut inner = scope.inner("encoder");
-        let stem = Stem::new(&mut inner.inner("0"), width);
+        let stem = Stem::new(&mut inner.inner("0"), [slices, width]);
         let encoder = (1..=DEPTH).map(|i| {
             let counts = [width << (i - 1), width << i];
             ResidualUnit::plain(&mut inner.inner(&i.to_string()), counts, 2)
@@ -51,7 +51,7 @@ impl ResUNet {
         Self { stem, encoder, decoder, out }
     }
 
-    /// The logits for `[B, 1, H, W]` whose sides are multiples of 8.
+    /// The logits for `[B, C, H, W]` whose sides are multiples of 8.
     pub(super) fn forward(&self, pass: &mut Pass, x: &Value) -> Result<Value> {
         let mut x = self.stem.forward(pass, x)?;
         let mut skips = Vec::new();

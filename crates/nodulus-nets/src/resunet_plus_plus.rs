@@ -119,12 +119,12 @@ pub(super) struct ResUNetPlusPlus {
 }
 
 impl ResUNetPlusPlus {
-    /// A network with `width` channels at its first level; the paper's has 16.
-    pub(super) fn new(scope: &mut Scope, width: usize, dilations: &[usize]) -> Self {
+    /// A network with so many input slices, and `width` channels at its first level; the paper's has 16.
+    pub(super) fn new(scope: &mut Scope, [slices, width]: [usize; 2], dilations: &[usize]) -> Self {
         let w = |i: usize| width << i;
         let mut inner = scope.inner("encoder");
         let mut first = inner.inner("0");
-        let stem = Stem::new(&mut first, width);
+        let stem = Stem::new(&mut first, [slices, width]);
         let stem = (stem, SqueezeExcitation::new(first.inner("excite"), width));
         let encoder = (1..=3).map(|i| {
             let mut scope = inner.inner(&i.to_string());
@@ -150,7 +150,7 @@ impl ResUNetPlusPlus {
         Self { stem, encoder, bridge, decoder, pyramid, out }
     }
 
-    /// The logits for `[B, 1, H, W]` whose sides are multiples of 8.
+    /// The logits for `[B, C, H, W]` whose sides are multiples of 8.
     pub(super) fn forward(&self, pass: &mut Pass, x: &Value) -> Result<Value> {
         let (stem, excitation) = &self.stem;
         let mut x = stem.forward(pass, x)?;

@@ -28,7 +28,9 @@ pub struct TransferReport {
 /// names.
 ///
 /// METHOD: a kernel for three channels becomes one for a single channel by summing over its inputs,
-/// which gives the same response to a grey image; thus torchvision's `ImageNet` weights load.
+/// which gives the same response to a grey image; thus torchvision's `ImageNet` weights load. Weights of a network for three
+/// slices become those for one in the same way, as for a region whose slices are alike. No other number of channels is changed:
+/// the kernel has another shape and keeps its initial values.
 ///
 /// # Errors
 ///

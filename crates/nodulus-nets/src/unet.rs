@@ -48,11 +48,11 @@ pub(super) struct UNet {
 }
 
 impl UNet {
-    /// A network with `width` channels at its first level; the paper's has 64.
-    pub(super) fn new(scope: &mut Scope, width: usize) -> Self {
+    /// A network with so many input slices, and `width` channels at its first level; the paper's has 64.
+    pub(super) fn new(scope: &mut Scope, [slices, width]: [usize; 2]) -> Self {
         let mut inner = scope.inner("encoder");
         let encoder = (0..=DEPTH).map(|i| {
-            let from = if i == 0 { 1 } else { width << (i - 1) };
+            let from = if i == 0 { slices } else { width << (i - 1) };
             DoubleConv::new(&mut inner.inner(&i.to_string()), [from, width << i])
         });
         let encoder = encoder.collect();
@@ -68,7 +68,7 @@ impl UNet {
         Self { encoder, decoder, out }
     }
 
-    /// The logits for `[B, 1, H, W]` whose sides are multiples of 16.
+    /// The logits for `[B, C, H, W]` whose sides are multiples of 16.
     pub(super) fn forward(&self, pass: &mut Pass, x: &Value) -> Result<Value> {
         let mut x = x.clone();
         let mut skips = Vec::new();

@@ -68,6 +68,7 @@ fn score_scan<'a>(
     let networks = &context.model.networks;
     let predictor = RegionPredictor {
         side: networks.image_size(),
+        input_slices: networks.input_slices(),
         batch,
         predict: &|images| networks.predict(images, context.settings.flips),
     };

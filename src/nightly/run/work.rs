@@ -98,7 +98,8 @@ fn pass(
                     break;
                 }
                 let since = Instant::now();
-                let read = read(context.settings, &budget, pending.clone());
+                let input_slices = context.model.networks.input_slices();
+                let read = read(context.settings, input_slices, &budget, pending.clone());
                 add(|seconds| &mut seconds.read, since);
                 if to_score.send(read).is_err() {
                     break;

@@ -175,14 +175,16 @@ impl Error {
     }
 }
 
-/// Reads a series. An error or a panic is the outcome of this series alone.
+/// Reads a series for a model that takes `input_slices` slices together. An error or a panic is the outcome of this series
+/// alone.
 pub(crate) fn read<'a>(
     settings: &ScoreSettings,
+    input_slices: usize,
     budget: &'a MemoryBudget,
     pending: PendingSeries,
 ) -> ReadSeries<'a> {
     let (mut inputs, mut known) = (pending.inputs.clone(), pending.known.clone());
-    let read = || try_read(settings, budget, &pending, &mut inputs, &mut known);
+    let read = || try_read(settings, input_slices, budget, &pending, &mut inputs, &mut known);
     let outcome = match catch_unwind(AssertUnwindSafe(read)) {
         Ok(Ok(outcome)) => outcome,
         Ok(Err(error)) => {
@@ -214,6 +216,7 @@ fn exclusion_despite(
 
 fn try_read<'a>(
     settings: &ScoreSettings,
+    input_slices: usize,
     budget: &'a MemoryBudget,
     pending: &PendingSeries,
     inputs: &mut ResultInputs,
@@ -279,7 +282,7 @@ fn try_read<'a>(
         }
     }
     let has_patient = scan.info().is_some_and(|info| !info.patient_id.is_empty());
-    let wanted = segment::wanted(&settings.region, &geometry, &located);
+    let wanted = segment::wanted(&settings.region, &geometry, &located, input_slices);
     let identifying = identifying_slices(&geometry);
     let of_lungs =
         if has_patient { lungs::slices_needed(&geometry) } else { SliceRanges::default() };

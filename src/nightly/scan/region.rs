@@ -9,7 +9,7 @@ use nodulus_imaging::normalise::normalise_slice;
 use nodulus_imaging::overlap::n_shared;
 use nodulus_metrics::HuCounts;
 use nodulus_metrics::overlap::{OverlapCounts, disagreement};
-use nodulus_nets::Prediction;
+use nodulus_nets::{Prediction, input_slices};
 use std::collections::BTreeMap;
 use std::ops::Range;
 
@@ -130,21 +130,28 @@ impl CandidateRegion {
         self.along.clone().filter(|k| !self.predicted.contains_key(k))
     }
 
-    /// The image of a slice for the model. Its pixels are counted, unless some lie outside the scan.
+    /// The image of a slice for the model: the slice between its neighbours in the scan, where it takes several. The slice's own
+    /// pixels are counted, unless some lie outside the scan.
     pub(super) fn image(
         &self,
         settings: &ScoreSettings,
         slices: &LoadedSlices<i16>,
         k: usize,
+        n_slices: usize,
         counts: &mut HuCounts,
     ) -> Result<Vec<f32>, Error> {
         let window = settings.region.window();
-        let slice = slices.slice(k).ok_or(Error::Slice(k))?;
-        let (pixels, is_padded) = crop_slice(slice, &self.grid, settings.region.padding_hu());
-        if !is_padded {
-            counts.add(&pixels);
+        let of_scan = 0..slices.geometry().size()[2];
+        let mut image = Vec::with_capacity(n_slices * self.grid.size[0] * self.grid.size[1]);
+        for (plane, at) in input_slices(k, &of_scan, n_slices).enumerate() {
+            let slice = slices.slice(at).ok_or(Error::Slice(at))?;
+            let (pixels, is_padded) = crop_slice(slice, &self.grid, settings.region.padding_hu());
+            if plane == n_slices / 2 && !is_padded {
+                counts.add(&pixels);
+            }
+            image.extend(normalise_slice(&pixels, window.low_hu, window.high_hu));
         }
-        Ok(normalise_slice(&pixels, window.low_hu, window.high_hu))
+        Ok(image)
     }
 
     /// Adds the prediction of a slice.

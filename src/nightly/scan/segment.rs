@@ -5,6 +5,7 @@ use crate::nightly::settings::{RegionSettings, ScoreSettings};
 use nodulus_formats::volume::{Geometry, LoadedSlices, SliceRanges};
 use nodulus_metrics::HuCounts;
 use nodulus_nets::{self as model, Prediction};
+use std::ops::Range;
 
 /// A scan could not be segmented.
 #[derive(Debug, thiserror::Error)]
@@ -22,19 +23,27 @@ type PredictRegions<'a> = dyn Fn(&[Vec<f32>]) -> model::Result<Vec<Prediction>> 
 pub(crate) struct RegionPredictor<'a> {
     /// Pixels of a region along i and j.
     pub(crate) side: usize,
+    /// Slices of an image: the one that is segmented, with its neighbours.
+    pub(crate) input_slices: usize,
     /// Regions that are predicted together.
     pub(crate) batch: usize,
-    /// Predicts regions, values in 0..1.
+    /// Predicts images of regions, values in 0..1, k slowest.
     pub(crate) predict: &'a PredictRegions<'a>,
 }
 
-/// The slices of a scan that its candidates need.
+/// The slices of a scan that its candidates need, with the neighbours that an image of `input_slices` slices has.
 pub(super) fn wanted(
     region: &RegionSettings,
     geometry: &Geometry,
     candidates: &[LocatedCandidate],
+    input_slices: usize,
 ) -> SliceRanges {
-    candidates.iter().map(|candidate| candidate.reach(geometry, region.extent_mm)).collect()
+    let (half, n_slices) = (input_slices / 2, geometry.size()[2]);
+    let of_candidate = |candidate: &LocatedCandidate| {
+        let Range { start, end } = candidate.reach(geometry, region.extent_mm);
+        start.saturating_sub(half)..end.saturating_add(half).min(n_slices)
+    };
+    candidates.iter().map(of_candidate).collect()
 }
 
 /// Segments the nodule of each candidate, and counts the pixels of all regions that are predicted.
@@ -43,6 +52,10 @@ pub(super) fn wanted(
 /// predicted first. Where the nodule reaches the last of them, as many more are predicted on that side,
 /// until the nodule ends or `extent_mm` is reached; all of them at once where every component is kept. The result is that of all slices of `extent_mm`,
 /// as what is connected to the candidate's component is predicted.
+///
+/// METHOD: the neighbours of a slice, where the model takes several, are the scan's own as far as it goes; past its end, its last
+/// slice stands again. `infer` repeats the last slice of a nodule's region, past which it has none. Thus the model gets the same
+/// images as in `infer` where a region holds the neighbours, and the true ones beyond.
 ///
 /// METHOD: a voxel belongs to a nodule where its probability is at least the threshold; with several
 /// networks or mirror images the mean probability counts. Between the pixels of a resampled region it is
@@ -54,7 +67,7 @@ pub(crate) fn segment(
     slices: &LoadedSlices<i16>,
     candidates: &[LocatedCandidate],
 ) -> Result<(Vec<SegmentedCandidate>, HuCounts), Error> {
-    let RegionPredictor { side, batch, predict } = *predictor;
+    let RegionPredictor { side, input_slices, batch, predict } = *predictor;
     let geometry = slices.geometry();
     let region = |candidate| CandidateRegion::new(settings, geometry, candidate, side);
     let mut regions: Vec<CandidateRegion> = candidates.iter().copied().map(region).collect();
@@ -71,7 +84,7 @@ pub(crate) fn segment(
         for some in pending.chunks(batch) {
             let images = some
                 .iter()
-                .map(|(n, k)| regions[*n].image(settings, slices, *k, &mut pixels))
+                .map(|(n, k)| regions[*n].image(settings, slices, *k, input_slices, &mut pixels))
                 .collect::<Result<Vec<_>, _>>()?;
             for ((n, k), prediction) in some.iter().zip(predict(&images)?) {
                 regions[*n].add(settings.probability_threshold, *k, &prediction)?;

@@ -4,6 +4,7 @@ use ndarray::Array3;
 use nodulus_formats::volume::{Mask, PlacedMask, Volume};
 use nodulus_imaging::components::ComponentRule;
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 
 /// 60 × 50 voxels and 40 slices of 0.8 × 0.7 × 1.25 mm, turned about z.
 fn geometry() -> Geometry {
@@ -66,7 +67,7 @@ fn mark_and_count(
         LocatedCandidate::new(candidate, &geometry).unwrap()
     };
     let candidates: Vec<LocatedCandidate> = at.iter().map(located).collect();
-    let predictor = RegionPredictor { side: 32, batch: 7, predict: &predict };
+    let predictor = RegionPredictor { side: 32, input_slices: 1, batch: 7, predict: &predict };
     let (marked, pixels) = segment(settings, &predictor, slices, &candidates).unwrap();
     (marked, pixels, shown.into_inner())
 }
@@ -182,7 +183,7 @@ fn networks_that_differ_disagree() {
             ..Prediction::default()
         };
         let predict = |images: &[Vec<f32>]| Ok(images.iter().map(one).collect());
-        let predictor = RegionPredictor { side: 32, batch: 7, predict: &predict };
+        let predictor = RegionPredictor { side: 32, input_slices: 1, batch: 7, predict: &predict };
         let (marked, _) = segment(&settings(""), &predictor, &slices, &[located]).unwrap();
         assert_eq!(marked[0].mask.as_ref(), Some(&nodule));
         marked[0].disagreement
@@ -190,6 +191,48 @@ fn networks_that_differ_disagree() {
     assert_eq!(of(|_| Vec::new()), None);
     assert_eq!(of(|image| vec![image.to_vec(); 2]), Some(0.0));
     assert_eq!(of(|image| vec![image.to_vec(), vec![0.0; 1024]]), Some(0.5));
+}
+
+#[test]
+fn neighbours_are_the_scans_own_slices_up_to_its_end() {
+    let geometry = geometry();
+    // A slice's HU say which one it is.
+    let value = |(k, _, _): (usize, usize, usize)| -1000 + 10 * k as i16;
+    let settings = settings("");
+    let candidate = |k: f64| {
+        let position_mm = geometry.voxel_to_patient([26.0, 21.0, k]);
+        let candidate = NoduleCandidate { position_mm, confidence: None };
+        LocatedCandidate::new(candidate, &geometry).unwrap()
+    };
+    let shown = |k: f64, input_slices: usize| {
+        let seen = RefCell::new(BTreeSet::new());
+        let predict = |images: &[Vec<f32>]| {
+            for image in images {
+                let slices = image.chunks(1024).map(|slice| (slice[0] * 100.0).round() as i32);
+                seen.borrow_mut().insert(slices.collect::<Vec<_>>());
+            }
+            let nothing = Prediction { probability: vec![0.0; 1024], ..Prediction::default() };
+            Ok(vec![nothing; images.len()])
+        };
+        let predictor = RegionPredictor { side: 32, input_slices, batch: 7, predict: &predict };
+        // The slices that are read are those that are needed.
+        let candidates = [candidate(k)];
+        let wanted = wanted(&settings.region, &geometry, &candidates, input_slices);
+        let all: Vec<usize> = wanted.iter().flatten().collect();
+        let of_all = |(n, j, i): (usize, usize, usize)| value((all[n], j, i));
+        let voxels = Array3::from_shape_fn((all.len(), 50, 60), of_all);
+        let slices = LoadedSlices::new(geometry, &wanted, voxels).unwrap();
+        let (_, pixels) = segment(&settings, &predictor, &slices, &candidates).unwrap();
+        (seen.into_inner().into_iter().collect::<Vec<_>>(), pixels.n() / 1024)
+    };
+    let (images, n_counted) = shown(0.0, 3);
+    assert_eq!(images, [[0, 0, 1], [0, 1, 2], [1, 2, 3]]);
+    assert_eq!(n_counted, 3);
+    let (images, _) = shown(20.0, 3);
+    assert_eq!(images[0], [17, 18, 19]);
+    let (images, _) = shown(39.0, 5);
+    assert_eq!(images.last().unwrap(), &[37, 38, 39, 39, 39]);
+    assert_eq!(shown(20.0, 1).0[0], [18]);
 }
 
 #[test]
@@ -205,13 +248,14 @@ fn a_candidate_off_the_scan_is_none_and_a_nan_is_refused() {
         LocatedCandidate::new(NoduleCandidate { position_mm: inside, confidence: None }, &geometry)
             .unwrap();
     let region = settings("").region;
-    let wanted = wanted(&region, &geometry, &[located]);
-    assert_eq!(wanted, std::iter::once(29..40).collect());
+    let wanted = |n| wanted(&region, &geometry, &[located], n);
+    assert_eq!(wanted(1), std::iter::once(29..40).collect());
+    assert_eq!(wanted(5), std::iter::once(27..40).collect());
     let predict = |images: &[Vec<f32>]| {
         let probability = vec![f32::NAN; 1024];
         Ok(vec![Prediction { probability, ..Prediction::default() }; images.len()])
     };
-    let predictor = RegionPredictor { side: 32, batch: 7, predict: &predict };
+    let predictor = RegionPredictor { side: 32, input_slices: 1, batch: 7, predict: &predict };
     let error = segment(&settings(""), &predictor, &scan(&[]), &[located]).unwrap_err();
     assert!(matches!(error, Error::Region(region::Error::NotFinite(_))), "{error}");
 }

@@ -2,14 +2,15 @@
 
 use super::error::Error;
 use super::selection::{DiceSums, dice_by_threshold, probability_threshold};
+use crate::stages::network_input::image;
 use crate::stages::nodule_slices::each_nodule;
 use crate::tables::Roi;
 use nodulus_imaging::components::ComponentRule;
-use nodulus_imaging::normalise::normalise_slice;
 use nodulus_nets::{self as model, Ensemble, PredictionProfile, TrainingProfile};
 use nodulus_store::{FailedCase, Version};
 use rayon::prelude::*;
 use std::collections::BTreeSet;
+use std::ops::Range;
 
 /// A network with its settings.
 pub(super) struct Network {
@@ -25,38 +26,42 @@ impl Network {
         Ok(TrainingProfile::of(metadata)?.map(|profile| profile.predicted))
     }
 
-    /// Predicts slices, in batches: a prediction for each, `None` for those that do not fit the network, which become
-    /// failures.
+    /// Predicts slices of whole nodules, in batches: a prediction for each, `None` for those that do not fit the network, which
+    /// become failures.
     pub(super) fn predict(
         &self,
         slices: &[Roi],
         failures: &mut Vec<FailedCase>,
     ) -> Result<Vec<Option<model::Prediction>>, Error> {
         let mut predictions = Vec::with_capacity(slices.len());
-        for batch in slices.chunks(self.batch) {
-            predictions.extend(self.predict_batch(batch, failures)?);
+        for start in (0..slices.len()).step_by(self.batch.max(1)) {
+            let end = slices.len().min(start.saturating_add(self.batch.max(1)));
+            predictions.extend(self.predict_batch(slices, start..end, failures)?);
         }
         Ok(predictions)
     }
 
+    /// Predicts some slices; the others are their neighbours.
     fn predict_batch(
         &self,
         slices: &[Roi],
+        batch: Range<usize>,
         failures: &mut Vec<FailedCase>,
     ) -> Result<Vec<Option<model::Prediction>>, Error> {
-        let mut images = Vec::with_capacity(slices.len());
-        let mut is_readable = Vec::with_capacity(slices.len());
-        let side = self.predictor.image_size();
-        for roi in slices {
-            let hu = roi.pixels_hu().filter(|_| [roi.height, roi.width] == [side as i64; 2]);
-            is_readable.push(hu.is_some());
-            if let Some(hu) = hu {
-                images.push(normalise_slice(&hu, roi.norm_low_hu, roi.norm_high_hu));
-            } else {
-                let error = Error::shape(roi, side);
-                failures.push(
-                    FailedCase::new("infer", &roi.roi_id, &error, None).of_cohort(&roi.cohort),
-                );
+        let mut images = Vec::with_capacity(batch.len());
+        let mut is_readable = Vec::with_capacity(batch.len());
+        let (side, n_slices) = (self.predictor.image_size(), self.predictor.input_slices());
+        for (n, roi) in slices.iter().enumerate().take(batch.end).skip(batch.start) {
+            let image = image(slices, n, side, n_slices);
+            is_readable.push(image.is_ok());
+            match image {
+                Ok(image) => images.push(image),
+                Err(unfit) => {
+                    let error = Error::shape(unfit, side);
+                    failures.push(
+                        FailedCase::new("infer", &roi.roi_id, &error, None).of_cohort(&roi.cohort),
+                    );
+                }
             }
         }
         let mut predicted = self.predictor.predict(&images, self.flips)?.into_iter();

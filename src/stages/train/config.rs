@@ -24,7 +24,8 @@ pub struct Config {
     #[serde(default, skip_serializing_if = "Targets::is_default")]
     #[schemars(extend("default" = "consensus"))]
     pub targets: Targets,
-    /// Number of samples that are shuffled among each other, each about 80 KiB of memory.
+    /// Number of samples that are shuffled among each other, each about 80 KiB of memory, and 32 KiB more for each further
+    /// input slice.
     #[serde(default = "default_shuffle_buffer")]
     #[schemars(range(min = 1, max = 10_000_000))]
     pub shuffle_buffer: usize,

@@ -3,7 +3,7 @@
 use crate::stages::balance;
 use crate::stages::nodule_region::RegionError;
 use crate::stages::nodule_slices::ScatteredSlices;
-use crate::tables::leak;
+use crate::tables::{Roi, leak};
 
 /// The stage stopped.
 #[derive(Debug, thiserror::Error)]
@@ -40,6 +40,18 @@ pub enum Error {
         height: i64,
         /// Columns.
         width: i64,
+    },
+    /// The slices of a nodule have a gap.
+    #[error(
+        "the slice beside region `{roi_id}` has index {found}, expected {expected}: make `rois` again with `nodulus run --force crop`"
+    )]
+    Gap {
+        /// The region.
+        roi_id: String,
+        /// Index k of the slice beside it.
+        found: i64,
+        /// Index k of its neighbour.
+        expected: i64,
     },
     /// A slice has an unknown treatment of other nodules.
     #[error("region `{roi_id}` has neighbours `{found}`, expected include or ignore")]
@@ -104,4 +116,11 @@ pub enum Error {
     /// The store could not be used.
     #[error(transparent)]
     Tables(#[from] crate::tables::Error),
+}
+
+impl Error {
+    /// A slice that does not have this number of rows and columns, or not their bytes.
+    pub(super) fn pixels(roi: &Roi, [height, width]: [i64; 2]) -> Self {
+        Self::Pixels { roi_id: roi.roi_id.clone(), found: roi.hu.len(), height, width }
+    }
 }

@@ -2,16 +2,17 @@
 
 use super::config::{Config, Phase, Targets};
 use super::error::Error;
+use super::training_sample::{SelectedSlice, training_sample};
 use crate::stages::Task;
-use crate::tables::{Neighbours, Roi, Sample, Split, Table};
-use nodulus_formats::volume::Mask;
-use nodulus_imaging::normalise::normalise_slice;
-use nodulus_nets::{IGNORED_PIXEL, TrainingSample};
+use crate::stages::nodule_slices::ScatteredSlices;
+use crate::tables::{Roi, Sample, Split, Table};
+use nodulus_nets::{TrainingSample, input_slices};
 use nodulus_store::Version;
 use rand::{Rng as _, SeedableRng as _, seq::SliceRandom as _};
 use rand_chacha::ChaCha12Rng;
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
+use std::iter::Peekable;
 use std::vec::IntoIter;
 
 /// Which samples are read.
@@ -88,9 +89,12 @@ struct RoiScan {
     roi_id: String,
     cohort: String,
     series_instance_uid: String,
+    /// Read only where neighbours are.
+    #[serde(default)]
+    nodule_id: String,
 }
 
-const ROI_SCAN: &[&str] = &["roi_id", "cohort", "series_instance_uid"];
+const ROI_SCAN: &[&str] = &["roi_id", "cohort", "series_instance_uid", "nodule_id"];
 
 /// The selected slices, scan by scan, by cohort and series.
 ///
@@ -99,7 +103,9 @@ fn scans(
     rois: &Version,
     samples: &Version,
     selection: &Selection,
+    n_slices: usize,
 ) -> Result<Vec<ScanSlices>, Error> {
+    let columns = if n_slices > 1 { ROI_SCAN } else { &ROI_SCAN[..3] };
     let mut scans: BTreeMap<(String, String, usize), Vec<u64>> = BTreeMap::new();
     for shard in 0..rois.manifest.n_shards() {
         let mut wanted: BTreeSet<String> = BTreeSet::new();
@@ -111,8 +117,16 @@ fn scans(
             continue;
         }
         let mut position = 0;
-        for batch in rois.shard_columns::<RoiScan>(shard, ROI_SCAN) {
+        let (mut last, mut finished) = (None, BTreeSet::new());
+        for batch in rois.shard_columns::<RoiScan>(shard, columns) {
             for roi in batch? {
+                // Neighbours are looked for beside a slice.
+                if n_slices > 1 && last.as_ref() != Some(&roi.nodule_id) {
+                    if finished.contains(&roi.nodule_id) {
+                        return Err(ScatteredSlices { nodule_id: roi.nodule_id }.into());
+                    }
+                    finished.extend(last.replace(roi.nodule_id));
+                }
                 if wanted.contains(&roi.roi_id) {
                     let scan = (roi.cohort, roi.series_instance_uid, shard);
                     scans.entry(scan).or_default().push(position);
@@ -131,41 +145,47 @@ pub(super) struct Stream {
     rois: Version,
     scans: Vec<ScanSlices>,
     targets: Targets,
+    /// Slices of a sample's image.
+    n_slices: usize,
 }
 
-type Rois = Box<dyn Iterator<Item = Result<Vec<Roi>, nodulus_store::Error>>>;
+/// The slices of a scan that are read, each with whether it is selected; the others are neighbours.
+type Rows = Peekable<Box<dyn Iterator<Item = Result<(Roi, bool), nodulus_store::Error>>>>;
 
 /// A stream of samples; the same for the same selection and order, on every machine.
 pub(super) struct Examples {
     rois: Version,
     scans: IntoIter<ScanSlices>,
-    reading: Option<Rois>,
-    batch: IntoIter<Roi>,
-    buffer: Vec<Roi>,
+    reading: Option<Rows>,
+    /// Selected slices of the nodule that was read.
+    of_nodule: IntoIter<SelectedSlice>,
+    buffer: Vec<SelectedSlice>,
     capacity: usize,
     random: Option<ChaCha12Rng>,
     targets: Targets,
+    n_slices: usize,
 }
 
 impl Stream {
-    /// Finds the selected slices.
+    /// Finds the selected slices, of which each sample's image has `n_slices`: the slice and its neighbours.
     ///
     /// # Errors
     ///
-    /// Fails if a table cannot be read.
+    /// Fails if a table cannot be read, or the slices of a nodule are not together.
     pub(super) fn new(
         task: &Task<'_>,
         selection: &Selection,
         targets: Targets,
+        n_slices: usize,
     ) -> Result<Self, Error> {
         let rois = task.table(Table::Rois)?;
-        let scans = scans(rois, task.table(Table::Samples)?, selection)?;
-        Ok(Self { rois: rois.clone(), scans, targets })
+        let scans = scans(rois, task.table(Table::Samples)?, selection, n_slices)?;
+        Ok(Self { rois: rois.clone(), scans, targets, n_slices })
     }
 
     /// Opens a stream at its first sample.
     pub(super) fn open(self, order: Order) -> Examples {
-        let Self { rois, mut scans, targets } = self;
+        let Self { rois, mut scans, targets, n_slices } = self;
         let (capacity, random) = match order {
             Order::Stored => (1, None),
             Order::Shuffled { seed, phase, epoch, buffer } => {
@@ -179,11 +199,12 @@ impl Stream {
             rois,
             scans: scans.into_iter(),
             reading: None,
-            batch: Vec::new().into_iter(),
+            of_nodule: Vec::new().into_iter(),
             buffer: Vec::new(),
             capacity,
             random,
             targets,
+            n_slices,
         }
     }
 }
@@ -191,28 +212,44 @@ impl Stream {
 impl Examples {
     /// The selected slices themselves, scan by scan.
     pub(super) fn rois(mut self) -> impl Iterator<Item = Result<Roi, Error>> {
-        std::iter::from_fn(move || self.read().transpose())
+        std::iter::from_fn(move || self.read().map(|slice| slice.map(|s| s.roi)).transpose())
     }
 
     /// The next selected slice.
-    fn read(&mut self) -> Result<Option<Roi>, Error> {
+    fn read(&mut self) -> Result<Option<SelectedSlice>, Error> {
         loop {
-            if let Some(roi) = self.batch.next() {
-                return Ok(Some(roi));
+            if let Some(slice) = self.of_nodule.next() {
+                return Ok(Some(slice));
             }
-            if let Some(batch) = self.reading.as_mut().and_then(Iterator::next) {
-                self.batch = batch?.into_iter();
+            let nodule = self.read_nodule()?;
+            if !nodule.is_empty() {
+                self.of_nodule = with_neighbours(nodule, self.n_slices)?.into_iter();
                 continue;
             }
-            let Some(ScanSlices { shard, positions }) = self.scans.next() else { return Ok(None) };
-            self.reading = Some(Box::new(self.rois.shard_rows_at::<Roi>(shard, &positions)));
+            let Some(scan) = self.scans.next() else { return Ok(None) };
+            self.reading = Some(rows(&self.rois, scan, self.n_slices).peekable());
         }
     }
 
-    fn draw(&mut self) -> Result<Option<Roi>, Error> {
+    /// The rows of the scan's next nodule that are read; none at the scan's end.
+    fn read_nodule(&mut self) -> Result<Vec<(Roi, bool)>, Error> {
+        let mut nodule: Vec<(Roi, bool)> = Vec::new();
+        let Some(rows) = &mut self.reading else { return Ok(nodule) };
+        let is_of = |nodule: &[(Roi, bool)], roi: &Roi| {
+            nodule.first().is_none_or(|(first, _)| first.nodule_id == roi.nodule_id)
+        };
+        while let Some(row) =
+            rows.next_if(|row| row.as_ref().map_or(true, |(roi, _)| is_of(&nodule, roi)))
+        {
+            nodule.push(row?);
+        }
+        Ok(nodule)
+    }
+
+    fn draw(&mut self) -> Result<Option<SelectedSlice>, Error> {
         while self.buffer.len() < self.capacity {
             match self.read()? {
-                Some(roi) => self.buffer.push(roi),
+                Some(slice) => self.buffer.push(slice),
                 None => break,
             }
         }
@@ -227,101 +264,66 @@ impl Examples {
     }
 }
 
+/// The selected rows of a scan and those beside them, as far as neighbours may lie, which may be of other nodules.
+fn rows(
+    rois: &Version,
+    scan: ScanSlices,
+    n_slices: usize,
+) -> Box<dyn Iterator<Item = Result<(Roi, bool), nodulus_store::Error>>> {
+    let ScanSlices { shard, positions } = scan;
+    let half = (n_slices / 2) as u64;
+    let beside = positions.iter().flat_map(|at| at.saturating_sub(half)..=at.saturating_add(half));
+    let read: Vec<u64> = beside.collect::<BTreeSet<u64>>().into_iter().collect();
+    let batches = rois.shard_rows_at::<Roi>(shard, &read);
+    let rows = batches.flat_map(|batch| match batch {
+        Ok(rows) => rows.into_iter().map(Ok).collect(),
+        Err(error) => vec![Err(error)],
+    });
+    // Positions past the shard's last row have none, and they are the last.
+    let is_selected = move |at: u64| positions.binary_search(&at).is_ok();
+    Box::new(rows.zip(read).map(move |(row, at)| Ok((row?, is_selected(at)))))
+}
+
+/// The selected slices of a nodule, each with its neighbours; `rows` are those of the nodule that were read, which have all
+/// neighbours of a selected one.
+fn with_neighbours(rows: Vec<(Roi, bool)>, n_slices: usize) -> Result<Vec<SelectedSlice>, Error> {
+    let mut beside = Vec::with_capacity(rows.len());
+    for (n, (roi, is_selected)) in rows.iter().enumerate() {
+        let mut pixels = [Vec::new(), Vec::new()];
+        if *is_selected && n_slices > 1 {
+            for plane in input_slices(n, &(0..rows.len()), n_slices) {
+                let Some((neighbour, _)) = rows.get(plane) else { continue };
+                let expected = roi.slice_index + plane as i64 - n as i64;
+                if neighbour.slice_index != expected {
+                    let (roi_id, found) = (roi.roi_id.clone(), neighbour.slice_index);
+                    return Err(Error::Gap { roi_id, found, expected });
+                }
+                if neighbour.hu.len() != roi.hu.len() {
+                    return Err(Error::pixels(neighbour, [roi.height, roi.width]));
+                }
+            }
+            let planes: Vec<usize> = input_slices(n, &(0..rows.len()), n_slices).collect();
+            let (before, after) = planes.split_at(n_slices / 2);
+            pixels = [before, after.get(1..).unwrap_or_default()].map(|planes| {
+                let rows = planes.iter().filter_map(|n| rows.get(*n));
+                rows.map(|(roi, _)| roi.hu.as_slice()).collect::<Vec<&[u8]>>().concat()
+            });
+        }
+        beside.push(pixels);
+    }
+    let selected = rows.into_iter().zip(beside).filter(|((_, is_selected), _)| *is_selected);
+    Ok(selected.map(|((roi, _), [before, after])| SelectedSlice { roi, before, after }).collect())
+}
+
 impl Iterator for Examples {
     type Item = Result<TrainingSample, Error>;
 
     fn next(&mut self) -> Option<Self::Item> {
         match self.draw() {
-            Ok(roi) => roi.map(|roi| example(&roi, self.targets)),
+            Ok(slice) => slice.map(|slice| training_sample(&slice, self.targets)),
             Err(error) => Some(Err(error)),
         }
     }
-}
-
-/// A slice's pixels, with the masks of its nodule and of other nodules.
-pub(super) struct Pixels {
-    pub(super) hu: Vec<i16>,
-    pub(super) own: Mask,
-    pub(super) others: Mask,
-    pub(super) no_data: Mask,
-}
-
-/// The pixels of a slice.
-pub(super) fn pixels(roi: &Roi) -> Result<Pixels, Error> {
-    let wrong = || Error::Pixels {
-        roi_id: roi.roi_id.clone(),
-        found: roi.hu.len(),
-        height: roi.height,
-        width: roi.width,
-    };
-    let hu = roi.pixels_hu().ok_or_else(wrong)?;
-    let size = [roi.width as usize, roi.height as usize, 1];
-    let [own, others, no_data] = [&roi.mask_bits, &roi.other_mask_bits, &roi.no_data_bits]
-        .map(|bits| Mask::from_bits(size, bits.clone()).map_err(|_| wrong()));
-    Ok(Pixels { hu, own: own?, others: others?, no_data: no_data? })
-}
-
-/// METHOD: `neighbours` says how other nodules of the scan in the region are learnt: as nodule, or not at all. In the
-/// latter case, a slice that shows only such nodules counts neither as showing a nodule nor as empty, and the classifier
-/// learns nothing from it. Where the nodule and another one overlap, the pixel belongs to the nodule. A pixel without data
-/// has no part in the loss.
-fn example(roi: &Roi, targets: Targets) -> Result<TrainingSample, Error> {
-    let Pixels { hu, own, others, no_data } = pixels(roi)?;
-    let rule = Neighbours::from_name(&roi.neighbours).ok_or_else(|| Error::Neighbours {
-        roi_id: roi.roi_id.clone(),
-        found: roi.neighbours.clone(),
-    })?;
-    let has_nodule = match rule {
-        _ if !own.is_empty() => Some(true),
-        _ if others.is_empty() => Some(false),
-        Neighbours::Include => Some(true),
-        Neighbours::Ignore => None,
-    };
-    let other = match rule {
-        Neighbours::Include => 1,
-        Neighbours::Ignore => IGNORED_PIXEL,
-    };
-    let pixel = |((own, others), no_data)| match (own, others, no_data) {
-        (_, _, true) => IGNORED_PIXEL,
-        (true, _, _) => 1,
-        (false, true, _) => other,
-        (false, false, _) => 0,
-    };
-    let pixels = own.to_bools().into_iter().zip(others.to_bools()).zip(no_data.to_bools());
-    let mask: Vec<u8> = pixels.map(pixel).collect();
-    let soft = match targets {
-        Targets::Consensus => Vec::new(),
-        Targets::Readers => shares(roi, &mask, &others)?,
-    };
-    let image = normalise_slice(&hu, roi.norm_low_hu, roi.norm_high_hu);
-    Ok(TrainingSample { id: roi.roi_id.clone(), image, mask, soft, has_nodule })
-}
-
-/// The share of the readers whose masks include each pixel; a pixel of another nodule alone is what the mask says.
-///
-/// METHOD: readers do not agree on a nodule's border, and a pixel that one of four included is neither nodule nor background.
-/// The shares are of the readers that the consensus is taken over, so that a share above its level is nodule by consensus.
-fn shares(roi: &Roi, mask: &[u8], others: &Mask) -> Result<Vec<f32>, Error> {
-    if roi.reader_counts.is_empty() {
-        return Ok(mask.iter().map(|y| f32::from(*y == 1)).collect());
-    }
-    if roi.reader_counts.len() != mask.len() || roi.n_readers < 1 {
-        return Err(Error::ReaderCounts {
-            roi_id: roi.roi_id.clone(),
-            found: roi.reader_counts.len(),
-            expected: mask.len(),
-            n_readers: roi.n_readers,
-        });
-    }
-    let of_pixels = roi.reader_counts.iter().zip(mask).zip(others.to_bools());
-    let share = |((count, y), other): ((&u8, &u8), bool)| {
-        if other && *count == 0 {
-            f32::from(*y == 1)
-        } else {
-            (f32::from(*count) / roi.n_readers as f32).min(1.0)
-        }
-    };
-    Ok(of_pixels.map(share).collect())
 }
 
 #[cfg(test)]
@@ -329,49 +331,46 @@ mod tests {
     use super::*;
     use crate::stages::crop::test_rows::roi;
 
-    #[test]
-    fn other_nodules_are_learnt_as_nodule_or_not_at_all() {
-        let learnt = |rule: &str, mask: &[bool; 4], others: u8| {
-            let roi = roi(&[0; 4], mask, &[others]);
-            example(&Roi { neighbours: rule.to_owned(), ..roi }, Targets::Consensus).unwrap()
+    /// Rows of slices with these indices, which are their HU too, each with whether it is selected.
+    fn read(slices: &[(i16, bool)]) -> Vec<(Roi, bool)> {
+        let row = |(k, is_selected): &(i16, bool)| {
+            (Roi { slice_index: i64::from(*k), ..roi(&[*k], &[true], &[0]) }, *is_selected)
         };
-        let own = [true, true, false, false];
-        let [included, ignored] = ["include", "ignore"].map(|rule| learnt(rule, &own, 0b0110));
-        assert_eq!((included.mask, included.has_nodule), (vec![1, 1, 1, 0], Some(true)));
-        assert_eq!((ignored.mask, ignored.has_nodule), (vec![1, 1, IGNORED_PIXEL, 0], Some(true)));
-        // Another nodule only: the slice counts neither as showing a nodule nor as empty.
-        let [included, ignored] = ["include", "ignore"].map(|rule| learnt(rule, &[false; 4], 1));
-        assert_eq!((included.mask[0], included.has_nodule), (1, Some(true)));
-        assert_eq!((ignored.mask[0], ignored.has_nodule), (IGNORED_PIXEL, None));
-        assert_eq!(learnt("ignore", &[false; 4], 0).has_nodule, Some(false));
-        // Nothing is learnt from a pixel without data, whatever lies there.
-        let cut = Roi { no_data_bits: vec![0b1101], ..roi(&[0; 4], &own, &[0b0100]) };
-        let cut = example(&cut, Targets::Consensus).unwrap();
-        assert_eq!(cut.mask, [IGNORED_PIXEL, 1, IGNORED_PIXEL, IGNORED_PIXEL]);
-        let odd = Roi { neighbours: "both".to_owned(), ..roi(&[0; 4], &own, &[0]) };
-        let error = example(&odd, Targets::Consensus).unwrap_err().to_string();
-        assert_eq!(error, "region `n-k0000` has neighbours `both`, expected include or ignore");
+        slices.iter().map(row).collect()
+    }
+
+    fn images(slices: &[(i16, bool)], n_slices: usize) -> Vec<Vec<i16>> {
+        let image = |slice: SelectedSlice| {
+            let hu = [slice.before, slice.roi.hu, slice.after].concat();
+            hu.chunks_exact(2).map(|hu| i16::from_le_bytes([hu[0], hu[1]])).collect()
+        };
+        let slices = with_neighbours(read(slices), n_slices).unwrap();
+        slices.into_iter().map(image).collect()
     }
 
     #[test]
-    fn shares_of_readers_replace_the_consensus() {
-        let counted = |counts: &[u8], others: u8| Roi {
-            reader_counts: counts.to_vec(),
-            n_readers: 4,
-            ..roi(&[0; 4], &[true, true, false, false], &[others])
-        };
-        let soft = |roi: &Roi| example(roi, Targets::Readers).map(|sample| sample.soft);
-        assert_eq!(soft(&counted(&[4, 2, 1, 0], 0)).unwrap(), [1.0, 0.5, 0.25, 0.0]);
-        // Another nodule is learnt as the mask says, where no reader of this one marked.
-        assert_eq!(soft(&counted(&[4, 2, 1, 0], 0b1100)).unwrap(), [1.0, 0.5, 0.25, 1.0]);
-        let ignored = Roi { neighbours: "ignore".to_owned(), ..counted(&[4, 2, 0, 0], 0b1000) };
-        let sample = example(&ignored, Targets::Readers).unwrap();
-        assert_eq!((sample.mask[3], sample.soft[3]), (IGNORED_PIXEL, 0.0));
-        assert_eq!(soft(&roi(&[0; 4], &[false; 4], &[0])).unwrap(), [0.0; 4]);
-        let error = soft(&counted(&[4, 2], 0)).unwrap_err().to_string();
+    fn a_selected_slice_comes_with_its_neighbours() {
+        // Slices 6 and 12 of a region that begins at 5 and ends at 12.
+        let read_with_one = [(5, false), (6, true), (7, false), (11, false), (12, true)];
+        assert_eq!(images(&read_with_one, 3), [[5, 6, 7], [11, 12, 12]]);
+        let with_two =
+            [(5, false), (6, true), (7, false), (8, false), (10, false), (11, false), (12, true)];
+        assert_eq!(images(&with_two, 5), [[5, 5, 6, 7, 8], [10, 11, 12, 12, 12]]);
+        assert_eq!(images(&[(6, true), (12, true)], 1), [[6], [12]]);
+        assert_eq!(images(&[(6, true)], 7), [[6; 7]]);
+        assert_eq!(images(&[(6, false)], 3), [[0; 0]; 0]);
+    }
+
+    #[test]
+    fn slices_that_are_no_neighbours_are_refused() {
+        let error = |rows| with_neighbours(rows, 3).err().unwrap().to_string();
+        let gap = error(read(&[(5, true), (7, false)]));
         assert!(
-            error.starts_with("region `n-k0000` has 2 counts of 4 readers, expected 4"),
-            "{error}"
+            gap.starts_with("the slice beside region `n-k0000` has index 7, expected 6"),
+            "{gap}"
         );
+        let mut rows = read(&[(5, true), (6, false)]);
+        rows[1].0.hu.pop();
+        assert_eq!(error(rows), "region `n-k0000` has 1 bytes of pixels, expected 1 × 1 × 2");
     }
 }

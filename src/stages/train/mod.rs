@@ -4,6 +4,7 @@ pub(super) mod config;
 mod error;
 mod contract;
 mod course;
+mod training_sample;
 mod examples;
 mod made_from;
 mod metrics;

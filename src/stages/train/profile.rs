@@ -5,13 +5,14 @@
 
 use super::config::{Config, Phase};
 use super::error::Error;
-use super::examples::{Order, Pixels, Selection, Stream, pixels};
+use super::examples::{Order, Selection, Stream};
+use super::training_sample::{Pixels, pixels};
 use crate::stages::Task;
+use crate::stages::network_input::image;
 use crate::stages::nodule_region::masks;
 use crate::stages::nodule_slices::{NoduleSlices, each_nodule};
 use crate::tables::{Roi, Sample, Scan, Split, Table};
 use nodulus_imaging::components::{ComponentRule, REACH_MM};
-use nodulus_imaging::normalise::normalise_slice;
 use nodulus_metrics::{Distribution, HuCounts, ValueRange};
 use nodulus_nets::{
     self as model, MEAN_HU_EDGES, PROBABILITY_EDGES, PredictionProfile, Predictor, TrainingProfile,
@@ -34,7 +35,7 @@ pub(super) fn cohort(
     task: &Task<'_>,
 ) -> Result<TrainingProfile, Error> {
     let selection = Selection::of(config, phase, Split::Train);
-    let stream = Stream::new(task, &selection, config.targets)?;
+    let stream = Stream::new(task, &selection, config.targets, 1)?;
     let mut all = HuCounts::default();
     let (mut scans, mut nodules) = (BTreeMap::new(), BTreeMap::new());
     let mut n_slices = 0;
@@ -121,18 +122,20 @@ pub(super) fn predicted(
     }
     let predictor = Predictor::load(weights, task.device)?;
     let mut found: BTreeMap<String, NoduleSums> = BTreeMap::new();
+    let (side, n_slices) = (predictor.image_size(), predictor.input_slices());
     let predict = |slices: &[Roi]| -> Result<Vec<(Pixels, model::Prediction)>, Error> {
         let mut predicted = Vec::with_capacity(slices.len());
-        for slices in slices.chunks(phase.schedule.batch.max(1)) {
-            let pixels = slices.iter().map(pixels).collect::<Result<Vec<Pixels>, Error>>()?;
-            let images: Vec<Vec<f32>> = slices
-                .iter()
-                .zip(&pixels)
-                .map(|(roi, p)| normalise_slice(&p.hu, roi.norm_low_hu, roi.norm_high_hu))
-                .collect();
-            predicted.extend(pixels.into_iter().zip(predictor.predict(&images)?));
+        let all: Vec<usize> = (0..slices.len()).collect();
+        for batch in all.chunks(phase.schedule.batch.max(1)) {
+            let image = |n: &usize| {
+                image(slices, *n, side, n_slices)
+                    .map_err(|roi| Error::pixels(roi, [side as i64; 2]))
+            };
+            let images = batch.iter().map(image).collect::<Result<Vec<Vec<f32>>, Error>>()?;
+            predicted.extend(predictor.predict(&images)?);
         }
-        Ok(predicted)
+        let pixels = slices.iter().map(pixels).collect::<Result<Vec<Pixels>, Error>>()?;
+        Ok(pixels.into_iter().zip(predicted).collect())
     };
     each_nodule(
         task.table(Table::Rois)?.rows::<Roi>(),

@@ -42,7 +42,8 @@ impl<'a, 't> SampleSource<'a, 't> {
         folder: &'a Path,
     ) -> Result<Self, Error> {
         let of_split = |split| {
-            Stream::new(task, &Selection::of(config, &config.phases[phase], split), config.targets)
+            let selection = Selection::of(config, &config.phases[phase], split);
+            Stream::new(task, &selection, config.targets, config.model.input_slices)
         };
         let (learning, validation) = (of_split(Split::Train)?, of_split(Split::Validation)?);
         Ok(Self { config, task, phase, n_samples, folder, learning, validation })

@@ -20,6 +20,9 @@ pub(super) struct ConfigFields {
     /// `deeplab_v3_plus`, of 8 for `resunet` and `resunet_plus_plus`.
     #[schemars(with = "usize", range(min = 8, max = 1024))]
     image_size: Option<usize>,
+    /// Slices of an image, 1, 3, 5 or 7: the one that is segmented in the middle, and its neighbours in the scan.
+    #[schemars(with = "usize", range(min = 1, max = 7))]
+    input_slices: Option<usize>,
     /// Channels of the segmenter's first block, for `deeplab_v3_plus` of the backbone's; 16 for
     /// `resunet_plus_plus`; with the preset `tiny` 8, for `deeplab_v3_plus` 16.
     #[schemars(with = "usize", range(min = 1, max = 256))]
@@ -46,6 +49,10 @@ pub(super) struct ConfigFields {
     /// Weight of the boundary length in the threshold dynamics, for `proposed` only.
     #[schemars(with = "f64", range(min = 0, max = 1e6))]
     std_boundary: Option<f64>,
+    /// Whether the weight of the boundary length is learnt from `std_boundary` on; with a fixed weight of the entropy, so is their
+    /// ratio. For `proposed` only.
+    #[schemars(with = "bool")]
+    std_learns_boundary: Option<bool>,
     /// Weight of the entropy in the threshold dynamics, for `proposed` only.
     #[schemars(with = "f64", extend("exclusiveMinimum" = 0), range(max = 1e6))]
     std_entropy: Option<f64>,
@@ -67,6 +74,10 @@ fn add_defaults(schema: &mut Schema) {
     for (name, property) in properties {
         let default = match name.as_str() {
             "preset" => Some(serde_json::Value::from("paper")),
+            // Written only where there are several.
+            "input_slices" => Some(serde_json::Value::from(1)),
+            // Written only where it is set.
+            "std_learns_boundary" => Some(serde_json::Value::from(false)),
             name => defaults.get(name).cloned(),
         };
         if let (serde_json::Value::Object(property), Some(default)) = (property, default) {
@@ -89,6 +100,7 @@ impl TryFrom<ConfigFields> for Config {
             ("std_steps", fields.std_steps.is_some(), is_proposed),
             ("std_radius", fields.std_radius.is_some(), is_proposed),
             ("std_boundary", fields.std_boundary.is_some(), is_proposed),
+            ("std_learns_boundary", fields.std_learns_boundary.is_some(), is_proposed),
             ("std_entropy", fields.std_entropy.is_some(), is_proposed),
             ("std_sigma", fields.std_sigma.is_some(), is_proposed),
             ("std_score", fields.std_score.is_some(), is_proposed),
@@ -97,7 +109,7 @@ impl TryFrom<ConfigFields> for Config {
             let settings = if architecture.has_pyramid() { ", `dilations`" } else { "" };
             return Err(format!(
                 "`{name}` is not a setting of architecture `{}`, whose settings are `image_size`, \
-                 `width`{settings}",
+                 `input_slices`, `width`{settings}",
                 architecture.name()
             ));
         }
@@ -105,6 +117,7 @@ impl TryFrom<ConfigFields> for Config {
         Ok(Self {
             architecture,
             image_size: fields.image_size.unwrap_or(base.image_size),
+            input_slices: fields.input_slices.unwrap_or(base.input_slices),
             width: fields.width.unwrap_or(base.width),
             classifier_width: fields.classifier_width.unwrap_or(base.classifier_width),
             mode: fields.mode.unwrap_or(base.mode),
@@ -113,6 +126,7 @@ impl TryFrom<ConfigFields> for Config {
             std_steps: fields.std_steps.unwrap_or(base.std_steps),
             std_radius: fields.std_radius.unwrap_or(base.std_radius),
             std_boundary: fields.std_boundary.unwrap_or(base.std_boundary),
+            std_learns_boundary: fields.std_learns_boundary.unwrap_or(base.std_learns_boundary),
             std_entropy: fields.std_entropy.unwrap_or(base.std_entropy),
             std_sigma: fields.std_sigma.unwrap_or(base.std_sigma),
             std_score: fields.std_score.unwrap_or(base.std_score),
@@ -126,6 +140,9 @@ impl Serialize for Config {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("architecture", &self.architecture)?;
         map.serialize_entry("image_size", &self.image_size)?;
+        if self.input_slices != 1 {
+            map.serialize_entry("input_slices", &self.input_slices)?;
+        }
         map.serialize_entry("width", &self.width)?;
         if is_proposed {
             map.serialize_entry("classifier_width", &self.classifier_width)?;
@@ -139,6 +156,9 @@ impl Serialize for Config {
             map.serialize_entry("std_steps", &self.std_steps)?;
             map.serialize_entry("std_radius", &self.std_radius)?;
             map.serialize_entry("std_boundary", &self.std_boundary)?;
+            if self.std_learns_boundary {
+                map.serialize_entry("std_learns_boundary", &true)?;
+            }
             map.serialize_entry("std_entropy", &self.std_entropy)?;
             map.serialize_entry("std_sigma", &self.std_sigma)?;
             map.serialize_entry("std_score", &self.std_score)?;
@@ -158,6 +178,10 @@ mod tests {
         let expected =
             Config { mode: DynamicsMode::Std, image_size: 64, ..Config::preset(Preset::Tiny) };
         assert_eq!(config, expected);
+        let learnt = Config { std_learns_boundary: true, ..expected };
+        let written = serde_json::to_string(&learnt).unwrap();
+        assert!(written.contains(r#""std_learns_boundary":true"#), "{written}");
+        assert_eq!(serde_json::from_str::<Config>(&written).unwrap(), learnt);
         assert_eq!(serde_json::from_str::<Config>("{}").unwrap(), Config::default());
         let written = serde_json::to_string(&config).unwrap();
         assert_eq!(serde_json::from_str::<Config>(&written).unwrap(), config);
@@ -170,7 +194,7 @@ mod tests {
         let schema = serde_json::to_value(schemars::schema_for!(Config)).unwrap();
         assert!(schema.get("required").is_none());
         let properties = schema["properties"].as_object().unwrap();
-        assert_eq!(properties.len(), 14);
+        assert_eq!(properties.len(), 16);
         for (name, property) in properties {
             assert!(property["description"].is_string(), "{name}");
             let mut given = serde_json::Map::new();
@@ -195,12 +219,17 @@ mod tests {
                     serde_json::to_string(&preset).unwrap()
                 );
                 assert_eq!(serde_json::from_str::<Config>(&read).unwrap(), config);
+                // Settings at their default do not show, so that keys and checkpoints stay what they were.
+                assert!(!written.contains("input_slices") && !written.contains("learns"));
+                let several = Config { input_slices: 3, ..config };
+                let written = serde_json::to_string(&several).unwrap();
+                assert_eq!(serde_json::from_str::<Config>(&written).unwrap(), several);
             }
         }
         let refused = |text: &str| serde_json::from_str::<Config>(text).unwrap_err().to_string();
         assert_eq!(
             refused(r#"{"architecture": "unet", "mode": "std"}"#),
-            "`mode` is not a setting of architecture `unet`, whose settings are `image_size`, `width`"
+            "`mode` is not a setting of architecture `unet`, whose settings are `image_size`, `input_slices`, `width`"
         );
         assert!(
             refused(r#"{"architecture": "resunet", "dilations": [1]}"#).contains("`dilations` is")
@@ -208,7 +237,10 @@ mod tests {
         for given in ["\"std_steps\": 5", "\"combination\": true", "\"classifier_width\": 64"] {
             let text = format!(r#"{{"architecture": "deeplab_v3_plus", {given}}}"#);
             let message = refused(&text);
-            assert!(message.contains("`image_size`, `width`, `dilations`"), "{message}");
+            assert!(
+                message.contains("`image_size`, `input_slices`, `width`, `dilations`"),
+                "{message}"
+            );
         }
     }
 }

@@ -45,6 +45,8 @@ pub struct Config {
     pub architecture: Architecture,
     /// Rows and columns of an image, a multiple of [`Architecture::stride`].
     pub image_size: usize,
+    /// Slices of an image, an odd number: the one that is segmented, with its neighbours along k.
+    pub input_slices: usize,
     /// Channels of the segmenter's first block; of the backbone's for `DeepLabv3+`.
     pub width: usize,
     /// Channels of the classifier's first block; `ResNet-50` has 64.
@@ -59,8 +61,10 @@ pub struct Config {
     pub std_steps: usize,
     /// Pixels of the threshold dynamics' kernel on each side of its centre.
     pub std_radius: usize,
-    /// Weight of the boundary length.
+    /// Weight of the boundary length; where it is learnt, before training.
     pub std_boundary: f64,
+    /// Whether the weight of the boundary length is learnt, and so its ratio to that of the entropy.
+    pub std_learns_boundary: bool,
     /// Weight of the entropy.
     pub std_entropy: f64,
     /// Standard deviation of the kernel, in pixels, before training.
@@ -107,6 +111,7 @@ impl Config {
         Self {
             architecture,
             image_size: 128,
+            input_slices: 1,
             width,
             classifier_width,
             mode: DynamicsMode::StdPrior,
@@ -117,6 +122,7 @@ impl Config {
             // chosen.
             std_radius: 5,
             std_boundary: 1.0,
+            std_learns_boundary: false,
             std_entropy: 1.0,
             std_sigma: 1.0,
             std_score: 1.0,
@@ -156,6 +162,23 @@ impl Config {
     pub fn check_at(&self, section: &str) -> std::result::Result<(), Fault> {
         let json = serde_json::to_value(self).unwrap_or_default();
         check_json(&json, &schema_of::<Self>(), section)?;
+        if self.input_slices.is_multiple_of(2) {
+            let key = key_of(section, "input_slices");
+            let message = format!(
+                "`{key}` is {}, expected an odd number, so that the slice is in the middle, as in `input_slices = 3`",
+                self.input_slices
+            );
+            return Err(Fault::new(key, message));
+        }
+        if self.std_learns_boundary && self.std_boundary <= 0.0 {
+            let key = key_of(section, "std_boundary");
+            let message = format!(
+                "`{key}` is {}, expected more than 0, from which `{}` learns a positive number, as in `std_boundary = 1.0`",
+                self.std_boundary,
+                key_of(section, "std_learns_boundary")
+            );
+            return Err(Fault::new(key, message).or(key_of(section, "std_learns_boundary")));
+        }
         let stride = self.architecture.stride();
         if self.image_size.is_multiple_of(stride) {
             return Ok(());
@@ -194,10 +217,20 @@ mod tests {
         );
         let width = "`width` is 0, expected a whole number from 1 to 256, as in `\"width\": 64`";
         assert!(bad(|c| c.width = 0).ends_with(width));
+        assert!(
+            bad(|c| c.input_slices = 4).contains("`input_slices` is 4, expected an odd number")
+        );
+        assert!(bad(|c| c.input_slices = 0).contains("`input_slices` is 0, expected"));
+        assert!(bad(|c| c.input_slices = 9).contains("`input_slices` is 9, expected"));
         assert!(bad(|c| c.dilations = vec![1, 0]).contains("`dilations.1` is 0, expected"));
         assert!(bad(|c| c.dilations = Vec::new()).contains("`dilations` is an empty list"));
         assert!(bad(|c| c.std_sigma = f64::NAN).contains("`std_sigma` is null, expected"));
         assert!(bad(|c| c.std_boundary = -1.0).contains("`std_boundary` is -1, expected"));
+        let learnt_from_0 = bad(|c| (c.std_boundary, c.std_learns_boundary) = (0.0, true));
+        assert!(
+            learnt_from_0.contains("`std_boundary` is 0, expected more than 0"),
+            "{learnt_from_0}"
+        );
         // What is too large to be computed with is refused before anything is computed.
         let large: [fn(&mut Config); 5] = [
             |c| c.width = usize::MAX / 2,

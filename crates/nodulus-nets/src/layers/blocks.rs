@@ -25,15 +25,15 @@ pub(crate) struct Stem {
 }
 
 impl Stem {
-    /// The first unit of a network, from one channel to `width`.
-    pub(crate) fn new(scope: &mut Scope, width: usize) -> Self {
+    /// The first unit of a network, from so many slices to `width` channels.
+    pub(crate) fn new(scope: &mut Scope, [slices, width]: [usize; 2]) -> Self {
         let window = Window::centred(3, 1);
         let mut inner = scope.inner("main");
-        let conv1 = Conv::new(inner.inner("conv1"), [1, width], window);
+        let conv1 = Conv::new(inner.inner("conv1"), [slices, width], window);
         let norm = BatchNorm::new(inner.inner("bn"), width);
         let conv2 = Conv::linear(inner.inner("conv2"), [width; 2], window);
         let mut inner = scope.inner("skip");
-        let skip = Conv::new(inner.inner("conv"), [1, width], Window::centred(1, 1));
+        let skip = Conv::new(inner.inner("conv"), [slices, width], Window::centred(1, 1));
         let skip_norm = BatchNorm::new(inner.inner("bn"), width);
         Self { conv1, norm, conv2, skip, skip_norm }
     }

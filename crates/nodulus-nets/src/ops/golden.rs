@@ -73,8 +73,10 @@ fn operator(name: &str, device: &Device) -> Box<dyn Operator> {
         "sum_relu" => sum(vec![norm(), Term::Plain], true),
         "sum_of_norms" => sum(vec![norm(), norm()], false),
         "mean_score" => Box::new(MeanLogit),
-        "threshold_dynamics" => dynamics(&[0.8, 0.1], 10, 1.0, 1.0),
-        "threshold_dynamics_plain" => dynamics(&[], 3, 0.5, 1.5),
+        "threshold_dynamics" => dynamics(&[0.8, 0.1], 10, Some(1.0), 1.0),
+        "threshold_dynamics_plain" => dynamics(&[], 3, Some(0.5), 1.5),
+        "threshold_dynamics_learnt" => dynamics(&[0.8, 0.1], 10, None, 1.5),
+        "threshold_dynamics_learnt_plain" => dynamics(&[], 3, None, 1.5),
         "up_convolution" => Box::new(UpConvolution),
         "max_pool_2" => Box::new(MaxPool::HALF),
         "max_pool_3" => Box::new(MaxPool(Window::centred(3, 2))),
@@ -209,7 +211,7 @@ fn other_operators_are_the_same_in_bf16() {
 fn outputs_and_gradients_are_pytorchs() {
     let cases: BTreeMap<String, Case> =
         serde_json::from_str(include_str!("../../../../tests/golden/operators.json")).unwrap();
-    assert_eq!(cases.len(), 27);
+    assert_eq!(cases.len(), 29);
     let mut n_refused = 0;
     for (name, case) in cases {
         let operator = operator(&name, &Device::Cpu);
@@ -240,5 +242,5 @@ fn outputs_and_gradients_are_pytorchs() {
             assert_close(&what, found.as_ref().unwrap().tensor(), expected);
         }
     }
-    assert_eq!(n_refused, 26);
+    assert_eq!(n_refused, 28);
 }

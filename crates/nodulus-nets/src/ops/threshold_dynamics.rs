@@ -14,10 +14,13 @@ use rayon::prelude::*;
 /// by `x = sigmoid(u)`, then `steps` times
 /// `v = (u - l1 k*(1 - 2x) - l2 (1-c)) / e, x = sigmoid(v)`; returns the last `v`.
 ///
-/// Inputs: `u` `[B, 1, H, W]`, sigma `[1]` and, with a prior, l2 `[1]`, both before
+/// Inputs: `u` `[B, 1, H, W]`, sigma `[1]`, l1 `[1]` where it is learnt, and l2 `[1]` with a prior, all before
 /// softplus. Output: `v`, as `u`.
 // METHOD: energy and iteration of arXiv 2410.20154. Kernel `k`: Gaussian of deviation sigma, cut off
 // at `radius` and normalised; the border is replicated, so that a constant image has no boundary.
+// Only u / e, l1 / e and l2 / e enter the iteration. Thus e cannot be told from the scale of u, which the network's last layer
+// learns, and of l2: it is fixed, and to learn l1 is to learn the ratio l1 / e. Only the first x, `sigmoid(u)`, tells e apart,
+// and the iteration forgets it.
 pub(crate) struct ThresholdDynamics {
     /// Nodule probability `c` of each image, `[B]`, which has no gradient; without it, l2 is 0.
     pub(crate) nodule_probability: Option<Tensor>,
@@ -25,8 +28,8 @@ pub(crate) struct ThresholdDynamics {
     pub(crate) steps: usize,
     /// Pixels of the kernel on each side of its centre.
     pub(crate) radius: usize,
-    /// Weight of the boundary length, l1.
-    pub(crate) boundary: f32,
+    /// Weight of the boundary length, l1; `None` where it is learnt, and an input.
+    pub(crate) boundary: Option<f32>,
     /// Weight of the entropy, e.
     pub(crate) entropy: f32,
 }
@@ -41,6 +44,7 @@ struct HostDynamics<'a> {
     kernel: Vec<f32>,
     /// The kernel's derivative with respect to sigma.
     slope: Vec<f32>,
+    l1: f32,
     l2: f32,
 }
 
@@ -48,6 +52,8 @@ struct HostDynamics<'a> {
 #[derive(Default)]
 struct ParameterGradients {
     sigma: f64,
+    /// 0 where it is not learnt.
+    l1: f64,
     l2: f64,
 }
 
@@ -92,8 +98,11 @@ impl Operator for ThresholdDynamics {
             Some(Gradient::new(tensor(of_u, step.inputs[0].dims())?)),
             slope(1, parts.iter().map(|part| part.sigma).sum())?,
         ];
+        if self.boundary.is_none() {
+            found.push(slope(2, parts.iter().map(|part| part.l1).sum())?);
+        }
         if self.nodule_probability.is_some() {
-            found.push(slope(2, parts.iter().map(|part| part.l2).sum())?);
+            found.push(slope(found.len(), parts.iter().map(|part| part.l2).sum())?);
         }
         Ok(found)
     }
@@ -104,27 +113,39 @@ impl ThresholdDynamics {
         let [height, width] = self.size(inputs)?;
         let sigma = softplus(f64::from(view(inputs[1])?[0]));
         let (kernel, slope) = gaussian(sigma, self.radius);
-        let l2 = match inputs.get(2) {
-            Some(raw) => softplus(f64::from(view(raw)?[0])) as f32,
-            None => 0.0,
+        let weight = |raw: Option<&Tensor>| -> Result<Option<f32>> {
+            raw.map(|raw| Ok(softplus(f64::from(view(raw)?[0])) as f32)).transpose()
         };
+        let [l1, l2] = self.weights(inputs).map(weight);
+        let l1 = self.boundary.or(l1?).unwrap_or_default();
+        let l2 = l2?.unwrap_or_default();
         let doubt = match &self.nodule_probability {
             Some(nodule_probability) => view(nodule_probability)?.iter().map(|c| 1.0 - c).collect(),
             None => Vec::new(),
         };
-        Ok(HostDynamics { operator: self, doubt, height, width, kernel, slope, l2 })
+        Ok(HostDynamics { operator: self, doubt, height, width, kernel, slope, l1, l2 })
+    }
+
+    /// Of the inputs, l1 and l2, before softplus; `None` for one that is no input.
+    pub(super) fn weights<'a>(&self, inputs: &[&'a Tensor]) -> [Option<&'a Tensor>; 2] {
+        let is_learnt = self.boundary.is_none();
+        let l1 = inputs.get(2).filter(|_| is_learnt);
+        [l1, inputs.get(if is_learnt { 3 } else { 2 })].map(Option::<&&Tensor>::copied)
     }
 
     /// Rows and columns, after a check that the inputs fit.
     pub(super) fn size(&self, inputs: &[&Tensor]) -> Result<[usize; 2]> {
         let shapes: Vec<&[usize]> = inputs.iter().map(|input| input.dims()).collect();
         let probabilities = self.nodule_probability.as_ref().map(Tensor::dims);
+        let n_parameters =
+            1 + usize::from(self.boundary.is_none()) + usize::from(probabilities.is_some());
         let size = match *shapes.as_slice() {
-            [&[_, 1, height, width], [1]] if self.nodule_probability.is_none() => {
+            [&[images, 1, height, width], ref parameters @ ..]
+                if parameters.len() == n_parameters
+                    && parameters.iter().all(|shape| **shape == [1])
+                    && probabilities.is_none_or(|shape| *shape == [images]) =>
+            {
                 Some([height, width])
-            }
-            [&[images, 1, height, width], [1], [1]] => {
-                (probabilities == Some(&[images])).then_some([height, width])
             }
             _ => None,
         };
@@ -155,8 +176,8 @@ impl HostDynamics<'_> {
     /// Iterates; `seen` receives the `x` at the start of each step.
     #[inline(always)]
     fn run(&self, u: &[f32], prior: f32, v: &mut [f32], mut seen: impl FnMut(&[f32])) {
-        let ThresholdDynamics { steps, boundary, entropy, .. } = *self.operator;
-        let n = u.len();
+        let ThresholdDynamics { steps, entropy, .. } = *self.operator;
+        let (n, boundary) = (u.len(), self.l1);
         let mut x: Vec<f32> = u.iter().map(|u| sigmoid(*u)).collect();
         let (mut difference, mut across, mut smooth) = (vec![0.0; n], vec![0.0; n], vec![0.0; n]);
         v.copy_from_slice(u);
@@ -180,8 +201,8 @@ impl HostDynamics<'_> {
         gradient: &[f32],
         of_u: &mut [f32],
     ) -> ParameterGradients {
-        let ThresholdDynamics { boundary, entropy, .. } = *self.operator;
-        let n = u.len();
+        let entropy = self.operator.entropy;
+        let (n, boundary) = (u.len(), self.l1);
         let mut states: Vec<Vec<f32>> = Vec::with_capacity(self.operator.steps);
         // `of_u` serves as memory for `v`, which is not needed.
         self.run(u, self.prior(image), of_u, |x| states.push(x.to_vec()));
@@ -197,13 +218,15 @@ impl HostDynamics<'_> {
                 *of_u += *of_v;
             }
             parts.l2 -= f64::from(weight) * of_v.iter().map(|g| f64::from(*g)).sum::<f64>();
-            for ((of_v, d), x) in of_v.iter_mut().zip(&mut difference).zip(&x) {
-                *of_v *= -boundary;
-                *d = 1.0 - 2.0 * x;
+            difference.iter_mut().zip(&x).for_each(|(d, x)| *d = 1.0 - 2.0 * x);
+            self.along_rows(&self.kernel, &difference, &mut a);
+            if self.operator.boundary.is_none() {
+                self.along_columns(&self.kernel, &a, &mut b);
+                parts.l1 -= dot(&of_v, &b);
             }
+            of_v.iter_mut().for_each(|of_v| *of_v *= -boundary);
             // of_v is now the gradient of k*difference. k smooths along rows, then along columns,
             // so its derivative is a sum of two.
-            self.along_rows(&self.kernel, &difference, &mut a);
             self.along_columns(&self.slope, &a, &mut b);
             parts.sigma += dot(&of_v, &b);
             self.along_columns_transposed(&self.kernel, &of_v, &mut a);
@@ -302,68 +325,5 @@ fn dot(a: &[f32], b: &[f32]) -> f64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::check::{assert_gradients, output, random};
-    use super::super::sigmoid::softplus_inverse;
-    use super::*;
-
-    fn raw(value: f64) -> Tensor {
-        tensor(vec![softplus_inverse(value) as f32], 1).unwrap()
-    }
-
-    fn dynamics(nodule_probability: Option<Vec<f32>>, steps: usize) -> ThresholdDynamics {
-        let nodule_probability = nodule_probability.map(|nodule_probability| {
-            tensor(nodule_probability.clone(), nodule_probability.len()).unwrap()
-        });
-        ThresholdDynamics { nodule_probability, steps, radius: 5, boundary: 1.0, entropy: 1.0 }
-    }
-
-    #[test]
-    fn a_constant_image_has_no_boundary() {
-        // k*(1 - 2x) is 1 - 2x here, also at the border.
-        let u = tensor(vec![0.7; 48], (1, 1, 6, 8)).unwrap();
-        let found = output(&dynamics(None, 2), &[u, raw(1.0)]);
-        let mut v = 0.7f64;
-        for _ in 0..2 {
-            v = 0.7 - (1.0 - 2.0 / (1.0 + (-v).exp()));
-        }
-        assert!(found.iter().all(|f| (f64::from(*f) - v).abs() < 1e-6), "{found:?} {v}");
-    }
-
-    #[test]
-    fn a_low_nodule_probability_lowers_every_pixel_and_certainty_none() {
-        let u = tensor(vec![0.3; 32], (2, 1, 4, 4)).unwrap();
-        let found = output(&dynamics(Some(vec![1.0, 0.25]), 1), &[u, raw(1.0), raw(2.0)]);
-        for pixel in &found[16..] {
-            assert!((found[0] - pixel - 2.0 * 0.75).abs() < 1e-6);
-        }
-    }
-
-    #[test]
-    fn a_lone_pixel_is_smoothed_away() {
-        let mut u = vec![-3.0; 15 * 15];
-        u[7 * 15 + 7] = 0.5;
-        let u = tensor(u, (1, 1, 15, 15)).unwrap();
-        let found = output(&dynamics(None, 10), &[u, raw(1.0)]);
-        assert!(found.iter().all(|v| *v < 0.0));
-    }
-
-    #[test]
-    fn the_kernel_is_a_normalised_gaussian() {
-        let (kernel, slope) = gaussian(1.0, 5);
-        assert_eq!(kernel.len(), 11);
-        assert!((kernel.iter().sum::<f32>() - 1.0).abs() < 1e-6);
-        assert!((kernel[5] - 0.398_942_3).abs() < 1e-6 && (kernel[4] - 0.241_970_7).abs() < 1e-6);
-        assert!(slope.iter().sum::<f32>().abs() < 1e-6 && slope[5] < 0.0 && slope[3] > 0.0);
-    }
-
-    #[test]
-    fn gradients_are_difference_quotients() {
-        let u = random(&[2, 1, 6, 5], 1).affine(3.0, 0.0).unwrap();
-        let with_prior = || dynamics(Some(vec![0.8, 0.1]), 10);
-        let inputs = [u.clone(), raw(1.3), raw(0.7)];
-        assert_gradients(|| Box::new(with_prior()), &inputs, 2e-2, 2e-3);
-        let other = || ThresholdDynamics { boundary: 0.5, entropy: 1.5, ..dynamics(None, 3) };
-        assert_gradients(|| Box::new(other()), &[u, raw(0.6)], 2e-2, 2e-3);
-    }
-}
+#[path = "threshold_dynamics_tests.rs"]
+mod tests;

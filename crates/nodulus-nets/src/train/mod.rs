@@ -189,7 +189,7 @@ impl Trainer {
         batch: &mut [TrainingSample],
     ) -> Result<()> {
         for example in &*batch {
-            batch::check(example, self.config.image_size)?;
+            batch::check(example, self.config.image_shape())?;
         }
         if phase.flips {
             let mut flips = ChaCha8Rng::seed_from_u64(self.seed);
@@ -222,9 +222,8 @@ impl Trainer {
     /// A forward and a backward pass and an optimiser step; returns the loss.
     fn step(&mut self, phase: &Phase, epoch: &mut Epoch, batch: &[TrainingSample]) -> Result<f64> {
         let start = Instant::now();
-        let side = self.config.image_size;
         let images = batch.iter().map(|example| example.image.as_slice());
-        let x = batch::input(images, side, &self.parameters.backend)?;
+        let x = batch::input(images, self.config.image_shape(), &self.parameters.backend)?;
         let mut pass = Pass::training(&self.parameters, &self.trained);
         let found = self.network.forward(&mut pass, &x, phase.std)?;
         let weights = [phase.segmentation_weight, phase.classification_weight];
@@ -317,12 +316,12 @@ impl Trainer {
         batch: &[TrainingSample],
         found: &mut Evaluated,
     ) -> Result<()> {
-        let side = self.config.image_size;
+        let (side, shape) = (self.config.image_size, self.config.image_shape());
         for example in batch {
-            batch::check(example, side)?;
+            batch::check(example, shape)?;
         }
         let images = batch.iter().map(|example| example.image.as_slice());
-        let x = batch::input(images, side, &self.parameters.backend)?;
+        let x = batch::input(images, shape, &self.parameters.backend)?;
         let parameters = self.settled();
         let outputs = self.network.forward(&mut Pass::evaluation(&parameters), &x, std)?;
         let logits = values(outputs.logits.tensor())?;

@@ -207,19 +207,23 @@ fn means_and_products() {
 #[test]
 fn dynamics() {
     for (size, radius) in [([9, 7], 5), ([1, 1], 5), ([2, 17], 1), ([4, 3], 0)] {
-        for (has_prior, steps) in [(false, 10), (true, 10), (false, 0)] {
+        let learnt = [(false, true, 10), (true, true, 10), (true, true, 0)];
+        let fixed = [(false, false, 10), (true, false, 10), (false, false, 0)];
+        for (has_prior, is_learnt, steps) in fixed.into_iter().chain(learnt) {
             let dynamics = |device: &Device| {
                 let nodule_probability =
                     tensor(vec![0.9, 0.2], 2).unwrap().to_device(device).unwrap();
                 let nodule_probability = has_prior.then_some(nodule_probability);
-                let (boundary, entropy) = (0.7, 1.3);
+                let (boundary, entropy) = ((!is_learnt).then_some(0.7), 1.3);
                 Box::new(ThresholdDynamics { nodule_probability, steps, radius, boundary, entropy })
                     as Box<dyn Operator>
             };
             let u = (random(&[2, 1, size[0], size[1]], 1) * 4.0).unwrap();
-            let (sigma, l2) = (random(&[1], 2), random(&[1], 3));
-            let inputs = [&u, &sigma, &l2];
-            assert_same_of(&dynamics, &inputs[..if has_prior { 3 } else { 2 }]);
+            let (sigma, l2, l1) = (random(&[1], 2), random(&[1], 3), random(&[1], 4));
+            let (l1, l2) = (is_learnt.then_some(&l1), has_prior.then_some(&l2));
+            let inputs: Vec<&Tensor> =
+                [Some(&u), Some(&sigma), l1, l2].into_iter().flatten().collect();
+            assert_same_of(&dynamics, &inputs);
         }
     }
 }

@@ -15,14 +15,16 @@ impl Composed for ThresholdDynamics {
 
     fn compose_back(&self, step: &Step) -> Result<Vec<Option<Tensor>>> {
         let dynamics = ComposedDynamics::new(self, step.inputs)?;
-        let [of_u, of_sigma, of_l2] = dynamics.back(step)?;
+        let ComposedGradients { u, sigma, l1, l2 } = dynamics.back(step)?;
         // The derivative of softplus is the logistic function.
         let slope = |of: Tensor, raw: &Tensor| -> Result<Tensor> {
             Ok((of.reshape(raw.shape())? * sigmoid(raw)?)?)
         };
-        let mut found = vec![Some(of_u), Some(slope(of_sigma, step.inputs[1])?)];
-        if let Some(raw) = step.inputs.get(2) {
-            found.push(Some(slope(of_l2, raw)?));
+        let mut found = vec![Some(u), Some(slope(sigma, step.inputs[1])?)];
+        for (of, raw) in [l1, l2].into_iter().zip(self.weights(step.inputs)) {
+            if let (Some(of), Some(raw)) = (of, raw) {
+                found.push(Some(slope(of, raw)?));
+            }
         }
         Ok(found)
     }
@@ -34,10 +36,35 @@ struct ComposedDynamics<'a> {
     kernel: SmoothingMatrices,
     /// The kernel's derivative with respect to sigma.
     slope: SmoothingMatrices,
+    boundary: Boundary,
     /// `1 - c`, `[B, 1, 1, 1]`; `None` without a prior.
     doubt: Option<Tensor>,
     /// `l2 (1 - c)`, in the same shape.
     prior: Option<Tensor>,
+}
+
+/// The weight of the boundary length.
+enum Boundary {
+    Fixed(f64),
+    /// `[1, 1, 1, 1]`.
+    Learnt(Tensor),
+}
+
+impl Boundary {
+    fn times(&self, x: &Tensor) -> Result<Tensor> {
+        Ok(match self {
+            Self::Fixed(weight) => (x * *weight)?,
+            Self::Learnt(weight) => x.broadcast_mul(weight)?,
+        })
+    }
+}
+
+/// Gradients with respect to the inputs; `None` for one that is no input.
+struct ComposedGradients {
+    u: Tensor,
+    sigma: Tensor,
+    l1: Option<Tensor>,
+    l2: Option<Tensor>,
 }
 
 /// A kernel along one axis as matrices for rows and columns, with a replicated border.
@@ -101,7 +128,14 @@ impl<'a> ComposedDynamics<'a> {
                 1,
             ))?),
         };
-        let prior = match (&doubt, inputs.get(2)) {
+        let [l1, l2] = operator.weights(inputs);
+        let boundary = match (operator.boundary, l1) {
+            (None, Some(raw)) => {
+                Boundary::Learnt(softplus(raw)?.to_dtype(DType::F32)?.reshape((1, 1, 1, 1))?)
+            }
+            (fixed, _) => Boundary::Fixed(f64::from(fixed.unwrap_or_default())),
+        };
+        let prior = match (&doubt, l2) {
             (Some(doubt), Some(raw)) => {
                 Some(doubt.broadcast_mul(&softplus(raw)?.to_dtype(DType::F32)?)?)
             }
@@ -109,12 +143,12 @@ impl<'a> ComposedDynamics<'a> {
         };
         let (kernel, slope) =
             (SmoothingMatrices::new(&kernel, size)?, SmoothingMatrices::new(&slope, size)?);
-        Ok(Self { operator, kernel, slope, doubt, prior })
+        Ok(Self { operator, kernel, slope, boundary, doubt, prior })
     }
 
     /// Iterates; `seen` receives the `x` at the start of each step.
     fn run(&self, u: &Tensor, mut seen: impl FnMut(&Tensor)) -> Result<Tensor> {
-        let ThresholdDynamics { steps, boundary, entropy, .. } = *self.operator;
+        let ThresholdDynamics { steps, entropy, .. } = *self.operator;
         let given = match &self.prior {
             None => u.clone(),
             Some(prior) => u.broadcast_sub(prior)?,
@@ -124,7 +158,7 @@ impl<'a> ComposedDynamics<'a> {
         for step in 0..steps {
             seen(&x);
             let smooth = kernel.run(&x.affine(-2.0, 1.0)?)?;
-            let sum = (&given - (smooth * f64::from(boundary))?)?;
+            let sum = (&given - self.boundary.times(&smooth)?)?;
             v = (sum / f64::from(entropy))?;
             if step + 1 < steps {
                 x = sigmoid(&v)?;
@@ -133,26 +167,31 @@ impl<'a> ComposedDynamics<'a> {
         Ok(v)
     }
 
-    /// Gradients with respect to u, sigma and l2.
-    fn back(&self, step: &Step) -> Result<[Tensor; 3]> {
-        let ThresholdDynamics { boundary, entropy, .. } = *self.operator;
+    fn back(&self, step: &Step) -> Result<ComposedGradients> {
+        let entropy = self.operator.entropy;
         let (u, mut of_v) = (step.inputs[0], step.gradient.tensor().clone());
         let mut states = Vec::new();
         self.run(u, |x| states.push(x.clone()))?;
         let resize = |rows: &SmoothingMatrices, columns: &SmoothingMatrices| {
             ResizeMatrices::of(rows.rows.clone(), columns.columns.clone())
         };
-        let smooth_back = resize(&self.kernel, &self.kernel).transposed()?;
+        let smoothing = resize(&self.kernel, &self.kernel);
+        let smooth_back = smoothing.transposed()?;
         // The kernel smooths along rows, then along columns, so its derivative is a sum of two.
         let slopes = [resize(&self.slope, &self.kernel), resize(&self.kernel, &self.slope)];
         let mut of_u = u.zeros_like()?;
         let mut of_sigma = u.zeros_like()?;
+        let is_learnt = matches!(self.boundary, Boundary::Learnt(_));
+        let mut of_l1 = is_learnt.then(|| u.zeros_like()).transpose()?;
         while let Some(x) = states.pop() {
             // From v = (u - boundary k*difference - prior) / entropy:
             of_v = (of_v / f64::from(entropy))?;
             of_u = (of_u + &of_v)?;
-            let of_smooth = (of_v * f64::from(-boundary))?;
+            let of_smooth = self.boundary.times(&of_v)?.neg()?;
             let difference = x.affine(-2.0, 1.0)?;
+            if let Some(sum) = &mut of_l1 {
+                *sum = (&*sum - (&of_v * smoothing.run(&difference)?)?)?;
+            }
             let slope = (slopes[0].run(&difference)? + slopes[1].run(&difference)?)?;
             of_sigma = (of_sigma + (&of_smooth * slope)?)?;
             let of_x = (smooth_back.run(&of_smooth)? * -2.0)?;
@@ -160,9 +199,14 @@ impl<'a> ComposedDynamics<'a> {
         }
         // v is u - prior in each step, but u itself before the first.
         let of_l2 = match &self.doubt {
-            None => of_u.sum_all()?,
-            Some(doubt) => of_u.broadcast_mul(&doubt.neg()?)?.sum_all()?,
+            None => None,
+            Some(doubt) => Some(of_u.broadcast_mul(&doubt.neg()?)?.sum_all()?),
         };
-        Ok([(of_u + of_v)?, of_sigma.sum_all()?, of_l2])
+        Ok(ComposedGradients {
+            l2: of_l2,
+            u: (of_u + of_v)?,
+            sigma: of_sigma.sum_all()?,
+            l1: of_l1.as_ref().map(Tensor::sum_all).transpose()?,
+        })
     }
 }
