@@ -38,7 +38,7 @@ fn interrupted(pipeline: &Path, store: &Path) {
     let mut command = fixture::nodulus(&arguments);
     let run = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
     let unfinished = store.join("training_log/unfinished");
-    let deadline = Instant::now() + Duration::from_secs(300);
+    let deadline = Instant::now() + Duration::from_mins(5);
     let has_state = || {
         let folders = std::fs::read_dir(&unfinished).into_iter().flatten().flatten();
         folders.flat_map(|folder| std::fs::read_dir(folder.path())).flatten().next().is_some()

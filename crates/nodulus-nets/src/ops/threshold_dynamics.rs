@@ -224,7 +224,9 @@ impl HostDynamics<'_> {
                 self.along_columns(&self.kernel, &a, &mut b);
                 parts.l1 -= dot(&of_v, &b);
             }
-            of_v.iter_mut().for_each(|of_v| *of_v *= -boundary);
+            for of_v in &mut of_v {
+                *of_v *= -boundary;
+            }
             // of_v is now the gradient of k*difference. k smooths along rows, then along columns,
             // so its derivative is a sum of two.
             self.along_columns(&self.slope, &a, &mut b);
