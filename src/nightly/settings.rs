@@ -281,6 +281,12 @@ impl ScoreSettings {
         Ok(())
     }
 
+    /// The settings that decide which voxels a nodule's mask has, beside the scan, its candidate and the model.
+    pub fn of_masks(&self) -> serde_json::Value {
+        let Self { region, flips, probability_threshold, component, .. } = self;
+        serde_json::json!([region, flips, probability_threshold, component])
+    }
+
     /// The settings that results depend on, beside the scan, its candidates and the model.
     pub fn of_results(&self) -> serde_json::Value {
         let Self { tolerances, inclusion, region, flips, probability_threshold, component, .. } =

@@ -21,6 +21,7 @@ fn scan(name: &str, date: &str, nodules: &[([f64; 3], f64)]) -> FollowUpScan {
         slice_thickness_mm: Some(1.0),
         kernel: Some("B30f".to_owned()),
         model_id: "m".to_owned(),
+        settings: None,
         grid: None,
         image: None,
         origin_mm: None,

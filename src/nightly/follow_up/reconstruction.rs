@@ -20,6 +20,8 @@ pub struct ComparedSeries {
     pub acquired_on: Option<Date>,
     /// Model that scored it.
     pub model_id: String,
+    /// Settings that scored it, as [`FollowUpScan::settings`].
+    pub settings: Option<String>,
     /// DICOM `SliceThickness`.
     pub slice_thickness_mm: Option<f64>,
     /// DICOM `ConvolutionKernel`.
@@ -40,6 +42,7 @@ impl ComparedSeries {
             visit: study.unwrap_or_else(|| scan.series_instance_uid.clone()),
             acquired_on: scan.acquired_on,
             model_id: scan.model_id.clone(),
+            settings: scan.settings.clone(),
             slice_thickness_mm: scan.slice_thickness_mm,
             kernel: scan.kernel.clone(),
             has_lungs: scan.lungs.is_some(),
@@ -55,6 +58,17 @@ impl ComparedSeries {
         if earlier.model_id != later.model_id {
             let models = format!("{} and {}", earlier.model_id, later.model_id);
             differences.push(format!("models {models} scored the scans"));
+        }
+        match (&earlier.settings, &later.settings) {
+            (Some(a), Some(b)) if a != b => {
+                differences.push("other settings made the masks of the earlier scan".to_owned());
+            }
+            // Two results of an earlier version kept no settings.
+            (Some(_), Some(_)) | (None, None) => {}
+            _ => {
+                differences
+                    .push("the settings that scored one of the scans are unknown".to_owned());
+            }
         }
         match (earlier.slice_thickness_mm, later.slice_thickness_mm) {
             (Some(a), Some(b)) if thickness_difference(a, b) > THICKNESS_SHARE => {
@@ -87,7 +101,7 @@ impl ComparedSeries {
             || is_same(self.image.as_ref(), other.image.as_ref());
         (
             !is_placed,
-            self.model_id != other.model_id,
+            (&self.model_id, &self.settings) != (&other.model_id, &other.settings),
             thickness > THICKNESS_SHARE,
             kernel.is_none_or(|(a, b)| a != b),
             thickness,
@@ -182,6 +196,7 @@ mod tests {
             visit: visit.to_owned(),
             acquired_on: Date::from_iso(day),
             model_id: "m".to_owned(),
+            settings: None,
             slice_thickness_mm: Some(thickness_mm),
             kernel: Some(kernel.to_owned()),
             has_lungs: true,
@@ -255,6 +270,20 @@ mod tests {
             "kernels are B30f and LUNG",
         ];
         assert_eq!(differences(&unlike), expected);
+        let set = |settings: Option<&str>| ComparedSeries {
+            settings: settings.map(str::to_owned),
+            ..series("B", "", 0.6, "B30f")
+        };
+        let between = |a, b| ComparedSeries::differences(&set(a), &set(b));
+        assert!(between(Some("s"), Some("s")).is_empty() && between(None, None).is_empty());
+        assert_eq!(
+            between(Some("s"), Some("t")),
+            ["other settings made the masks of the earlier scan"]
+        );
+        assert_eq!(
+            between(None, Some("t")),
+            ["the settings that scored one of the scans are unknown"]
+        );
         let unknown = ComparedSeries {
             slice_thickness_mm: None,
             kernel: Some(String::new()),

@@ -28,6 +28,9 @@ pub struct FollowUpScan {
     pub kernel: Option<String>,
     /// Model that scored it.
     pub model_id: String,
+    /// A hash of the settings that decide which voxels its masks have; `None` in a result of an earlier version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub settings: Option<String>,
     /// A hash of its frame of reference and of the grid of its voxels there; `None` where it has no frame, and in a result of
     /// an earlier version.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -116,6 +119,7 @@ impl FollowUpScan {
             slice_thickness_mm: info.and_then(|info| info.slice_thickness_mm),
             kernel: info.and_then(|info| info.kernel.clone()),
             model_id: scan.model.id.clone(),
+            settings: None,
             grid: info
                 .and_then(|info| grid(info.frame_of_reference_uid.as_deref()?, &scan.geometry)),
             image: image_sha256

@@ -156,6 +156,7 @@ fn compared(series: &str, visit: &str, thickness_mm: f64, volume_mm3: f64) -> At
         slice_thickness_mm: Some(thickness_mm),
         kernel: Some("B30f".to_owned()),
         model_id: "m".to_owned(),
+        settings: None,
         grid: None,
         image: None,
         origin_mm: None,

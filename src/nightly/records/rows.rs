@@ -4,8 +4,10 @@ use crate::nightly::follow_up::drift::MaskRule;
 use crate::nightly::follow_up::scan::FollowUpScan;
 use crate::nightly::identity::Identity;
 use crate::nightly::scan::scored::{ScoredNodule, ScoredScan};
+use crate::nightly::settings::ScoreSettings;
 use crate::tables::Score;
 use nodulus_imaging::lungs::LungBox;
+use nodulus_store::hash;
 
 /// Rows of `scores`, in the order of the nodules; `rule` made their masks.
 pub(crate) fn rows(scan: &ScoredScan, identity: &Identity, rule: &MaskRule) -> Vec<Score> {
@@ -18,10 +20,12 @@ pub(crate) fn follow_up_scan(
     lungs: Option<LungBox>,
     image_sha256: Option<&str>,
     identity: &Identity,
+    settings: &ScoreSettings,
 ) -> Option<FollowUpScan> {
     let info = scan.info.as_ref()?;
     let patient = scan.patient(identity);
     let mut scan = FollowUpScan::of(scan, lungs, image_sha256, identity);
+    scan.settings = Some(hash::id("", ["settings", &settings.of_masks().to_string()]));
     scan.series_instance_uid = identity.series(&scan.series_instance_uid);
     scan.study_instance_uid = scan.study_instance_uid.map(|uid| identity.uid(&uid));
     scan.patient_id = if info.patient_id.is_empty() { String::new() } else { patient.patient_id };

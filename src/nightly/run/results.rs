@@ -217,7 +217,13 @@ impl ResultWriter<'_> {
             identity: identity.fingerprint(),
             warnings,
             rewritten,
-            visit: rows::follow_up_scan(&scored.scan, scored.lungs, image.as_deref(), identity),
+            visit: rows::follow_up_scan(
+                &scored.scan,
+                scored.lungs,
+                image.as_deref(),
+                identity,
+                settings,
+            ),
         })
     }
 

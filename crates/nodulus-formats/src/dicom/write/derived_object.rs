@@ -183,16 +183,39 @@ pub(crate) fn put_replaced_image(object: &mut Item, replaced: Option<&ObjectRefe
     }
 }
 
+/// Defined terms of `LossyImageCompressionMethod` (PS3.3, C.7.6.1.1.5.1).
+const LOSSY_METHODS: [&str; 9] = [
+    "ISO_10918_1",
+    "ISO_14495_1",
+    "ISO_15444_1",
+    "ISO_15444_15",
+    "ISO_18181_1",
+    "ISO_13818_2",
+    "ISO_14496_10",
+    "ISO_23008_2",
+    "ISO_23090_3",
+];
+
+/// Puts an attribute of the CT where each of its values is known.
+fn put_known(object: &mut Item, source: &SourceSeries, tag: Tag, is_known: impl Fn(&str) -> bool) {
+    let text = source.text(tag);
+    if !text.is_empty() && text.split('\\').all(|value| is_known(value.trim())) {
+        put(object, tag, text);
+    }
+}
+
 /// Puts whether the CT was ever compressed with loss, which images made of it repeat (PS3.3, C.7.6.1.1.5).
+///
+/// Ratios that are no numbers, and methods that the standard does not define, are left out: nobody knows what they say.
 pub(crate) fn put_lossy(object: &mut Item, source: &SourceSeries) {
     if source.text(tags::LOSSY_IMAGE_COMPRESSION) == "01" {
-        let own = [
-            tags::LOSSY_IMAGE_COMPRESSION,
-            tags::LOSSY_IMAGE_COMPRESSION_RATIO,
-            tags::LOSSY_IMAGE_COMPRESSION_METHOD,
-        ];
-        let present = own.into_iter().filter(|tag| !source.text(*tag).is_empty());
-        put_texts(object, present.map(|tag| (tag, source.text(tag))));
+        put(object, tags::LOSSY_IMAGE_COMPRESSION, "01");
+        let is_ratio = |value: &str| {
+            value.len() <= 16 && value.parse::<f64>().is_ok_and(|ratio| (1.0..1e4).contains(&ratio))
+        };
+        let is_method = |value: &str| LOSSY_METHODS.contains(&value);
+        put_known(object, source, tags::LOSSY_IMAGE_COMPRESSION_RATIO, is_ratio);
+        put_known(object, source, tags::LOSSY_IMAGE_COMPRESSION_METHOD, is_method);
     } else {
         put(object, tags::LOSSY_IMAGE_COMPRESSION, "00");
     }
