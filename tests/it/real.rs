@@ -40,6 +40,10 @@ fn nodules_of_two_real_scans_have_pylidcs_intensities_and_are_evaluated() {
         &checkpoint,
         "--set",
         "crop.size=64",
+        "--set",
+        "crop.window={ low_hu = -1000, high_hu = 400 }",
+        "--set",
+        "infer.allow_other_preprocessing=true",
         "--progress",
         "none",
     ];

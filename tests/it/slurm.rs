@@ -75,7 +75,7 @@ impl Cluster {
         }
         if !Command::new("sh").args(["-c", "echo | munge"]).output().unwrap().status.success() {
             fs_err::create_dir_all("/run/munge").unwrap();
-            let script = "chown munge /run/munge && runuser -u munge -- munged";
+            let script = "chown munge /run/munge && runuser -u munge -- munged --force";
             assert!(Command::new("sh").args(["-c", script]).status().unwrap().success());
         }
         let folder = tempfile::tempdir().unwrap();
