@@ -398,34 +398,35 @@ mod tests {
 
     #[test]
     fn a_temperature_divides_the_logits() {
-        let config = Config { image_size: 32, ..Config::preset(Preset::Tiny) };
-        let folder = tempfile::tempdir().unwrap();
-        let trainer = Trainer::new(&config, 3, &Device::Cpu).unwrap();
-        trainer.save_checkpoint(&folder.path().join(WEIGHTS_FILE), &().into()).unwrap();
-        let load = || Predictor::load(folder.path(), &Device::Cpu).unwrap();
-        let (plain, mut warm) = (load(), load());
-        assert_eq!(plain.description.temperatures, None);
-        warm.description.temperatures = Some(Temperatures { pixels: 2.0, images: 0.5 });
-        let images = images(2, 32);
-        let [plain, warm] = [&plain, &warm].map(|network| network.predict(&images).unwrap());
-        let at = |p: f32, temperature: f64| {
-            let logit = (f64::from(p) / (1.0 - f64::from(p))).ln();
-            1.0 / (1.0 + (-logit / temperature).exp())
-        };
-        let mut n = 0;
-        for (plain, warm) in plain.iter().zip(&warm) {
-            for (before, after) in plain.probability.iter().zip(&warm.probability) {
-                // Probabilities in f32 tell logits apart only where they are not near 1.
-                if (0.001..0.999).contains(before) {
-                    assert!((f64::from(*after) - at(*before, 2.0)).abs() < 1e-4);
-                    n += 1;
-                }
-                assert_eq!(*before >= 0.5, *after >= 0.5);
-            }
-            let [before, after] = [plain, warm].map(|found| found.nodule_probability.unwrap());
-            assert!((f64::from(after) - at(before, 0.5)).abs() < 1e-4);
+        let logits = vec![-30.0f32, -3.0, 0.0, 0.5, 8.0];
+        assert_eq!(probabilities(logits.clone(), 1.0), sigmoids(&logits));
+        for (logit, p) in logits.iter().zip(probabilities(logits.clone(), 2.0)) {
+            let expected = 1.0 / (1.0 + (-f64::from(*logit) / 2.0).exp());
+            assert!((f64::from(p) - expected).abs() < 1e-6, "{logit}: {p}, expected {expected}");
         }
-        assert!(n > 100, "{n}");
+
+        // Those of the description, for pixels and images: a high one brings each probability nearer to one half.
+        let config = Config { image_size: 32, ..Config::preset(Preset::Tiny) };
+        let plain = predictor(&config, 3, true);
+        let images = images(2, 32);
+        let plain = plain.predict(&images).unwrap();
+        for temperatures in [
+            Temperatures { pixels: 1000.0, images: 1.0 },
+            Temperatures { pixels: 1.0, images: 1000.0 },
+        ] {
+            let mut warm = predictor(&config, 3, true);
+            warm.description.temperatures = Some(temperatures);
+            for (before, after) in plain.iter().zip(warm.predict(&images).unwrap()) {
+                let pairs = before.probability.iter().zip(&after.probability);
+                assert!(pairs.clone().all(|(before, after)| {
+                    let [before, after] = [before, after].map(|p| p - 0.5);
+                    before * after >= 0.0 && after.abs() <= before.abs()
+                }));
+                assert_eq!(before.probability == after.probability, temperatures.pixels < 2.0);
+                let images = [before.nodule_probability, after.nodule_probability];
+                assert_eq!(images[0] == images[1], temperatures.images < 2.0);
+            }
+        }
     }
 
     #[test]

@@ -175,12 +175,12 @@ impl FrozenPlan {
         Ok(plan)
     }
 
-    /// [`Self::read`], with the plan's store and settings. The program goes to the folder that the plan was made in, from which
+    /// Reads a plan, with its store and settings. The program goes to the folder that the plan was made in, from which
     /// its relative paths start.
     ///
     /// # Errors
     ///
-    /// Fails if [`Self::read`] does, that folder or the store is not on this machine, or the store's copy of the settings was
+    /// Fails if the plan cannot be read, was changed, or is another program's, that folder or the store is not on this machine, or the store's copy of the settings was
     /// changed.
     pub fn open(path: &Path) -> Result<(Self, Store, Config), Error> {
         let plan = Self::read(path)?;
