@@ -1,12 +1,10 @@
 //! Counts pixels by their probability, and those of them that are nodule.
 
 use super::slice::Slice;
-use super::{Error, MeasureError};
+use super::{Error, MeasureError, classifier};
 use crate::tables::{NoduleMetrics, Summary};
 use nodulus_formats::volume::Mask;
-use nodulus_metrics::classifier::{
-    Estimate, ReliabilityBin, ReliabilityDiagram, calibration_error,
-};
+use nodulus_metrics::classifier::{ReliabilityBin, ReliabilityDiagram, calibration_error};
 use nodulus_store::Version;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -149,26 +147,9 @@ impl PixelDiagrams {
                 })
             };
             let sums: Vec<ReliabilityDiagram> = patients.values().map(sum).collect();
-            let Estimate { value, interval } = calibration_error(&sums, seed);
             let n: usize = patients.values().map(BTreeMap::len).sum();
-            let if_valid = |n: usize| if value.is_some() { n as i64 } else { 0 };
-            Summary {
-                model_id: model_id.clone(),
-                metric: "pixel_ece".to_owned(),
-                subgroup: "all".to_owned(),
-                n_total: n as i64,
-                n_valid: if_valid(n),
-                n_missed: 0,
-                n_patients: if_valid(patients.len()),
-                mean: value,
-                sd: None,
-                median: None,
-                ci_low: interval.low(),
-                ci_high: interval.high(),
-                ci_missing_reason: interval.missing_reason(),
-                worst_case_mean: None,
-                doubts: Vec::new(),
-            }
+            let counts = [n, patients.len()].map(|n| n as u64);
+            classifier::row(model_id, "pixel_ece", &calibration_error(&sums, seed), counts)
         };
         self.0.iter().map(of_model).collect()
     }

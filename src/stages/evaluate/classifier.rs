@@ -1,7 +1,7 @@
 //! Measures the network's probability that a slice shows a nodule.
 
 use crate::tables::Summary;
-use nodulus_metrics::classifier::{ClassifierCase, ClassifierMetrics, classify};
+use nodulus_metrics::classifier::{ClassifierCase, ClassifierMetrics, Estimate, classify};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -47,14 +47,25 @@ fn rows(model_id: &str, found: &ClassifierMetrics) -> [Summary; 3] {
         ("classifier_brier", found.brier),
         ("classifier_ece", found.ece),
     ]
-    .map(|(metric, estimate)| Summary {
+    .map(|(metric, estimate)| row(model_id, metric, &estimate, [found.n, found.n_patients]))
+}
+
+/// The row of a number over all of `n` cases of `n_patients`, which is no mean of theirs.
+pub(super) fn row(
+    model_id: &str,
+    metric: &str,
+    estimate: &Estimate,
+    [n, n_patients]: [u64; 2],
+) -> Summary {
+    let if_valid = |n: u64| if estimate.value.is_some() { n as i64 } else { 0 };
+    Summary {
         model_id: model_id.to_owned(),
         metric: metric.to_owned(),
         subgroup: "all".to_owned(),
-        n_total: found.n as i64,
-        n_valid: if estimate.value.is_some() { found.n as i64 } else { 0 },
+        n_total: n as i64,
+        n_valid: if_valid(n),
         n_missed: 0,
-        n_patients: if estimate.value.is_some() { found.n_patients as i64 } else { 0 },
+        n_patients: if_valid(n_patients),
         mean: estimate.value,
         sd: None,
         median: None,
@@ -63,7 +74,7 @@ fn rows(model_id: &str, found: &ClassifierMetrics) -> [Summary; 3] {
         ci_missing_reason: estimate.interval.missing_reason(),
         worst_case_mean: None,
         doubts: Vec::new(),
-    })
+    }
 }
 
 #[cfg(test)]

@@ -3,8 +3,8 @@
 
 pub(super) mod config;
 mod outside;
-mod calibration;
 mod classifier;
+mod calibration;
 mod doubts;
 mod comparisons;
 mod readers;
