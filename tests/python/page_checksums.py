@@ -4,11 +4,11 @@ files.
     page_checksums.py FOLDER...
 """
 
-import io
 import sys
 from pathlib import Path
 
 import duckdb
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 
@@ -78,8 +78,9 @@ for folder in map(Path, sys.argv[1:]):
                     total += 1
                     damaged = bytearray(data)
                     damaged[(begin + at) // 2] ^= 16
+                    # Without threads: one that still reads when another fails can abort Python at its end.
                     try:
-                        pq.read_table(io.BytesIO(bytes(damaged)), page_checksum_verification=True)
+                        pq.read_table(pa.BufferReader(bytes(damaged)), page_checksum_verification=True, use_threads=False, pre_buffer=False)
                     except OSError as error:
                         refused += "checksum" in str(error) or "CRC" in str(error)
     print(f"{folder.parent.name}: {refused} of {total} pages refused")
