@@ -299,6 +299,49 @@ fn a_scan_without_candidates_is_scored_if_a_detector_says_so() {
     assert_eq!(job.counts(&["--set", &set])[1..5], [1, 0, 2, 0]);
 }
 
+#[test]
+fn a_list_of_series_replaces_no_result_whose_table_is_gone() {
+    let job = Job::new();
+    let [a, b] = [0, 1].map(|n| series_of(&job.series()[n]));
+    let tables = job.folder.path().join("tables");
+    fs_err::create_dir_all(&tables).unwrap();
+    let set = format!("score.candidates={:?}", tables.to_str().unwrap());
+    let run = |status| job.run(status, &["--set", &set, "--set", "score.outputs=[\"json\"]"]).0;
+    let table = |name: &str, of: &str| {
+        write(&tables.join(name), &candidates(|series| series == of));
+    };
+    // Nothing but a list says nothing: the candidates may still come.
+    write(&tables.join("seriesuids.csv"), &format!("{a}\n{b}\n"));
+    let summary = run(0);
+    assert_eq!(counts(&summary)[1], 0);
+    assert!(summary["warnings"].to_string().contains("a list of series and no table"));
+    table("a.csv", &a);
+    table("b.csv", &b);
+    assert_eq!(counts(&run(0))[1..3], [2, 0]);
+    let rows = job.rows();
+    // A table is gone, and the list stays.
+    fs_err::remove_file(tables.join("a.csv")).unwrap();
+    for n in 0..2 {
+        let summary = run(3);
+        assert_eq!(summary[["failed", "failed_before"][n]], 1);
+        assert_eq!((counts(&summary)[2], job.rows()), (0, rows.clone()));
+    }
+    let [failed] = &failed(&job)[..] else { panic!("one series") };
+    assert_eq!(failed["id"], a.as_str());
+    assert!(failed["detail"].as_str().unwrap().contains("is gone, and a list of series alone"));
+    // All are gone: a disk may not be mounted.
+    fs_err::remove_file(tables.join("b.csv")).unwrap();
+    let (summary, _) = job.run(1, &["--set", &set, "--set", "score.outputs=[\"json\"]"]);
+    assert!(summary["error"].to_string().contains("no table, structure set or report"));
+    // The table is back, and then says itself that the scan has no candidates.
+    table("a.csv", &a);
+    table("b.csv", &b);
+    assert_eq!((counts(&run(0))[1..3].to_vec(), job.rows()), (vec![0, 0], rows));
+    table("a.csv", "none");
+    assert_eq!(counts(&run(0))[1..3], [1, 1]);
+    assert!(current(&job, &a).is_empty());
+}
+
 /// Changes the value of an element of items of a report, the first `most` that have this value.
 fn change(object: &mut InMemDicomObject, of: Tag, from: &str, to: &str, most: &mut usize) {
     let mut elements = object.clone();

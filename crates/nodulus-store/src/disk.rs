@@ -2,7 +2,7 @@
 
 use crate::Error;
 use std::io;
-use std::path::Path;
+use std::path::{Component, Path};
 
 /// Bytes that are free on the disk of a folder, which need not exist yet.
 ///
@@ -32,9 +32,23 @@ pub fn check_writable(store: &Path) -> Result<(), Error> {
 /// Whether a folder, which need not exist yet, lies in another one or is it.
 pub fn lies_in(folder: &Path, other: &Path) -> bool {
     let Ok(other) = fs_err::canonicalize(other) else { return false };
-    let folder = Path::new(".").join(folder);
-    let existing = folder.ancestors().find_map(|folder| fs_err::canonicalize(folder).ok());
-    existing.is_some_and(|folder| folder.starts_with(other))
+    let Ok(mut place) = fs_err::canonicalize(".") else { return false };
+    for component in folder.components() {
+        match component {
+            Component::CurDir => {}
+            // A folder that does not exist yet is made, and so does not hide what comes after it.
+            Component::ParentDir => {
+                place.pop();
+            }
+            Component::Prefix(_) | Component::RootDir | Component::Normal(_) => {
+                place.push(component);
+                if let Ok(found) = fs_err::canonicalize(&place) {
+                    place = found;
+                }
+            }
+        }
+    }
+    place.starts_with(other)
 }
 
 /// The folder, or the nearest one above it that exists.
@@ -57,11 +71,18 @@ mod tests {
         fs_err::create_dir(&input).unwrap();
         let linked = root.path().join("linked");
         std::os::unix::fs::symlink(&input, &linked).unwrap();
-        for inside in ["input", "input/a/b", "linked/store", "other/../input/a"] {
+        for inside in [
+            "input",
+            "input/a/b",
+            "linked/store",
+            "other/../input/a",
+            "none/../input/a",
+            "none/a/../../linked/../input/a",
+        ] {
             fs_err::create_dir_all(root.path().join("other")).unwrap();
             assert!(lies_in(&root.path().join(inside), &input), "{inside}");
         }
-        for outside in ["other/a", "input2", ""] {
+        for outside in ["other/a", "input2", "", "input/../other", "input/none/../../other"] {
             assert!(!lies_in(&root.path().join(outside), &input), "{outside}");
         }
         assert!(!lies_in(&input.join("a"), &root.path().join("none")));

@@ -4,7 +4,7 @@ use super::candidates::NoduleCandidate;
 use crate::nightly::redaction::OwnError;
 use nodulus_faults::fs;
 use nodulus_faults::quoted;
-use nodulus_formats::dicom::{self, Point, PointSet};
+use nodulus_formats::dicom::{self, Examined, Point, PointSet};
 use nodulus_formats::limits::POSITION_MM;
 use nodulus_formats::luna_csv::{self, read_ended_series_uids, read_positions};
 use nodulus_formats::uid;
@@ -52,9 +52,21 @@ pub enum Error {
         path = quoted::path(.0)
     )]
     NoSeries(PathBuf),
+    /// A structure set or report without findings does not say where none was found.
+    #[error(
+        "{path} has no finding, and does not tell in which series none was found: {why}; write it again, or say so by a table with a \
+         header alone whose name is that of the series",
+        path = quoted::path(path)
+    )]
+    Unexamined {
+        /// The file.
+        path: PathBuf,
+        /// Why it does not tell.
+        why: String,
+    },
     /// A finding of a report, or a region, has no point.
     #[error(
-        "{path}: {part} is a finding without a point, expected a POINT of SCOORD3D or SCOORD, or contours; write its position, or \
+        "{path}: {part} is a finding without a point, or a text that may tell of one, expected a POINT of SCOORD3D or SCOORD, or contours; write its position, or \
          leave the finding out",
         path = quoted::path(path)
     )]
@@ -117,6 +129,10 @@ pub(super) struct CandidateFile {
     pub(super) rows: Vec<FileRow>,
     /// Scans that a detector looked at; those without rows have no candidates.
     pub(super) stated: Vec<String>,
+    /// Whether it is a list of such scans, and its detector's candidates are in other files.
+    pub(super) is_list: bool,
+    /// Why it says nothing.
+    pub(super) doubt: Option<Error>,
 }
 
 /// Where a row stands in its file.
@@ -178,7 +194,7 @@ impl CandidateFile {
             match read_positions(path) {
                 Err(luna_csv::Error::Columns { line, .. }) if uid::is_uid(line.trim()) => {
                     let stated = read_ended_series_uids(path)?;
-                    return Ok(Self { rows: Vec::new(), stated });
+                    return Ok(Self { stated, is_list: true, ..Self::default() });
                 }
                 rows => rows?.into_iter().map(of_csv).collect::<Result<_, _>>()?,
             }
@@ -186,22 +202,27 @@ impl CandidateFile {
         let is_settled = fs::metadata(path)?.modified()? <= settled;
         let name = path.file_stem().map(|name| name.to_string_lossy().into_owned());
         let stated = name.filter(|_| rows.is_empty() && is_settled).into_iter().collect();
-        Ok(Self { rows, stated })
+        Ok(Self { rows, stated, ..Self::default() })
     }
 
-    /// Reads a structure set or a report. One without any mark and any finding states that its series have no candidates; a
-    /// finding without a point is a malformed row.
+    /// Reads a structure set or a report. One without any mark and any finding states that the series that was examined has no
+    /// candidates; a finding without a point is a malformed row.
     pub(super) fn read_points(path: &Path) -> Result<Self, Error> {
         let set = dicom::read_points(path)?;
-        let PointSet { referenced, points, skipped, without_point, .. } = set;
+        let PointSet { referenced, points, skipped, without_point, examined, .. } = set;
         if referenced.series.is_empty() {
             return Err(Error::NoSeries(path.to_owned()));
         }
         let mut file = Self::default();
-        for series in referenced.series {
-            if points.is_empty() && skipped.is_empty() && without_point.is_empty() {
-                file.stated.push(series.clone());
+        if points.is_empty() && skipped.is_empty() && without_point.is_empty() {
+            match examined {
+                Examined::Series(series) => file.stated.push(series),
+                Examined::Unknown(why) => {
+                    file.doubt = Some(Error::Unexamined { path: path.to_owned(), why });
+                }
             }
+        }
+        for series in referenced.series {
             let of_points = points.iter().map(|point| Ok(FoundCandidate::Point(point.clone())));
             let others = without_point
                 .iter()
@@ -222,13 +243,13 @@ impl CandidateFile {
     }
 
     /// The first finding without a point, if no finding has one.
-    pub(super) fn without_points(self) -> Result<Self, Error> {
+    pub(super) fn without_points(mut self) -> Result<Self, Error> {
         if self.rows.iter().any(|row| row.found.is_ok()) {
             return Ok(self);
         }
-        match self.rows.into_iter().find_map(|row| row.found.err()) {
+        match std::mem::take(&mut self.rows).into_iter().find_map(|row| row.found.err()) {
             Some(error) => Err(error),
-            None => Ok(Self { rows: Vec::new(), stated: self.stated }),
+            None => Ok(self),
         }
     }
 }

@@ -37,6 +37,13 @@ pub struct ScanCandidates {
     pub malformed: Vec<String>,
     /// Whether a detector states that it looked at the scan, so that no candidates means that it has none.
     pub is_stated: bool,
+    /// Whether a list of scans alone states so: its detector's candidates are in other files.
+    pub is_listed: bool,
+    /// The redacted names of the files with candidates of the scan.
+    pub files: BTreeSet<String>,
+    /// The redacted name of a file that had candidates of the current result and is gone, where a list alone states that there are
+    /// none now.
+    pub lost_file: Option<String>,
     /// Whether rows may be missing: a file cannot be read, and the rows of the others differ from those of the current
     /// result.
     pub may_lack_rows: bool,
@@ -56,7 +63,10 @@ pub struct CandidateIndex {
     pub unplaced: Vec<UnplacedRows>,
     /// Series of the input that rows of an unknown series may be of, as their UID is cut or has lost a dot.
     near: BTreeSet<String>,
-    /// Warnings: structure sets and reports of the input that reference no series or have no points, and rows of `near`.
+    /// Names of files that are lists of scans.
+    lists: BTreeSet<String>,
+    /// Warnings: structure sets and reports of the input that reference no series or have no points, those that do not tell where
+    /// nothing was found, lists without any candidates, and rows of `near`.
     pub warnings: Vec<String>,
 }
 
@@ -71,6 +81,7 @@ struct IndexedScan {
     /// Each with the index of its file.
     malformed: Vec<(usize, String)>,
     is_stated: bool,
+    is_listed: bool,
     /// That the first row of each file names the scan by a text that is no UID.
     name_is_no_uid: BTreeMap<usize, String>,
 }
@@ -109,12 +120,25 @@ impl CandidateIndex {
                 }
             }
         }
+        if !index.lists.is_empty() && index.is_without_candidates() {
+            index.warnings.push(
+                "`score.candidates` has a list of series and no table, structure set or report: the list alone does not say that \
+                 nothing was found, as the candidates may be missing"
+                    .to_owned(),
+            );
+        }
         Ok(index)
     }
 
-    /// Whether no file was found.
-    pub fn is_without_files(&self) -> bool {
-        self.files.is_empty() && self.unreadable.is_empty()
+    /// Whether no file was found but lists of scans.
+    pub fn is_without_candidates(&self) -> bool {
+        self.files.len() == self.lists.len() && self.unreadable.is_empty()
+    }
+
+    /// Whether there is a file of this redacted name.
+    pub fn has_file(&self, name: &str) -> bool {
+        self.files.iter().any(|file| file.file == name)
+            || self.unreadable.iter().any(|file| file.file == name)
     }
 
     /// Whether rows of any series may be missing.
@@ -134,8 +158,18 @@ impl CandidateIndex {
 
     /// The candidates of a scan, by the first of its names for which files hold anything.
     pub fn of<'a>(&self, names: impl IntoIterator<Item = &'a str>) -> ScanCandidates {
-        let found = self.name_of(names).and_then(|name| self.by_scan.get(name));
-        found.map(IndexedScan::candidates).unwrap_or_default()
+        let Some(scan) = self.name_of(names).and_then(|name| self.by_scan.get(name)) else {
+            return ScanCandidates::default();
+        };
+        let mut found = scan.candidates();
+        let of_points = scan.points.iter().map(|((file, _), _)| *file);
+        let files = scan.candidates.iter().map(|(file, _)| *file).chain(of_points);
+        let files = files.filter_map(|file| self.files.get(file));
+        found.files = files.map(|counts| counts.file.clone()).collect();
+        // METHOD: a list says which scans were processed, and candidates of the same detector which of them have some. Without any file of
+        // candidates, they may not have arrived.
+        found.is_listed &= !self.is_without_candidates();
+        found
     }
 
     /// Adds the points of a structure set or report of the input to each series that it references. A
@@ -143,7 +177,10 @@ impl CandidateIndex {
     pub(in crate::nightly) fn add_points(&mut self, input: PrivateFolder<'_>, path: &Path) {
         match CandidateFile::read_points(path).and_then(CandidateFile::without_points) {
             // A report of the input that has no points was not written to say so.
-            Ok(found) => self.add(input, path, CandidateFile { stated: Vec::new(), ..found }),
+            Ok(found) => {
+                let found = CandidateFile { stated: Vec::new(), doubt: None, ..found };
+                self.add(input, path, found);
+            }
             // Such as a report of doses, or of measurements without points, which is no candidate's.
             Err(error @ (Error::NoSeries(_) | Error::WithoutPoint { .. })) => {
                 self.warnings.push(redaction::cause(input, &error));
@@ -188,7 +225,16 @@ impl CandidateIndex {
             }
         }
         for scan in file_found.stated {
-            self.by_scan.entry(scan).or_default().is_stated = true;
+            let of_scan = self.by_scan.entry(scan).or_default();
+            if file_found.is_list {
+                of_scan.is_listed = true;
+            } else {
+                of_scan.is_stated = true;
+            }
+        }
+        self.warnings.extend(file_found.doubt.map(|error| redaction::cause(folder, &error)));
+        if file_found.is_list {
+            self.lists.insert(folder.name(path));
         }
         self.files.push(FileCounts { file: folder.name(path), counts });
     }
@@ -245,6 +291,7 @@ impl CandidateIndex {
             }
         }
         self.unplaced = unplaced.into_values().collect();
+        self.refuse_shared_names(series);
         let unknown = self.by_scan.iter().filter(|(name, scan)| {
             let is_empty = scan.candidates.is_empty() && scan.malformed.is_empty();
             !is_empty && !known.names.contains(*name)
@@ -263,6 +310,35 @@ impl CandidateIndex {
                 "{n_rows} rows of candidates name unknown series whose UIDs are those of {n_series} series of the input with an end or \
                  a dot too many or too few: check that they are of other series"
             ));
+        }
+    }
+
+    /// Rows that name several image files count as malformed rows of each.
+    fn refuse_shared_names(&mut self, series: &[DiscoveredSeries]) {
+        let mut by_name: BTreeMap<String, BTreeSet<&str>> = BTreeMap::new();
+        for of in series {
+            for name in of.candidate_names() {
+                by_name.entry(name).or_default().insert(&of.id);
+            }
+        }
+        by_name.retain(|_, of| of.len() > 1);
+        for (name, of) in by_name {
+            let Some(scan) = self.by_scan.remove(&name) else { continue };
+            for (file, _) in &scan.candidates {
+                if let Some(FileCounts { counts, .. }) = self.files.get_mut(*file) {
+                    counts.malformed += 1;
+                }
+            }
+            let file = scan.name_is_no_uid.first_key_value().map_or(0, |(file, _)| *file);
+            let n = of.len();
+            let text = format!(
+                "candidates name the scan by the name of {n} image files of the input, expected that of one; rename the files, or \
+                 write their series_instance_uid"
+            );
+            for series in of {
+                let of_series = self.by_scan.entry(series.to_owned()).or_default();
+                of_series.malformed.push((file, text.clone()));
+            }
         }
     }
 
@@ -328,6 +404,9 @@ impl IndexedScan {
             points,
             malformed,
             is_stated: self.is_stated,
+            is_listed: self.is_listed,
+            files: BTreeSet::new(),
+            lost_file: None,
             may_lack_rows: false,
         }
     }
@@ -386,7 +465,7 @@ impl ScanCandidates {
 
     /// Whether no file says anything about the scan.
     pub fn is_empty(&self) -> bool {
-        self.len() == 0 && self.malformed.is_empty() && !self.is_stated
+        self.len() == 0 && self.malformed.is_empty() && !self.is_stated && !self.is_listed
     }
 
     /// SHA-256 of the candidates, whatever the order of their rows. Records hold it, so its text must not change.
@@ -397,10 +476,12 @@ impl ScanCandidates {
         let candidates = self.candidates.iter().map(candidate);
         let malformed = self.malformed.iter().map(|text| format!("malformed {text}"));
         let lacking = self.may_lack_rows.then(|| "may lack rows".to_owned());
+        let lost = self.lost_file.as_ref().map(|file| format!("lost {file}"));
         let texts: Vec<String> = candidates
             .chain(self.points.iter().map(point))
             .chain(malformed)
             .chain(lacking)
+            .chain(lost)
             .collect();
         hash::sha256_parts(texts.iter().map(String::as_str))
     }

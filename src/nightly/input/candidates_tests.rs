@@ -179,6 +179,30 @@ fn a_row_with_a_damaged_uid_is_one_of_the_series_that_it_may_have_named() {
 }
 
 #[test]
+fn a_row_that_names_several_image_files_is_malformed_for_each() {
+    let image = |id, path: &str| series(id, SeriesSource::Image(path.into()));
+    let mut index =
+        tables(&["scan,1,2,3,0.5\nscan,4,5,6,0.5\nother,1,2,3,0.5\n2.25.2,7,8,9,0.5\n"]);
+    let input = [
+        image("2.25.1", "a/scan.nii.gz"),
+        image("2.25.2", "b/scan.mha"),
+        image("2.25.3", "other.mha"),
+    ];
+    index.place(&input);
+    for of in &input[..2] {
+        let names = of.candidate_names();
+        let found = index.of(names.iter().map(String::as_str));
+        let [text] = &found.malformed[..] else { panic!("{found:?}") };
+        assert!(text.contains("the name of 2 image files"), "{text}");
+    }
+    assert_eq!(index.of(["2.25.3", "other"]).len(), 1);
+    let known = BTreeSet::from(["2.25.1", "2.25.2", "other"]);
+    let counts = index.reconcile(&known, &|_| BTreeSet::new()).in_all;
+    assert_eq!((counts.rows, counts.matched, counts.malformed), (4, 2, 2));
+    assert!(!index.may_lack_rows());
+}
+
+#[test]
 fn order_and_repetition_of_rows_do_not_matter() {
     let rows =
         ["1.2,1,2,3,0.5\n", "1.2,4,5,6,0.9\n", "1.2,-0.0,5,6,0.1\n", "1.2,1.0,2.0,3.00,0.4\n"];

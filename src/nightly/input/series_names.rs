@@ -39,9 +39,12 @@ impl SeriesNames {
     }
 
     /// The series of the input that a UID of another series may have been: those that begin with it or that it begins with, and
-    /// those with a dot more or less.
+    /// those with a dot more or less, with zeros before a number, and with a digit more, less or in the place of its neighbour within a
+    /// number of eight digits or more.
     ///
-    /// METHOD: a digit in place of another, within the UID, is not among these, as the series of a study differ by one.
+    /// METHOD: a digit in place of another, within the UID, is not among these, as the series of a study differ by one; nor are the
+    /// last four digits of a number in another order, as they may be counted. Long numbers have one length within a study, as they
+    /// are random or times.
     pub(super) fn near<'a>(&'a self, other: &str) -> BTreeSet<&'a str> {
         let mut near = BTreeSet::new();
         if !is_like_uid(other) {
@@ -52,7 +55,13 @@ impl SeriesNames {
         let beginnings = (1..other.len()).map(|n| other[..n].to_owned());
         let dots = other.match_indices('.').map(|(n, _)| other[..n].to_owned() + &other[n + 1..]);
         let with_dot = (1..other.len()).map(|n| format!("{}.{}", &other[..n], &other[n..]));
-        for name in beginnings.chain(dots).chain(with_dot) {
+        let without_zeros = other.split('.').map(|part| match part.trim_start_matches('0') {
+            "" => "0",
+            number => number,
+        });
+        let without_zeros = std::iter::once(without_zeros.collect::<Vec<_>>().join("."));
+        let of_digits = other_digits(other).into_iter();
+        for name in beginnings.chain(dots).chain(with_dot).chain(without_zeros).chain(of_digits) {
             near.extend(self.names.get(&name).map(String::as_str).filter(|of| is_like_uid(of)));
         }
         near
@@ -63,6 +72,38 @@ impl SeriesNames {
 fn is_like_uid(name: &str) -> bool {
     let is_number = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
     name.len() <= 64 && name.contains('.') && name.split('.').all(is_number)
+}
+
+/// Long numbers, whose digits are not counted.
+const LONG: usize = 8;
+const COUNTED: usize = 4;
+
+/// The UIDs with a digit more, less, or in the place of its neighbour within a long number.
+fn other_digits(uid: &str) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    let mut start = 0;
+    for number in uid.split('.') {
+        let end = start + number.len();
+        let (before, after) = (&uid[..start], &uid[end..]);
+        // One digit may be lost.
+        if number.len() + 1 >= LONG {
+            for n in 0..number.len() {
+                let (left, right) = number.split_at(n);
+                found.insert(format!("{before}{left}{}{after}", &right[1..]));
+                if n + 1 + COUNTED < number.len() {
+                    let (a, b) = (&right[..1], &right[1..2]);
+                    found.insert(format!("{before}{left}{b}{a}{}{after}", &right[2..]));
+                }
+            }
+            for n in 0..=number.len() {
+                let (left, right) = number.split_at(n);
+                found.extend((0..10).map(|digit| format!("{before}{left}{digit}{right}{after}")));
+            }
+        }
+        start = end + 1;
+    }
+    found.remove(uid);
+    found
 }
 
 fn is_of_uid(c: char) -> bool {
@@ -162,6 +203,30 @@ mod tests {
         }
         for other in ["1.2.840.55.3", "1.3", "2.25.78", "scan7", "scan", ""] {
             assert!(near(other).is_empty(), "{other}");
+        }
+    }
+
+    #[test]
+    fn a_long_number_with_another_digit_is_near_its_series() {
+        let uid = "1.2.55.20261130103000123.7";
+        let names = SeriesNames { names: BTreeSet::from([uid.to_owned()]), has_images: false };
+        for near in [
+            // Lost, doubled, exchanged with its neighbour, and zeros before a number.
+            "1.2.55.2026113010300123.7",
+            "1.2.55.202611301030000123.7",
+            "1.2.55.20261310103000123.7",
+            "1.2.055.20261130103000123.7",
+        ] {
+            assert_eq!(names.near(near).into_iter().collect::<Vec<_>>(), [uid], "{near}");
+        }
+        for other in [
+            // A digit in place of another, counted ones in another order, and short numbers.
+            "1.2.55.20261130103000124.7",
+            "1.2.55.20261130103000132.7",
+            "1.2.5.20261130103000123.7",
+            "1.2.55.20261130103000123.8",
+        ] {
+            assert!(names.near(other).is_empty(), "{other}");
         }
     }
 

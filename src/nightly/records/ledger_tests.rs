@@ -14,6 +14,7 @@ fn attempt(key: &str, day: &str, outcome: AttemptOutcome) -> Attempt {
         recipe_sha256: String::new(),
         model_id: "m".to_owned(),
         outside: BTreeSet::new(),
+        candidate_files: BTreeSet::new(),
     };
     Attempt::new(inputs, format!("{day}T01:00:00Z"), day.to_owned(), outcome)
 }

@@ -38,7 +38,7 @@ pub(super) fn refuse_vanished(
     }
     let n_scored = ledger.entries().filter(|(_, entry)| entry.has_result).count();
     let has_paths = !settings.candidates.0.is_empty();
-    if has_paths && candidates.is_without_files() && n_scored > 0 {
+    if has_paths && candidates.is_without_candidates() && n_scored > 0 {
         return Err(candidate_file::Error::Vanished { n_scored }.into());
     }
     Ok(())

@@ -105,6 +105,15 @@ impl Triage<'_> {
             || self.candidates.may_lack_rows_of(names))
             && matches!(&state, Some(SeriesState::Scored { inputs, .. })
                 if inputs.candidates_sha256 != candidates.sha256());
+        // METHOD: a list of scans says that one has no candidates only beside the file that had them. If that file is gone, it may be lost.
+        if let Some(SeriesState::Scored { inputs, .. }) = &state
+            && candidates.len() == 0
+            && !candidates.is_stated
+            && !self.settings.allow_empty
+        {
+            let mut files = inputs.candidate_files.iter();
+            candidates.lost_file = files.find(|file| !self.candidates.has_file(file)).cloned();
+        }
         let candidates_sha256 = candidates.sha256();
         let is_same =
             |inputs: &ResultInputs| inputs.matches(&series.stamp.text, &candidates_sha256, recipe);
@@ -150,6 +159,7 @@ impl Triage<'_> {
             recipe_sha256: recipe.to_owned(),
             model_id: model_id.to_owned(),
             outside: BTreeSet::new(),
+            candidate_files: candidates.files.clone(),
         };
         Ok(Some(PendingSeries { series, candidates, inputs, previous, earlier, known }))
     }

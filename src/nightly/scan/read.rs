@@ -131,6 +131,11 @@ enum Error {
     )]
     MayLackRows,
     #[error(
+        "{0}, which had candidates of the result, is gone, and a list of series alone says that the scan has none now: the result stays; \
+         restore the file, or write a table with a header alone whose name is that of the series"
+    )]
+    LostFile(String),
+    #[error(
         "all {n} candidates lie outside the scan, whose voxels have {extent} mm (LPS); check that they are of this series, \
          and in LPS"
     )]
@@ -158,6 +163,7 @@ impl Error {
             Self::Candidates(_)
                 | Self::Malformed { .. }
                 | Self::MayLackRows
+                | Self::LostFile(_)
                 | Self::AllOutside { .. }
         )
     }
@@ -295,6 +301,9 @@ fn try_read<'a>(
     }
     if candidates.may_lack_rows {
         return Err(Error::MayLackRows);
+    }
+    if let Some(file) = &candidates.lost_file {
+        return Err(Error::LostFile(file.clone()));
     }
     if located.is_empty() && n_candidates > 0 {
         return Err(Error::AllOutside { n: n_candidates, extent: extent(&geometry) });

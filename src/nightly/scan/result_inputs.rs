@@ -17,6 +17,9 @@ pub(crate) struct ResultInputs {
     /// Keys of the candidates that lie outside the scan.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub(crate) outside: BTreeSet<String>,
+    /// Redacted names of the files that had the candidates.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub(crate) candidate_files: BTreeSet<String>,
 }
 
 impl ResultInputs {

@@ -105,6 +105,7 @@ impl Job {
             recipe_sha256: String::new(),
             model_id: "m".to_owned(),
             outside: std::collections::BTreeSet::new(),
+            candidate_files: std::collections::BTreeSet::new(),
         };
         let outcome = AttemptOutcome::Scored(Box::new(result));
         let mut record = ledger.read(series).unwrap();

@@ -25,7 +25,7 @@ mod annotation;
 mod write;
 
 pub use annotation::object::{AnnotationObject, read_annotation_object};
-pub use annotation::point::{Point, PointPosition, PointSet};
+pub use annotation::point::{Examined, Point, PointPosition, PointSet};
 pub use annotation::read_points::{may_hold_points, read_points};
 pub use annotation::referenced::ReferencedUids;
 pub use annotation::segmentation::{Plane, Segment, Segmentation};

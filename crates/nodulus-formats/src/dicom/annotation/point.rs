@@ -17,6 +17,38 @@ pub struct PointSet {
     pub skipped: Vec<String>,
     /// Findings of a report, and regions with marks, of which no point is read: candidates whose position is not known.
     pub without_point: Vec<String>,
+    /// Where nodules were looked for.
+    pub examined: Examined,
+}
+
+/// Where the maker of a file looked for nodules, so that a file without any says that none was found there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Examined {
+    /// In this series.
+    Series(String),
+    /// The file does not tell, for this reason.
+    Unknown(String),
+}
+
+impl Default for Examined {
+    fn default() -> Self {
+        Self::Unknown("it references no series".to_owned())
+    }
+}
+
+impl Examined {
+    /// In the series, if it is the only one.
+    pub(crate) fn one_of(series: &BTreeSet<String>) -> Self {
+        let mut of = series.iter();
+        match (of.next(), of.next()) {
+            (None, _) => Self::default(),
+            (Some(one), None) => Self::Series(one.clone()),
+            (Some(_), Some(_)) => Self::Unknown(format!(
+                "it references {} series, and does not say which was examined",
+                series.len()
+            )),
+        }
+    }
 }
 
 /// A point.

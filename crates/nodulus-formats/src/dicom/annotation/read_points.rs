@@ -1,11 +1,11 @@
 //! Reads the points that a detector or a radiologist marked on a CT, from structure sets and structured reports.
 
-use super::point::PointSet;
+use super::point::{Examined, PointSet};
 use super::region_points::add_region;
 use super::{report, structure_set};
 use crate::dicom::element::data_set::{DicomFile, required};
 use crate::dicom::element::{elements, values};
-use crate::dicom::error::{Error, Problem};
+use crate::dicom::error::{Error, Problem, attribute_name};
 use dicom_dictionary_std::{tags, uids};
 use nodulus_faults::FaultClass;
 use std::path::Path;
@@ -30,7 +30,7 @@ const CLASSES: [&str; 6] = [
 /// # Errors
 ///
 /// Fails if the file cannot be read, is neither a structure set nor a report in a supported transfer syntax, is
-/// truncated or malformed, or lacks an attribute that a point needs.
+/// truncated or malformed, or lacks an attribute that a point needs, the list of regions, or the content of the report.
 pub fn read_points(file: &Path) -> Result<PointSet, Error> {
     let whole = DicomFile::read(file)?;
     parse(&whole).map_err(|problem| Error::file(file, problem))
@@ -56,7 +56,13 @@ pub(crate) fn parse(whole: &DicomFile) -> Result<PointSet, Problem> {
     match required(data.ascii(tags::SOP_CLASS_UID)?, tags::SOP_CLASS_UID)? {
         uids::RT_STRUCTURE_SET_STORAGE => {
             let set = structure_set::parse(whole)?;
-            let mut found = PointSet { referenced: set.referenced, ..PointSet::default() };
+            // An empty list says that there are no regions; one that is lost says nothing.
+            if set.has_lost_list {
+                return Err(Problem::Missing(attribute_name(tags::STRUCTURE_SET_ROI_SEQUENCE)));
+            }
+            let examined = Examined::one_of(&set.referenced.series);
+            let referenced = set.referenced;
+            let mut found = PointSet { referenced, examined, ..PointSet::default() };
             for roi in &set.rois {
                 add_region(&mut found, roi);
             }

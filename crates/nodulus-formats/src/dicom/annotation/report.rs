@@ -1,13 +1,15 @@
 //! Points in structured reports: measurement reports (PS3.16, TID 1500) and detector reports (TID 4100).
 
-use super::point::{Point, PointPosition, PointSet};
+use super::point::{Examined, Point, PointPosition, PointSet};
 use crate::dicom::element::data_set::{DataSet, DicomFile, required};
-use crate::dicom::error::Problem;
+use crate::dicom::error::{Problem, attribute_name};
+use crate::dicom::series::sop_class::{self, SopClass};
 use crate::limits::{PIXEL, POSITION_MM};
 use dicom_core::Tag;
 use dicom_dictionary_std::tags;
+use std::collections::{BTreeMap, BTreeSet};
 
-const WANTED: [Tag; 24] = [
+const WANTED: [Tag; 27] = [
     tags::REFERENCED_SOP_CLASS_UID,
     tags::REFERENCED_SOP_INSTANCE_UID,
     tags::REFERENCED_FRAME_NUMBER,
@@ -21,6 +23,9 @@ const WANTED: [Tag; 24] = [
     tags::CODING_SCHEME_DESIGNATOR,
     tags::SERIES_INSTANCE_UID,
     tags::MEASUREMENT_UNITS_CODE_SEQUENCE,
+    tags::COMPLETION_FLAG,
+    tags::PRELIMINARY_FLAG,
+    tags::RELATIONSHIP_TYPE,
     tags::VALUE_TYPE,
     tags::CONCEPT_NAME_CODE_SEQUENCE,
     tags::CONCEPT_CODE_SEQUENCE,
@@ -50,12 +55,27 @@ const FINDINGS: [&str; 3] = ["125007", "111015", "111059"];
 const SUMMARY: &str = "111017";
 const WITHOUT_FINDINGS: &str = "111241";
 
+/// DCM Summary of Detections, and its value (CID 6042) by which they succeeded.
+const DETECTIONS: &str = "111064";
+const SUCCEEDED: &str = "111222";
+
 /// Parses a report; see [`read_points`](crate::dicom::read_points).
 pub(crate) fn parse(whole: &DicomFile) -> Result<PointSet, Problem> {
     let root = whole.data_set(&WANTED)?;
-    let mut reading = ReportParser { root: &root, found: PointSet::default(), said: Vec::new() };
+    // A root is never alone: what it held was lost.
+    if root.items(tags::CONTENT_SEQUENCE).is_empty() {
+        return Err(Problem::Missing(attribute_name(tags::CONTENT_SEQUENCE)));
+    }
+    let mut reading = ReportParser {
+        root: &root,
+        found: PointSet::default(),
+        said: Vec::new(),
+        current: BTreeMap::new(),
+        images: BTreeSet::new(),
+    };
     reading.add_evidence()?;
     reading.add_items(&root, &mut vec![1])?;
+    reading.found.examined = reading.examined()?;
     let PointSet { points, without_point, .. } = &mut reading.found;
     if points.is_empty() && without_point.is_empty() {
         without_point.append(&mut reading.said);
@@ -68,25 +88,66 @@ struct ReportParser<'a> {
     found: PointSet,
     /// Items that say, outside a finding, that there are findings, or that it is not known whether there are.
     said: Vec<String>,
+    /// The instances of each CT series of the procedure that is reported.
+    current: BTreeMap<String, BTreeSet<String>>,
+    /// `SOPInstanceUID` of each image that is an item of the content.
+    images: BTreeSet<String>,
 }
 
 impl<'a> ReportParser<'a> {
     /// Adds the images that the report was made from.
+    ///
+    /// METHOD: other evidence is that of earlier procedures, with which the reported one was compared (PS3.3, C.17.2.3). Its series
+    /// count only if the report names no CT series of its own procedure.
     fn add_evidence(&mut self) -> Result<(), Problem> {
-        let of = [
-            tags::CURRENT_REQUESTED_PROCEDURE_EVIDENCE_SEQUENCE,
-            tags::PERTINENT_OTHER_EVIDENCE_SEQUENCE,
-        ];
-        let studies = of.iter().flat_map(|tag| self.root.items(*tag));
+        self.add_series_of(tags::CURRENT_REQUESTED_PROCEDURE_EVIDENCE_SEQUENCE, true)?;
+        if self.current.is_empty() {
+            self.add_series_of(tags::PERTINENT_OTHER_EVIDENCE_SEQUENCE, false)?;
+        }
+        Ok(())
+    }
+
+    fn add_series_of(&mut self, evidence: Tag, is_current: bool) -> Result<(), Problem> {
+        let studies = self.root.items(evidence).iter();
         for series in studies.flat_map(|study| study.items(tags::REFERENCED_SERIES_SEQUENCE)) {
-            let uid = series.ascii(tags::SERIES_INSTANCE_UID)?;
-            self.found.referenced.series.extend(uid.map(str::to_owned));
+            let Some(uid) = series.ascii(tags::SERIES_INSTANCE_UID)? else { continue };
+            self.found.referenced.series.insert(uid.to_owned());
+            let (mut instances, mut may_be_ct) = (BTreeSet::new(), false);
             for image in series.items(tags::REFERENCED_SOP_SEQUENCE) {
+                let class = image.ascii(tags::REFERENCED_SOP_CLASS_UID)?;
+                may_be_ct |= class.is_none_or(is_ct);
                 let uid = image.ascii(tags::REFERENCED_SOP_INSTANCE_UID)?;
-                self.found.instances.extend(uid.map(str::to_owned));
+                instances.extend(uid.map(str::to_owned));
+            }
+            self.found.instances.extend(instances.iter().cloned());
+            if is_current && may_be_ct {
+                self.current.entry(uid.to_owned()).or_default().extend(instances);
             }
         }
         Ok(())
+    }
+
+    /// The series that were looked at.
+    ///
+    /// METHOD: of several CT series of the procedure, those of the images in the report's content. A report that is partial or
+    /// preliminary may still get findings.
+    fn examined(&self) -> Result<Examined, Problem> {
+        let completion = self.root.ascii(tags::COMPLETION_FLAG)?;
+        if completion.is_some_and(|flag| flag != "COMPLETE") {
+            return Ok(Examined::Unknown("it is not complete (CompletionFlag)".to_owned()));
+        }
+        if self.root.ascii(tags::PRELIMINARY_FLAG)? == Some("PRELIMINARY") {
+            return Ok(Examined::Unknown("it is preliminary (PreliminaryFlag)".to_owned()));
+        }
+        if self.current.is_empty() {
+            return Ok(Examined::Unknown("it references no CT series of its procedure".to_owned()));
+        }
+        let shown = self.current.iter().filter(|(_, of)| !of.is_disjoint(&self.images));
+        let shown: BTreeSet<String> = shown.map(|(series, _)| series.clone()).collect();
+        if shown.is_empty() {
+            return Ok(Examined::one_of(&self.current.keys().cloned().collect()));
+        }
+        Ok(Examined::one_of(&shown))
     }
 
     /// Adds the points of all items below `parent`; `path` are the positions, from 1, of that item and of those above
@@ -98,6 +159,12 @@ impl<'a> ReportParser<'a> {
             match value_type {
                 Some("SCOORD") => self.add_marked(parent, item, path, false)?,
                 Some("SCOORD3D") => self.add_marked(parent, item, path, true)?,
+                Some("IMAGE") => {
+                    for image in item.items(tags::REFERENCED_SOP_SEQUENCE) {
+                        let uid = image.ascii(tags::REFERENCED_SOP_INSTANCE_UID)?;
+                        self.images.extend(uid.map(str::to_owned));
+                    }
+                }
                 _ => {}
             }
             let n_before = self.n_findings();
@@ -119,8 +186,9 @@ impl<'a> ReportParser<'a> {
     /// Adds an item, below which no point is, if it says that something was found.
     ///
     /// METHOD: a group of measurements, what has a Finding, and a detector's finding are findings whether or not their place is
-    /// marked. Elsewhere, a number or a Finding says so only where a report has no other. A summary (CID 6047) must say that all
-    /// algorithms succeeded and found nothing.
+    /// marked. Elsewhere, a number, a Finding or a text of the reporter (an impression, not the context of an observation) says so
+    /// only where a report has no other. A summary (CID 6047) must say that all algorithms succeeded and found nothing, and
+    /// one of detections (CID 6042) that they succeeded.
     fn add_without_point(
         &mut self,
         item: &DataSet<'_>,
@@ -138,7 +206,18 @@ impl<'a> ReportParser<'a> {
                 let value = code(item, tags::CONCEPT_CODE_SEQUENCE)?;
                 value.is_none_or(|value| value != (WITHOUT_FINDINGS, "DCM"))
             }
-            _ => value_type == Some("NUM"),
+            Some(DETECTIONS) => {
+                let value = code(item, tags::CONCEPT_CODE_SEQUENCE)?;
+                value.is_none_or(|value| value != (SUCCEEDED, "DCM"))
+            }
+            _ => match value_type {
+                Some("NUM") => true,
+                Some("TEXT") => {
+                    let relationship = item.ascii(tags::RELATIONSHIP_TYPE)?;
+                    relationship.is_none_or(|relationship| relationship == "CONTAINS")
+                }
+                _ => false,
+            },
         };
         if is_finding {
             self.found.without_point.push(label(path));
@@ -243,6 +322,11 @@ impl<'a> ReportParser<'a> {
         }
         target.ok_or_else(|| Problem::value(tag, format!("{path:?}"), "the path of a content item"))
     }
+}
+
+/// Whether a class is of CT images.
+fn is_ct(class: &str) -> bool {
+    matches!(sop_class::of(class), SopClass::Ct | SopClass::MultiFrameCt)
 }
 
 /// A content item by the positions, from 1, of it and of those above it.

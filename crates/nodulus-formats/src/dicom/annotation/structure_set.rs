@@ -13,6 +13,9 @@ use std::collections::{BTreeMap, BTreeSet};
 pub struct StructureSet {
     /// The CT that it refers to; the frames of reference are those of the regions.
     pub referenced: ReferencedUids,
+    /// Whether the list of regions (`StructureSetROISequence`) was lost: it is missing, or is empty beside observations of
+    /// regions.
+    pub has_lost_list: bool,
     /// The regions of interest, in the file's order.
     pub rois: Vec<Roi>,
 }
@@ -178,7 +181,10 @@ pub(crate) fn parse(whole: &DicomFile) -> Result<StructureSet, Problem> {
     for study in frames.iter().flat_map(|frame| frame.items(tags::RT_REFERENCED_STUDY_SEQUENCE)) {
         add_series(study, tags::RT_REFERENCED_SERIES_SEQUENCE, &mut referenced.series)?;
     }
-    Ok(StructureSet { referenced, rois })
+    let is_empty = data.items(tags::STRUCTURE_SET_ROI_SEQUENCE).is_empty();
+    let has_lost_list = !data.has(tags::STRUCTURE_SET_ROI_SEQUENCE)
+        || (is_empty && !data.items(tags::RTROI_OBSERVATIONS_SEQUENCE).is_empty());
+    Ok(StructureSet { referenced, has_lost_list, rois })
 }
 
 /// The contours that belong to no region, for people: those of numbers that no region has, and those without a number.

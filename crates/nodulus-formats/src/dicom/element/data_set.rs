@@ -218,6 +218,11 @@ impl<'a> DataSet<'a> {
         }
     }
 
+    /// Whether an element is there, even if it is empty.
+    pub(crate) fn has(&self, tag: Tag) -> bool {
+        self.elements.contains_key(&tag)
+    }
+
     /// The first item of a sequence.
     pub(crate) fn item(&self, tag: Tag) -> Option<&Self> {
         self.items(tag).first()

@@ -1,10 +1,11 @@
 //! Points are read from reports and structure sets that the DICOM library wrote.
 
 use super::writers::{geometry, series, source};
-use crate::dicom::annotation::point::{PointPosition, PointSet};
+use crate::dicom::annotation::point::{Examined, PointPosition, PointSet};
 use crate::dicom::annotation::read_points;
 use crate::dicom::element::data_set::DicomFile;
 use crate::dicom::write::new_object::{Item, item, put, put_code, put_decimals, put_items};
+use dicom_core::Tag;
 use dicom_core::value::PrimitiveValue;
 use dicom_dictionary_std::{tags, uids};
 use dicom_object::FileMetaTableBuilder;
@@ -140,17 +141,31 @@ fn findings_without_a_point_are_told() {
     let found = |below| points_of(report(vec![content("CONTAINER", below)])).unwrap();
     let without = |below| found(below).without_point;
     // Nothing was found.
-    for below in [Vec::new(), vec![summary("111241")], vec![content("TEXT", Vec::new())]] {
+    let text = |relationship| {
+        let mut made = content("TEXT", Vec::new());
+        put(&mut made, tags::RELATIONSHIP_TYPE, relationship);
+        made
+    };
+    let detections = |value| coded(content("CODE", Vec::new()), "111064", value);
+    for below in [
+        Vec::new(),
+        vec![summary("111241")],
+        vec![detections("111222"), summary("111241")],
+        vec![text("HAS OBS CONTEXT")],
+    ] {
         assert!(without(below).is_empty());
     }
-    // A group, with measurements or with text alone; one whose name is damaged; a detector's finding; a number; a summary
-    // that some were found, or that algorithms failed.
+    // A group, with measurements or with text alone; one whose name is damaged; a detector's finding; a number; a reporter's
+    // text; a summary that some were found, or that algorithms failed or did not run.
     for below in [
         vec![group(vec![finding(), volume()]), summary("111242")],
         vec![group(vec![content("TEXT", Vec::new())])],
         vec![content("CONTAINER", vec![finding(), volume()])],
         vec![coded(content("CODE", Vec::new()), "111059", "1")],
         vec![volume()],
+        vec![text("CONTAINS")],
+        vec![content("TEXT", Vec::new())],
+        vec![detections("111225")],
         vec![summary("111242")],
         vec![summary("111243")],
     ] {
@@ -168,6 +183,87 @@ fn findings_without_a_point_are_told() {
         (found.points.len(), &found.without_point[..]),
         (1, &["content item 1.1.2".to_owned()][..])
     );
+}
+
+/// Adds a series with an instance to the evidence of a report.
+fn add_evidence(report: &mut Item, evidence: Tag, series: &[(&str, &str, &str)]) {
+    let series = series.iter().map(|(series, class, instance)| {
+        let image = item([
+            (tags::REFERENCED_SOP_CLASS_UID, *class),
+            (tags::REFERENCED_SOP_INSTANCE_UID, *instance),
+        ]);
+        let mut made = item([(tags::SERIES_INSTANCE_UID, *series)]);
+        put_items(&mut made, tags::REFERENCED_SOP_SEQUENCE, vec![image]);
+        made
+    });
+    let mut study = item([]);
+    put_items(&mut study, tags::REFERENCED_SERIES_SEQUENCE, series.collect());
+    put_items(report, evidence, vec![study]);
+}
+
+#[test]
+fn a_report_says_of_one_series_that_nothing_was_found() {
+    const CURRENT: Tag = tags::CURRENT_REQUESTED_PROCEDURE_EVIDENCE_SEQUENCE;
+    const OTHER: Tag = tags::PERTINENT_OTHER_EVIDENCE_SEQUENCE;
+    let ct = uids::CT_IMAGE_STORAGE;
+    let empty = || report(vec![content("CONTAINER", Vec::new())]);
+    let examined = |made: Item| points_of(made).unwrap().examined;
+    let one = |uid: &str| Examined::Series(uid.to_owned());
+    let two = [("1.1", ct, "1.1.1"), ("1.2", ct, "2.25.100.2")];
+    let unknown = |made: Item, why: &str| match examined(made) {
+        Examined::Unknown(found) => assert!(found.contains(why), "{found}"),
+        known => panic!("{known:?}"),
+    };
+
+    // Beside a segmentation, and beside what is compared with it.
+    let mut made = empty();
+    let seg = ("1.3", uids::SEGMENTATION_STORAGE, "1.3.1");
+    add_evidence(&mut made, CURRENT, &[two[0], seg]);
+    add_evidence(&mut made, OTHER, &two[1..]);
+    let found = points_of(made).unwrap();
+    assert_eq!(found.examined, one("1.1"));
+    assert_eq!(found.referenced.series, BTreeSet::from(["1.1", "1.3"].map(str::to_owned)));
+    // Of several series, the one whose image is an item.
+    let mut made = empty();
+    add_evidence(&mut made, CURRENT, &two);
+    unknown(made, "it references 2 series, and does not say which was examined");
+    let mut made = report(vec![image("")]);
+    add_evidence(&mut made, CURRENT, &two);
+    assert_eq!(examined(made), one("1.2"));
+    let mut made = empty();
+    add_evidence(&mut made, OTHER, &two[..1]);
+    assert_eq!(points_of(made.clone()).unwrap().referenced.series.len(), 1);
+    unknown(made, "no CT series of its procedure");
+    // A report that may still get findings.
+    for (tag, value, why) in [
+        (tags::COMPLETION_FLAG, "PARTIAL", "not complete (CompletionFlag)"),
+        (tags::PRELIMINARY_FLAG, "PRELIMINARY", "preliminary (PreliminaryFlag)"),
+    ] {
+        let mut made = empty();
+        add_evidence(&mut made, CURRENT, &two[..1]);
+        put(&mut made, tag, value);
+        unknown(made, why);
+    }
+    // One that has lost its content.
+    let lost = points_of(report(Vec::new())).unwrap_err();
+    assert!(lost.contains("ContentSequence"), "{lost}");
+}
+
+#[test]
+fn a_structure_set_that_has_lost_its_regions_is_refused() {
+    let set = || {
+        let mut set = item([(tags::SOP_CLASS_UID, uids::RT_STRUCTURE_SET_STORAGE)]);
+        put(&mut set, tags::SOP_INSTANCE_UID, "1.2.3");
+        set
+    };
+    let lost = points_of(set()).unwrap_err();
+    assert!(lost.contains("StructureSetROISequence"), "{lost}");
+    let mut empty = set();
+    put_items(&mut empty, tags::STRUCTURE_SET_ROI_SEQUENCE, Vec::new());
+    assert_eq!(points_of(empty.clone()).unwrap().points, []);
+    let observation = item([(tags::REFERENCED_ROI_NUMBER, "1")]);
+    put_items(&mut empty, tags::RTROI_OBSERVATIONS_SEQUENCE, vec![observation]);
+    assert!(points_of(empty).unwrap_err().contains("StructureSetROISequence"));
 }
 
 #[test]
