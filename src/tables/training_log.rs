@@ -29,9 +29,9 @@ columns! {
         pub iou: Option<f64>,
         /// mean Dice over the validation slices with nodule
         pub validation_dice: Option<f64>,
-        /// temperature of the probabilities of pixels at which they fit the validation slices best: the logits are divided by it in prediction (docs/training.md); null without validation slices, or where no temperature is best
-        pub pixel_temperature: Option<f64>,
-        /// the same of the probability that a slice shows nodule; null for a network without a classifier
+        /// calibrated logits of pixels at logits of -31, -25, -20, -16, -13, -10, -8, -6, -4, -3, -2, -1, -0.5, 0, 0.5 … 31, at which the probabilities fit the validation slices best (docs/training.md); null without validation slices, or where nothing is best
+        pub pixel_calibration: Option<Vec<f64>>,
+        /// temperature of the probability that a slice shows nodule at which it fits the validation slices best: the logits are divided by it; null for a network without a classifier, and as above
         pub slice_temperature: Option<f64>,
         /// whether the network marks nothing after this epoch (the Dice is below 0.01) though it did after an earlier one of the phase; over the validation slices, or without any over the training slices
         pub collapsed: bool,
@@ -46,7 +46,7 @@ columns! {
 
 impl Row for TrainingLog {
     const TABLE: &'static TableSpec = &TableSpec {
-        schema_version: 4,
+        schema_version: 5,
         volatile_columns: &["seconds", "samples_per_second"],
         ..TableSpec::new::<Self>("training_log", "an epoch")
     };

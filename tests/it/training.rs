@@ -68,10 +68,12 @@ fn a_phase_stops_early_and_keeps_its_best_weights() {
     assert_eq!(found["metadata"]["validation_dice"], *best);
     assert_eq!(described(&files.join("model.json"))["metadata"]["epoch"], log.len());
     for (name, row) in [("best.json", &log[log.len() - 2]), ("model.json", &log[log.len() - 1])] {
-        let temperatures = &described(&files.join(name))["temperatures"];
-        assert_eq!(temperatures["pixels"].as_f64(), row.pixel_temperature, "{name}");
+        let calibration = &described(&files.join(name))["calibration"];
+        let pixels: Vec<f64> =
+            serde_json::from_value(calibration["pixels"]["calibrated"].clone()).unwrap();
+        assert_eq!(Some(pixels), row.pixel_calibration, "{name}");
         let of_slices = row.slice_temperature.unwrap_or(1.0);
-        assert_eq!(temperatures["images"].as_f64(), Some(of_slices), "{name}");
+        assert_eq!(calibration["images"].as_f64(), Some(of_slices), "{name}");
     }
     let weights = ["best", "model"].map(|n| fs_err::read(files.join(format!("{n}.safetensors"))));
     let [best, last] = weights.map(Result::unwrap);

@@ -1,10 +1,10 @@
 //! Weights files: safetensors, each with a JSON file beside it.
 
+use super::calibration::Calibration;
 use super::config::Config;
 use super::contract::Contract;
 use super::error::Result;
 use super::parameters::Parameters;
-use super::temperature::Temperatures;
 use super::tensors::{tensor, values};
 use super::undescribed::{refuse_pytorch, undescribed};
 use super::weights_file::{self, WeightsFile, wrong, wrong_type};
@@ -30,9 +30,9 @@ pub(super) struct CheckpointDescription {
     pub(super) config: Config,
     /// Whether the threshold dynamics were on at the end of training.
     pub(super) std: bool,
-    /// The temperatures of its probabilities; none where they are as the network gives them.
+    /// The calibration of its probabilities; none where they are as the network gives them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) temperatures: Option<Temperatures>,
+    pub(super) calibration: Option<Calibration>,
     /// SHA-256 of the weights file; none in a description of an earlier version of the program.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) weights_sha256: Option<String>,
@@ -50,7 +50,7 @@ impl CheckpointDescription {
         Self {
             config,
             std,
-            temperatures: None,
+            calibration: None,
             weights_sha256: None,
             contract: None,
             metadata: Value::Null,
@@ -153,6 +153,10 @@ pub(super) fn describe(path: &Path) -> Result<CheckpointDescription> {
     let description: CheckpointDescription =
         serde_json::from_value(json).map_err(|error| wrong(&path, error.to_string()))?;
     description.config.check_at("config").map_err(|fault| wrong(&path, fault.message))?;
+    let curve = description.calibration.as_ref().and_then(|found| found.pixels.as_ref());
+    if let Some(curve) = curve {
+        curve.check().map_err(|error| wrong(&path, error.to_string()))?;
+    }
     Ok(description)
 }
 
@@ -220,6 +224,7 @@ pub(super) fn read_json<T: for<'a> Deserialize<'a>>(path: &Path) -> Result<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::calibration::LogitCurve;
     use crate::contract::tests::contract;
     use crate::parameters::{Initialiser, Scope};
     use crate::tensors::view;
@@ -241,7 +246,13 @@ mod tests {
         let description = CheckpointDescription {
             config: Config::default(),
             std: true,
-            temperatures: Some(Temperatures { pixels: 1.0 / 3.0, images: 1.5 }),
+            calibration: Some(Calibration {
+                pixels: Some(LogitCurve {
+                    logits: vec![-1.0, 0.0, 2.0],
+                    calibrated: vec![-1.0 / 3.0, 0.0, 0.1 + 0.2],
+                }),
+                images: 1.5,
+            }),
             weights_sha256: None,
             contract: Some(contract(&[("clinical", 0.0, 1000.0, true)])),
             metadata: serde_json::json!({"epochs": 3}),

@@ -66,6 +66,11 @@ pub enum Error {
         /// What was found and what was expected.
         problem: String,
     },
+    /// The points of a calibration make no curve.
+    #[error(
+        "the points of a calibration, expected as many logits as calibrated logits, both rising, and 0 at 0"
+    )]
+    Calibration,
     /// The tensor library failed.
     #[error("tensor library: {0}")]
     Tensor(#[from] candle_core::Error),

@@ -2,6 +2,7 @@
 
 use super::backend::{Backend, Execution};
 use super::batch;
+use super::calibration::Calibration;
 use super::checkpoint::{self, CheckpointDescription};
 use super::config::Config;
 use super::contract::Contract;
@@ -11,7 +12,6 @@ use super::layers::{FoldedNetwork, Pass};
 use super::network::Network;
 use super::ops::sigmoid::sigmoids;
 use super::parameters::Parameters;
-use super::temperature::Temperatures;
 use super::tensors::values;
 use std::path::Path;
 
@@ -30,7 +30,7 @@ pub struct Prediction {
 impl Prediction {
     /// Averages several predictions of each image.
     ///
-    /// METHOD: the mean of probabilities, of pixels and of the image, each at its network's temperature.
+    /// METHOD: the mean of probabilities, of pixels and of the image, each calibrated as its network's.
     pub(super) fn means(predictions: impl Iterator<Item = Result<Vec<Self>>>) -> Result<Vec<Self>> {
         let mut sums: Vec<Self> = Vec::new();
         let mut n = 0.0;
@@ -192,12 +192,22 @@ impl Predictor {
             Execution::Composed(_) => Pass::evaluation(&self.parameters),
         };
         let found = self.network.forward(&mut pass, &x, self.description.std)?;
-        let Temperatures { pixels, images: of_images } =
-            self.description.temperatures.unwrap_or_default();
-        let of_pixels = probabilities(values(found.logits.tensor())?, pixels);
+        let Calibration { pixels, images: of_images } =
+            self.description.calibration.clone().unwrap_or_default();
+        let mut logits = values(found.logits.tensor())?;
+        if let Some(curve) = pixels {
+            for logit in &mut logits {
+                *logit = curve.at(*logit);
+            }
+        }
+        let of_pixels = sigmoids(&logits);
         let nodule_probabilities = match &found.nodule_logit {
             Some(logit) => {
-                probabilities(values(logit.tensor())?, of_images).into_iter().map(Some).collect()
+                let mut logits = values(logit.tensor())?;
+                for logit in &mut logits {
+                    *logit *= (1.0 / of_images) as f32;
+                }
+                sigmoids(&logits).into_iter().map(Some).collect()
             }
             None => vec![None; images.len()],
         };
@@ -211,18 +221,10 @@ impl Predictor {
     }
 }
 
-/// The probabilities of logits at a temperature; at 1 they are the sigmoids, to the bit.
-fn probabilities(mut logits: Vec<f32>, temperature: f64) -> Vec<f32> {
-    let inverse = (1.0 / temperature) as f32;
-    for logit in &mut logits {
-        *logit *= inverse;
-    }
-    sigmoids(&logits)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::calibration::LogitCurve;
     use crate::checkpoint::WEIGHTS_FILE;
     use crate::config::{Architecture, DynamicsMode, Preset};
     use crate::network::NetworkOutput;
@@ -397,34 +399,40 @@ mod tests {
     }
 
     #[test]
-    fn a_temperature_divides_the_logits() {
-        let logits = vec![-30.0f32, -3.0, 0.0, 0.5, 8.0];
-        assert_eq!(probabilities(logits.clone(), 1.0), sigmoids(&logits));
-        for (logit, p) in logits.iter().zip(probabilities(logits.clone(), 2.0)) {
-            let expected = 1.0 / (1.0 + (-f64::from(*logit) / 2.0).exp());
-            assert!((f64::from(p) - expected).abs() < 1e-6, "{logit}: {p}, expected {expected}");
-        }
-
-        // Those of the description, for pixels and images: a high one brings each probability nearer to one half.
+    fn probabilities_are_those_of_calibrated_logits() {
+        // For pixels and images: a flat curve, and a high temperature, bring each probability nearer to one half.
         let config = Config { image_size: 32, ..Config::preset(Preset::Tiny) };
         let plain = predictor(&config, 3, true);
         let images = images(2, 32);
         let plain = plain.predict(&images).unwrap();
-        for temperatures in [
-            Temperatures { pixels: 1000.0, images: 1.0 },
-            Temperatures { pixels: 1.0, images: 1000.0 },
+        let flat = LogitCurve { logits: vec![-1.0, 0.0, 1.0], calibrated: vec![-0.2, 0.0, 0.1] };
+        for calibration in [
+            Calibration { pixels: Some(flat), images: 1.0 },
+            Calibration { pixels: None, images: 1000.0 },
         ] {
             let mut warm = predictor(&config, 3, true);
-            warm.description.temperatures = Some(temperatures);
+            warm.description.calibration = Some(calibration.clone());
             for (before, after) in plain.iter().zip(warm.predict(&images).unwrap()) {
                 let pairs = before.probability.iter().zip(&after.probability);
                 assert!(pairs.clone().all(|(before, after)| {
                     let [before, after] = [before, after].map(|p| p - 0.5);
                     before * after >= 0.0 && after.abs() <= before.abs()
                 }));
-                assert_eq!(before.probability == after.probability, temperatures.pixels < 2.0);
+                if calibration.pixels.is_none() {
+                    assert_eq!(before.probability, after.probability);
+                }
+                for (before, after) in pairs.filter(|_| calibration.pixels.is_some()) {
+                    let [before, after] = [before, after].map(|p| f64::from(*p));
+                    let logit = (before / (1.0 - before)).ln();
+                    let expected = if logit < 0.0 { 0.2 * logit } else { 0.1 * logit };
+                    let expected = 1.0 / (1.0 + (-expected).exp());
+                    assert!(
+                        (after - expected).abs() < 1e-5,
+                        "{logit}: {after}, expected {expected}"
+                    );
+                }
                 let images = [before.nodule_probability, after.nodule_probability];
-                assert_eq!(images[0] == images[1], temperatures.images < 2.0);
+                assert_eq!(images[0] == images[1], calibration.images < 2.0);
             }
         }
     }

@@ -46,13 +46,13 @@ mod start;
 mod planes;
 mod batch;
 mod augment;
-mod temperature;
 mod loss;
 mod optim;
 mod phase;
 mod contract;
 mod weights_file;
 mod undescribed;
+mod calibration;
 mod checkpoint;
 mod trained_on;
 mod profile;
@@ -71,6 +71,7 @@ mod bf16;
 pub use augment::Augmentation;
 pub use backend::Precision;
 pub use batch::{IGNORED_PIXEL, TrainingSample};
+pub use calibration::{Calibration, LogitCurve};
 pub use checkpoint::{
     BEST_WEIGHTS_FILE, WEIGHTS_FILE, contract, described_contract, origin, weights_path,
 };
@@ -92,7 +93,6 @@ pub use profile::{
     pixel_edges_hu,
 };
 pub use start::Start;
-pub use temperature::Temperatures;
 pub use train::{Trainer, Validation};
 pub use trained_on::{IdentityKind, SeenIdentity, TrainedOn, TrainingUse};
 pub use transfer::TransferReport;

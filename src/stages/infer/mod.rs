@@ -53,7 +53,7 @@ pub const SPEC: StageSpec = StageSpec {
         Output::Checkpoint,
     ],
     writes: &[Output::Table(Table::Predictions)],
-    version: 9,
+    version: 10,
     needs_images: true,
     is_sharded: true,
     is_on: |_| true,

@@ -3,7 +3,7 @@
 use super::config::Phase;
 use super::warnings::is_zero;
 use crate::tables::TrainingLog;
-use nodulus_nets::{Epoch, Temperatures, Validation};
+use nodulus_nets::{Calibration, Epoch, Validation};
 use serde_json::{Value, json};
 
 /// The progress of a training.
@@ -56,14 +56,21 @@ pub(super) fn is_collapsed(rows: &[TrainingLog], row: &TrainingLog) -> bool {
     had_learnt && dice(row).is_some_and(is_zero)
 }
 
-/// The temperatures of the weights of an epoch; `None` where the validation slices gave none.
-pub(super) fn temperatures(row: &TrainingLog) -> Option<Temperatures> {
+/// The calibration of the weights of an epoch; `None` where the validation slices gave none.
+///
+/// # Errors
+///
+/// Fails if the row holds none that a training writes.
+pub(super) fn calibration(
+    row: Option<&TrainingLog>,
+) -> Result<Option<Calibration>, nodulus_nets::Error> {
+    let Some(row) = row else { return Ok(None) };
     let found = Validation {
         dice: None,
-        pixel_temperature: row.pixel_temperature,
+        pixel_calibration: row.pixel_calibration.clone(),
         image_temperature: row.slice_temperature,
     };
-    found.temperatures()
+    found.calibration()
 }
 
 /// A checkpoint's description, with the epoch of its weights.

@@ -132,7 +132,7 @@ mod tests {
             dice: Some(0.1 + 0.2),
             iou: None,
             validation_dice: None,
-            pixel_temperature: Some(1.25),
+            pixel_calibration: Some(vec![-0.5, 0.0, 0.25]),
             slice_temperature: None,
             collapsed: false,
             n_samples: 30,

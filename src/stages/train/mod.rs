@@ -21,7 +21,7 @@ use crate::stages::task::{Event, Task};
 use crate::tables::{Output, Sample, Split, Table, TrainingLog, leak};
 pub use config::{Config, Initial, Phase};
 pub use contract::{check_initial, foreseen_list};
-use course::{Course, best, decimals, described, is_collapsed, is_over, temperatures};
+use course::{Course, best, calibration, decimals, described, is_collapsed, is_over};
 pub use error::Error;
 use examples::Selection;
 use metrics::EpochMetrics;
@@ -49,7 +49,7 @@ pub const SPEC: StageSpec = StageSpec {
         Output::Table(Table::Samples),
     ],
     writes: &[Output::Table(Table::TrainingLog), Output::Checkpoint],
-    version: 9,
+    version: 10,
     needs_images: true,
     is_sharded: false,
     is_on: |config| config.train.is_some(),
@@ -150,7 +150,7 @@ pub fn run(
         }
     }
     let files = writer.files(Output::Checkpoint)?;
-    trainer.set_temperatures(course.log.last().and_then(temperatures));
+    trainer.set_calibration(calibration(course.log.last())?);
     trainer.save_checkpoint(&files.join(WEIGHTS_FILE), &described(&about, course.log.last()))?;
     resume::copy_best(&folder, &files)?;
     for name in [WEIGHTS_FILE, BEST_WEIGHTS_FILE] {
@@ -262,7 +262,7 @@ fn profiles(
                 let profile = TrainingProfile { predicted, ..cohort.clone() };
                 about.insert(TrainingProfile::KEY.to_owned(), json!(profile));
             }
-            trainer.set_temperatures(row.and_then(temperatures));
+            trainer.set_calibration(calibration(row)?);
             trainer.save_description(&weights, &about)?;
         }
     }
@@ -329,7 +329,7 @@ pub fn transform(
         dice: learnt.dice,
         iou: learnt.iou,
         validation_dice: validation.dice,
-        pixel_temperature: validation.pixel_temperature,
+        pixel_calibration: validation.pixel_calibration,
         slice_temperature: validation.image_temperature,
         collapsed: false,
         n_samples: learnt.n_samples as i64,

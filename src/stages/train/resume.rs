@@ -3,7 +3,7 @@
 //! Each state has a folder, named by the finished epochs and the batches of the unfinished one; another folder has the
 //! best weights so far.
 
-use super::course::{Course, best, described, temperatures};
+use super::course::{Course, best, calibration, described};
 use super::error::Error;
 use crate::tables::{Table, TrainingLog};
 use fs_err::{self as fs, File};
@@ -90,7 +90,7 @@ pub(super) fn keep_best(
         let kept = folder.join(format!("{BEST}{:06}", row.epoch));
         remove(&kept)?;
         fs::create_dir_all(&kept)?;
-        trainer.set_temperatures(temperatures(row));
+        trainer.set_calibration(calibration(Some(row))?);
         trainer.save_checkpoint(&kept.join(BEST_WEIGHTS_FILE), &described(about, Some(row)))?;
         sync(&kept)?;
         folder_record::write(&kept)?;

@@ -7,6 +7,7 @@ mod tests;
 
 use super::batch::{self, TrainingSample};
 use super::buffer;
+use super::calibration::{Calibration, LogitCounts, LogitCurve};
 use super::checkpoint::{self, CheckpointDescription};
 use super::config::Config;
 use super::contract::Contract;
@@ -22,7 +23,6 @@ use super::parameters::Parameters;
 use super::phase::Phase;
 use super::start::{Start, start};
 use super::tape::Value;
-use super::temperature::{LogitCounts, Temperatures};
 use super::transfer::{self, TransferReport};
 use crate::backend::{Backend, Execution};
 use crate::tensors::values;
@@ -48,28 +48,33 @@ pub struct Trainer {
     std: bool,
     /// What the weights are trained on, for their description.
     contract: Option<Contract>,
-    /// Temperatures of the weights, for their description.
-    temperatures: Option<Temperatures>,
+    /// Calibration of the weights, for their description.
+    calibration: Option<Calibration>,
 }
 
 /// What images that are not learnt from say of the weights.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Validation {
     /// Mean Dice over the images with nodule; `None` without such an image.
     pub dice: Option<f64>,
-    /// Temperature of the probabilities of pixels; `None` where no temperature is best.
-    pub pixel_temperature: Option<f64>,
+    /// Calibrated logits of pixels at [`LogitCurve::points`]; `None` where none are best.
+    pub pixel_calibration: Option<Vec<f64>>,
     /// Temperature of the probabilities of images; `None` where no temperature is best, or without a classifier.
     pub image_temperature: Option<f64>,
 }
 
 impl Validation {
-    /// The temperatures, 1 where none is best; `None` where none of both is.
-    pub fn temperatures(&self) -> Option<Temperatures> {
-        let [pixels, images] = [self.pixel_temperature, self.image_temperature];
-        let or_one = |temperature: Option<f64>| temperature.unwrap_or(1.0);
-        (pixels.is_some() || images.is_some())
-            .then(|| Temperatures { pixels: or_one(pixels), images: or_one(images) })
+    /// The calibration, with a temperature of 1 where none is best; `None` where nothing is.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the calibrated logits make no curve.
+    pub fn calibration(&self) -> Result<Option<Calibration>> {
+        if self.pixel_calibration.is_none() && self.image_temperature.is_none() {
+            return Ok(None);
+        }
+        let pixels = self.pixel_calibration.clone().map(LogitCurve::through).transpose()?;
+        Ok(Some(Calibration { pixels, images: self.image_temperature.unwrap_or(1.0) }))
     }
 }
 
@@ -127,7 +132,7 @@ impl Trainer {
             phases: 0,
             std: true,
             contract: None,
-            temperatures: None,
+            calibration: None,
         })
     }
 
@@ -136,9 +141,9 @@ impl Trainer {
         self.contract = Some(contract);
     }
 
-    /// Sets the temperatures of the weights, for their description.
-    pub fn set_temperatures(&mut self, temperatures: Option<Temperatures>) {
-        self.temperatures = temperatures;
+    /// Sets the calibration of the weights, for their description.
+    pub fn set_calibration(&mut self, calibration: Option<Calibration>) {
+        self.calibration = calibration;
     }
 
     /// Takes the fitting tensors of a weights file (a checkpoint's folder, or the file itself);
@@ -280,7 +285,7 @@ impl Trainer {
         }
     }
 
-    /// The mean Dice over the images with nodule, and the temperatures with which the probabilities of all images and their
+    /// The mean Dice over the images with nodule, and the calibration with which the probabilities of all images and their
     /// pixels fit the targets best; with running statistics. `std` turns on the threshold dynamics.
     ///
     /// # Errors
@@ -300,7 +305,7 @@ impl Trainer {
                 let sum: f64 = dice.iter().sum();
                 return Ok(Validation {
                     dice: (!dice.is_empty()).then(|| sum / dice.len() as f64),
-                    pixel_temperature: pixels.temperature(),
+                    pixel_calibration: pixels.curve(),
                     image_temperature: images.temperature(),
                 });
             }
@@ -363,7 +368,7 @@ impl Trainer {
             config: self.config.clone(),
             std: self.std,
             weights_sha256: None,
-            temperatures: self.temperatures,
+            calibration: self.calibration.clone(),
             contract: self.contract.clone(),
             metadata: metadata.clone(),
         }
