@@ -400,41 +400,42 @@ mod tests {
 
     #[test]
     fn probabilities_are_those_of_calibrated_logits() {
-        // For pixels and images: a flat curve, and a high temperature, bring each probability nearer to one half.
         let config = Config { image_size: 32, ..Config::preset(Preset::Tiny) };
-        let plain = predictor(&config, 3, true);
         let images = images(2, 32);
-        let plain = plain.predict(&images).unwrap();
-        let flat = LogitCurve { logits: vec![-1.0, 0.0, 1.0], calibrated: vec![-0.2, 0.0, 0.1] };
-        for calibration in [
-            Calibration { pixels: Some(flat), images: 1.0 },
-            Calibration { pixels: None, images: 1000.0 },
-        ] {
-            let mut warm = predictor(&config, 3, true);
-            warm.description.calibration = Some(calibration.clone());
-            for (before, after) in plain.iter().zip(warm.predict(&images).unwrap()) {
-                let pairs = before.probability.iter().zip(&after.probability);
-                assert!(pairs.clone().all(|(before, after)| {
-                    let [before, after] = [before, after].map(|p| p - 0.5);
-                    before * after >= 0.0 && after.abs() <= before.abs()
-                }));
-                if calibration.pixels.is_none() {
-                    assert_eq!(before.probability, after.probability);
+        let predict = |calibration: Option<Calibration>| {
+            let mut predictor = predictor(&config, 3, true);
+            predictor.description.calibration = calibration;
+            predictor.predict(&images).unwrap()
+        };
+        let curve = |below: f64, above: f64| {
+            let calibrated = vec![-below, 0.0, above];
+            let pixels = LogitCurve { logits: vec![-1.0, 0.0, 1.0], calibrated };
+            predict(Some(Calibration { pixels: Some(pixels), images: 1.0 }))
+        };
+        let (plain, even, bent) = (predict(None), curve(0.01, 0.01), curve(0.02, 0.005));
+        let warm = predict(Some(Calibration { pixels: None, images: 1000.0 }));
+        let mut checked = [0, 0];
+        for n in 0..images.len() {
+            for (p, (even, bent)) in
+                even[n].probability.iter().zip(&bent[n].probability).enumerate()
+            {
+                let before = plain[n].probability[p];
+                assert!((before - 0.5) * (bent - 0.5) >= 0.0, "{before} {bent}");
+                let [even, bent] =
+                    [even, bent].map(|p| f64::from(*p)).map(|p| (p / (1.0 - p)).ln());
+                let expected = if even < 0.0 { 2.0 * even } else { 0.5 * even };
+                if even.abs() < 4.0 {
+                    checked[usize::from(even > 0.0)] += 1;
+                    assert!((bent - expected).abs() < 1e-2, "{even}: {bent}, expected {expected}");
                 }
-                for (before, after) in pairs.filter(|_| calibration.pixels.is_some()) {
-                    let [before, after] = [before, after].map(|p| f64::from(*p));
-                    let logit = (before / (1.0 - before)).ln();
-                    let expected = if logit < 0.0 { 0.2 * logit } else { 0.1 * logit };
-                    let expected = 1.0 / (1.0 + (-expected).exp());
-                    assert!(
-                        (after - expected).abs() < 1e-5,
-                        "{logit}: {after}, expected {expected}"
-                    );
-                }
-                let images = [before.nodule_probability, after.nodule_probability];
-                assert_eq!(images[0] == images[1], calibration.images < 2.0);
             }
+            // Pixels and images have each their own.
+            assert_eq!(bent[n].nodule_probability, plain[n].nodule_probability);
+            assert_eq!(warm[n].probability, plain[n].probability);
+            let [before, after] = [&plain, &warm].map(|of| of[n].nodule_probability.unwrap() - 0.5);
+            assert!(before * after > 0.0 && after.abs() < before.abs(), "{before} {after}");
         }
+        assert!(checked.iter().all(|n| *n > 0), "{checked:?}");
     }
 
     #[test]
