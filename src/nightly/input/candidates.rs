@@ -459,13 +459,13 @@ pub(crate) fn point_key(position: &PointPosition) -> String {
 
 impl ScanCandidates {
     /// Number of candidates and points.
-    pub fn len(&self) -> usize {
+    pub fn n_places(&self) -> usize {
         self.candidates.len() + self.points.len()
     }
 
     /// Whether no file says anything about the scan.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0 && self.malformed.is_empty() && !self.is_stated && !self.is_listed
+    pub fn says_nothing(&self) -> bool {
+        self.n_places() == 0 && self.malformed.is_empty() && !self.is_stated && !self.is_listed
     }
 
     /// SHA-256 of the candidates, whatever the order of their rows. Records hold it, so its text must not change.

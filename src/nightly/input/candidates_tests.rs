@@ -54,7 +54,7 @@ fn tables_of_each_kind_are_read_and_joined() {
         // Those with a confidence come first.
         assert_eq!(xs, [(8.0, Some(0.5)), (9.0, Some(0.5)), (1.0, None)]);
         assert_eq!(index.of(["1.3"]).candidates[0].confidence, None);
-        assert!(index.of(["1.4"]).is_empty() && index.unreadable.is_empty());
+        assert!(index.of(["1.4"]).says_nothing() && index.unreadable.is_empty());
     }
     let hash = |candidates: &CandidateIndex| candidates.of(["1.2"]).sha256();
     let [one, other] = [&paths[..1], &paths[..2]].map(|p| read(p).unwrap());
@@ -115,7 +115,7 @@ fn a_file_with_damage_that_cannot_be_placed_does_not_count() {
         let index = tables(&[damaged, &format!("{long},1,2,3,0.5\n")]);
         let [file] = &index.unreadable[..] else { panic!("{damaged}: {:?}", index.unreadable) };
         assert!(file.cause.starts_with(&file.file) && file.cause.contains(expected), "{file:?}");
-        assert!(index.of(["1.2"]).is_empty() && index.of(["1.3"]).is_empty(), "{damaged}");
+        assert!(index.of(["1.2"]).says_nothing() && index.of(["1.3"]).says_nothing(), "{damaged}");
         assert_eq!(index.of([long]).len(), 1);
     }
     let of = tables(&["1.2,1,2,3,0.5\n"]).of(["1.2"]);
@@ -210,7 +210,7 @@ fn order_and_repetition_of_rows_do_not_matter() {
     let confidences: Vec<_> = whole.candidates.iter().map(|c| c.confidence.unwrap()).collect();
     assert_eq!(confidences, [0.9, 0.5, 0.1]);
     let other = tables(&[&[rows[2], rows[3], rows[1], rows[1]].concat(), rows[0]]).of(["1.2"]);
-    assert_eq!(other, whole);
+    assert_eq!(other.candidates, whole.candidates);
     assert_eq!(other.sha256(), whole.sha256());
     let same_zero = rows.concat().replace("-0.0", "0");
     assert_eq!(tables(&[&same_zero]).of(["1.2"]).sha256(), whole.sha256());
@@ -241,7 +241,7 @@ fn an_empty_list_states_that_a_scan_has_no_candidates() {
         ("1.8", None),
     ] {
         let found = index.of([name]);
-        let stated = (!found.is_empty()).then(|| found.len());
+        let stated = (!found.says_nothing()).then(|| found.n_places());
         assert_eq!(stated, expected, "{name}");
     }
     // Those that may be cut off.
@@ -249,7 +249,7 @@ fn an_empty_list_states_that_a_scan_has_no_candidates() {
     // What has just changed may still get rows.
     let settled = SystemTime::now() - Duration::from_mins(1);
     let index = CandidateIndex::read(&[folder.path().to_owned()], settled, None).unwrap();
-    assert!(index.of(["1.2"]).is_empty() && !index.of(["1.4"]).is_empty());
+    assert!(index.of(["1.2"]).says_nothing() && !index.of(["1.4"]).says_nothing());
 }
 
 #[test]

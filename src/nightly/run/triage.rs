@@ -75,7 +75,7 @@ impl Triage<'_> {
         let mut candidates = self.candidates.of(names.iter().map(String::as_str));
         let state = ledger.state(&series.name).cloned();
         let refused = ledger.entry(&series.name).and_then(|entry| entry.refused.clone());
-        if candidates.is_empty() && series.is_readable() && series.no_scan.is_none() {
+        if candidates.says_nothing() && series.is_readable() && series.no_scan.is_none() {
             match state {
                 // A result stays, even if its candidates are gone.
                 Some(SeriesState::Scored { .. }) => {
@@ -107,7 +107,7 @@ impl Triage<'_> {
                 if inputs.candidates_sha256 != candidates.sha256());
         // METHOD: a list of scans says that one has no candidates only beside the file that had them. If that file is gone, it may be lost.
         if let Some(SeriesState::Scored { inputs, .. }) = &state
-            && candidates.len() == 0
+            && candidates.n_places() == 0
             && !candidates.is_stated
             && !self.settings.allow_empty
         {

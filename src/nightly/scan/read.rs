@@ -196,7 +196,7 @@ pub(crate) fn read<'a>(
         Ok(Err(error)) => {
             let problem = Problem::of(settings.private_input(), &error);
             match error.exclusion(settings).filter(|_| !problem.class.is_passing()) {
-                Some(no_scan) => ReadOutcome::excluded(no_scan, pending.candidates.len()),
+                Some(no_scan) => ReadOutcome::excluded(no_scan, pending.candidates.n_places()),
                 None if error.is_of_candidates() => ReadOutcome::Refused(problem),
                 None => ReadOutcome::Failed(problem),
             }
@@ -232,7 +232,7 @@ fn try_read<'a>(
     if let Some(fault) = &series.fault {
         return Ok(ReadOutcome::Failed(fault.clone()));
     }
-    let n_candidates = candidates.len();
+    let n_candidates = candidates.n_places();
     if let Some(no_scan) = &series.no_scan {
         return Ok(ReadOutcome::excluded(no_scan.clone(), n_candidates));
     }
