@@ -337,7 +337,8 @@ fn a_list_of_series_replaces_no_result_whose_table_is_gone() {
     table("a.csv", &a);
     table("b.csv", &b);
     assert_eq!((counts(&run(0))[1..3].to_vec(), job.rows()), (vec![0, 0], rows));
-    table("a.csv", "none");
+    let text = candidates(|_| true);
+    write(&tables.join("a.csv"), &format!("{}\n", text.lines().next().unwrap()));
     assert_eq!(counts(&run(0))[1..3], [1, 1]);
     assert!(current(&job, &a).is_empty());
 }
@@ -393,7 +394,7 @@ fn a_report_that_has_lost_points_replaces_no_result() {
         let lost = if most == 1 { 1 } else { n };
         assert_eq!(summary["candidates"]["malformed"], lost);
         let cause = summary["failures"][0]["cause"].as_str().unwrap();
-        assert!(cause.contains(" is a finding without a point, expected a POINT"), "{cause}");
+        assert!(cause.contains(" is a finding without a point, "), "{cause}");
         assert_eq!(Job::rows_of(&store), rows);
     }
 }

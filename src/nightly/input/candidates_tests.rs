@@ -116,7 +116,7 @@ fn a_file_with_damage_that_cannot_be_placed_does_not_count() {
         let [file] = &index.unreadable[..] else { panic!("{damaged}: {:?}", index.unreadable) };
         assert!(file.cause.starts_with(&file.file) && file.cause.contains(expected), "{file:?}");
         assert!(index.of(["1.2"]).says_nothing() && index.of(["1.3"]).says_nothing(), "{damaged}");
-        assert_eq!(index.of([long]).len(), 1);
+        assert_eq!(index.of([long]).n_places(), 1);
     }
     let of = tables(&["1.2,1,2,3,0.5\n"]).of(["1.2"]);
     assert_ne!(ScanCandidates { may_lack_rows: true, ..of.clone() }.sha256(), of.sha256());
@@ -154,7 +154,7 @@ fn a_row_with_a_damaged_uid_is_one_of_the_series_that_it_may_have_named() {
     assert!(text.ends_with("by its digits, the row may be of this series"), "{text}");
     for other in ["1.2.840.55.2", "DOE^JOHN"] {
         let of = index.of([other]);
-        assert_eq!((of.len(), of.malformed.len()), (1, 0), "{other}");
+        assert_eq!((of.n_places(), of.malformed.len()), (1, 0), "{other}");
     }
     assert!(index.may_lack_rows());
     let [rows] = &index.unplaced[..] else { panic!("{:?}", index.unplaced) };
@@ -175,7 +175,7 @@ fn a_row_with_a_damaged_uid_is_one_of_the_series_that_it_may_have_named() {
     let mut index = tables(&["9,1,2,3,0.5\nscan,1,2,3,0.5\n"]);
     index.place(&[dicom("1.2.3"), series("1.2.4", SeriesSource::Image("scan.mha".into()))]);
     assert!(!index.may_lack_rows());
-    assert_eq!(index.of(["1.2.4", "scan"]).len(), 1);
+    assert_eq!(index.of(["1.2.4", "scan"]).n_places(), 1);
 }
 
 #[test]
@@ -195,7 +195,7 @@ fn a_row_that_names_several_image_files_is_malformed_for_each() {
         let [text] = &found.malformed[..] else { panic!("{found:?}") };
         assert!(text.contains("the name of 2 image files"), "{text}");
     }
-    assert_eq!(index.of(["2.25.3", "other"]).len(), 1);
+    assert_eq!(index.of(["2.25.3", "other"]).n_places(), 1);
     let known = BTreeSet::from(["2.25.1", "2.25.2", "other"]);
     let counts = index.reconcile(&known, &|_| BTreeSet::new()).in_all;
     assert_eq!((counts.rows, counts.matched, counts.malformed), (4, 2, 2));

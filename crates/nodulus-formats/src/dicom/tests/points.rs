@@ -212,7 +212,7 @@ fn a_report_says_of_one_series_that_nothing_was_found() {
     let two = [("1.1", ct, "1.1.1"), ("1.2", ct, "2.25.100.2")];
     let unknown = |made: Item, why: &str| match examined(made) {
         Examined::Unknown(found) => assert!(found.contains(why), "{found}"),
-        known => panic!("{known:?}"),
+        known @ Examined::Series(_) => panic!("{known:?}"),
     };
 
     // Beside a segmentation, and beside what is compared with it.
