@@ -47,7 +47,7 @@ pub(super) fn content(
     let (cohorts, splits) = cohorts::cohorts(task, &nodules)?;
     let n_several_readers = facts.values().filter(|nodule| nodule.n_readers > 1).count();
     let pairs = readers::pairs(task)?;
-    let models = predicted.models(&results);
+    let models = predicted.models(&results, &summary);
     let before = config.before.as_ref();
     let before = before.map(|key| before::before(task, key, &results, config.seed)).transpose()?;
     Ok(ReportContent {

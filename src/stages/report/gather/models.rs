@@ -1,11 +1,11 @@
 //! The models, their weights, and the calibration of their probabilities.
 
 use crate::stages::Task;
-use crate::stages::evaluate::pixel_diagram;
+use crate::stages::evaluate::{READER, pixel_diagram};
 use crate::stages::infer::REGION_GROWING;
 use crate::stages::report::content::{Calibration, CalibrationBin, ReportModel};
 use crate::stages::report::error::Error;
-use crate::tables::{NoduleMetrics, Output, Roi, SliceProbability, Table};
+use crate::tables::{NoduleMetrics, Output, Roi, SliceProbability, Summary, Table};
 use nodulus_metrics::classifier::{BINS, ReliabilityDiagram};
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -79,9 +79,15 @@ impl PredictionIndex {
         Ok(Self(models))
     }
 
-    /// The evaluated models, region growing last.
-    pub(super) fn models(&self, metrics: &[NoduleMetrics]) -> Vec<ReportModel> {
-        let mut ids: Vec<&str> = metrics.iter().map(|row| row.model_id.as_str()).collect();
+    /// The evaluated models and the means over seeds that `summary` has, region growing last.
+    pub(super) fn models(
+        &self,
+        metrics: &[NoduleMetrics],
+        summary: &[Summary],
+    ) -> Vec<ReportModel> {
+        let of_summary = summary.iter().map(|row| row.model_id.as_str()).filter(|id| *id != READER);
+        let of_metrics = metrics.iter().map(|row| row.model_id.as_str());
+        let mut ids: Vec<&str> = of_metrics.chain(of_summary).collect();
         ids.sort_unstable_by_key(|id| (*id == REGION_GROWING, *id));
         ids.dedup();
         let none = ModelPredictions::default();
