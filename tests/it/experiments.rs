@@ -168,6 +168,12 @@ fn several_seeds_are_one_row_and_resume() {
         .collect();
     assert_eq!(compared, ["U-Net", "proposed", "region_growing"].into());
     let page = Path::new(two["report"].as_str().unwrap());
+    let report: Value =
+        serde_json::from_slice(&fs_err::read(page.with_extension("json")).unwrap()).unwrap();
+    let models = report["models"].as_array().unwrap();
+    let models: Vec<&str> =
+        models.iter().map(|model| model["model_id"].as_str().unwrap()).collect();
+    assert_eq!(models, ids(&two));
     report_page::assert_opens(page, "experiment of seeds");
 
     let (again, log) = with("[7, 8]");

@@ -105,7 +105,7 @@ pub(super) fn means(means: &[SeedMean], measured: &[MeasuredValue]) -> Vec<Measu
     values
 }
 
-/// The mean of a nodule's values of one metric; `None` without a value.
+/// The mean of a nodule's values of one metric; `None` without a nodule.
 fn of_nodule(model: &Arc<str>, rows: &[&MeasuredValue]) -> Option<MeasuredValue> {
     let first = *rows.first()?;
     let ascending = |values: &mut Vec<f64>| values.sort_unstable_by(f64::total_cmp);
