@@ -173,7 +173,18 @@ fn several_seeds_are_one_row_and_resume() {
     let models = report["models"].as_array().unwrap();
     let models: Vec<&str> =
         models.iter().map(|model| model["model_id"].as_str().unwrap()).collect();
-    assert_eq!(models, ids(&two));
+    assert_eq!(
+        models,
+        [
+            "U-Net, seed 7",
+            "U-Net, seed 8",
+            "proposed, seed 7",
+            "proposed, seed 8",
+            "region_growing",
+            "U-Net",
+            "proposed"
+        ]
+    );
     report_page::assert_opens(page, "experiment of seeds");
 
     let (again, log) = with("[7, 8]");
