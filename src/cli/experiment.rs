@@ -126,6 +126,9 @@ fn run(
             "\n* best of its column, in 2D or in 3D; mean [95% interval by patient] over the slices or nodules that have \
              a value"
         )?;
+        if has_seeds(&lines) {
+            writeln!(out, "{OF_SEEDS}")?;
+        }
         for warning in &warnings {
             writeln!(out, "warning: {warning}")?;
         }
@@ -142,6 +145,14 @@ fn run(
     Ok(Finished { lines, warnings, outcome })
 }
 
+/// What a row of several seeds holds.
+const OF_SEEDS: &str =
+    "± standard deviation between seeds; a row's nodule has the mean of its values over the seeds";
+
+fn has_seeds(lines: &[Line]) -> bool {
+    lines.iter().any(|line| line.kind == LineKind::Seed)
+}
+
 fn head() -> Vec<&'static str> {
     let names = METRICS.iter().map(|metric| metric.name());
     ["model", "over", "n", "missed"].into_iter().chain(names).chain(["p (Dice, to best)"]).collect()
@@ -154,7 +165,7 @@ const NODULES: &str = "nodules, 3D";
 /// The name of a line.
 fn name(line: &Line) -> String {
     match line.kind {
-        LineKind::Row => line.model_id.clone(),
+        LineKind::Row | LineKind::Seed => line.model_id.clone(),
         LineKind::Baseline => "region growing (baseline)".to_owned(),
         LineKind::Readers => "each reader against the others (ceiling)".to_owned(),
     }
@@ -202,7 +213,13 @@ fn rows(
     rows
 }
 
+/// The mean with its interval, or why there is none, and the spread between seeds.
 fn with_interval(cell: &Cell) -> String {
+    let spread = cell.seed_sd.map_or(String::new(), |sd| format!(" ± {sd:.3}"));
+    format!("{}{spread}", mean_with_interval(cell))
+}
+
+fn mean_with_interval(cell: &Cell) -> String {
     let mean = format::number(cell.mean);
     match (cell.interval, &cell.ci_missing_reason) {
         (Some([low, high]), _) => format!("{mean} [{low:.3}, {high:.3}]"),
@@ -230,7 +247,9 @@ fn markdown(experiment: &Experiment, lines: &[Line], warnings: &[String]) -> Str
     }
     let warnings: Vec<String> =
         warnings.iter().map(|warning| format!("\n**Warning:** {warning}.\n")).collect();
-    format!("**{}**\n\n| {} |\n{}", experiment.title, text.join(" |\n| "), warnings.concat())
+    let of_seeds = if has_seeds(lines) { format!("\n{OF_SEEDS}.\n") } else { String::new() };
+    let table = text.join(" |\n| ");
+    format!("**{}**\n\n| {table} |\n{of_seeds}{}", experiment.title, warnings.concat())
 }
 
 #[cfg(test)]
@@ -246,6 +265,7 @@ mod tests {
             store: "s".into(),
             set: BTreeMap::new(),
             folds: false,
+            seeds: None,
             rows: Vec::new(),
             file: None,
         };
@@ -256,12 +276,15 @@ mod tests {
             ci_missing_reason: None,
             n_valid: 3,
             is_best: metric.name() == "dice",
+            seed_means: Vec::new(),
+            seed_sd: None,
             paper: (metric.name() == "dice").then_some(0.801),
         });
         let of_nodules = cells.clone().map(|cell| Cell { paper: None, ..cell });
         let line = Line {
             model_id: "m".to_owned(),
             kind: LineKind::Row,
+            seed: None,
             n_slices: 9,
             n_missed_slices: 2,
             slice_cells: cells.clone().into(),
@@ -301,5 +324,23 @@ mod tests {
         assert!(lines[9].ends_with(" | few |"), "{text}");
         assert_eq!(lines[11], format!("**Warning:** {}.", warnings[0]));
         assert_eq!(lines.len(), 12);
+    }
+
+    #[test]
+    fn a_mean_over_seeds_shows_the_spread_between_them() {
+        let cell = Cell {
+            metric: "dice",
+            mean: Some(0.705),
+            interval: Some([0.664, 0.76]),
+            ci_missing_reason: None,
+            n_valid: 67,
+            is_best: true,
+            seed_means: vec![Some(0.69), Some(0.72)],
+            seed_sd: Some(0.0212),
+            paper: None,
+        };
+        assert_eq!(with_interval(&cell), "0.705 [0.664, 0.760] ± 0.021");
+        let of_one = Cell { seed_means: Vec::new(), seed_sd: None, ..cell };
+        assert_eq!(with_interval(&of_one), "0.705 [0.664, 0.760]");
     }
 }

@@ -104,6 +104,94 @@ fn every_row_is_trained_once_and_evaluated_with_the_others() {
 }
 
 #[test]
+fn several_seeds_are_one_row_and_resume() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, store) = (experiment(folder.path()), folder.path().join("store"));
+    let text = fs_err::read_to_string(&path).unwrap();
+    let with = |seeds: &str| {
+        fs_err::write(&path, text.replacen("set =", &format!("seeds = {seeds}\nset ="), 1))
+            .unwrap();
+        run(&["experiment", path.to_str().unwrap()])
+    };
+    let ids = |table: &Value| -> Vec<String> {
+        let rows = table["rows"].as_array().unwrap();
+        rows.iter().map(|row| row["model_id"].as_str().unwrap().to_owned()).collect()
+    };
+    // One seed is a row as any other.
+    let (one, log) = with("[7]");
+    assert_eq!(log.matches(" epoch 1/1: ").count(), 3, "{log}");
+    assert_eq!(ids(&one), ["U-Net", "proposed", "region_growing"]);
+    let cell = |table: &Value, id: &str, n: usize| {
+        let rows = table["rows"].as_array().unwrap();
+        rows.iter().find(|row| row["model_id"] == id).unwrap()["cells"][n].clone()
+    };
+    assert!(cell(&one, "U-Net", 2)["seed_means"].is_null());
+
+    // A second seed trains three times more, and not the first again.
+    let (two, log) = with("[7, 8]");
+    assert_eq!(log.matches(" epoch 1/1: ").count(), 3, "{log}");
+    assert_eq!(log.matches("starts from ").count(), 1, "{log}");
+    assert_eq!(
+        ids(&two),
+        [
+            "U-Net",
+            "U-Net, seed 7",
+            "U-Net, seed 8",
+            "proposed",
+            "proposed, seed 7",
+            "proposed, seed 8",
+            "region_growing"
+        ]
+    );
+    assert_eq!(two["rows"][2]["seed"], 8);
+    for id in ["U-Net", "proposed"] {
+        let dice = cell(&two, id, 2);
+        let of_seed =
+            [7, 8].map(|seed| cell(&two, &format!("{id}, seed {seed}"), 2)["mean"].clone());
+        assert_eq!(dice["seed_means"], Value::from(of_seed.to_vec()));
+        // The first seed is what it was alone.
+        assert_eq!(of_seed[0], cell(&one, id, 2)["mean"]);
+        let [a, b] = of_seed.map(|mean| mean.as_f64().unwrap());
+        assert!((dice["mean"].as_f64().unwrap() - f64::midpoint(a, b)).abs() < 1e-12);
+        assert!((dice["seed_sd"].as_f64().unwrap() - (a - b).abs() / 2f64.sqrt()).abs() < 1e-12);
+        // A nodule counts once, however many seeds.
+        let n = |table: &Value| {
+            let rows = table["rows"].as_array().unwrap();
+            rows.iter().find(|row| row["model_id"] == id).unwrap()["n_nodules"].clone()
+        };
+        assert_eq!(n(&two), n(&one));
+    }
+    let comparisons: Vec<Comparison> = fixture::rows(&store);
+    let compared: BTreeSet<&str> = comparisons
+        .iter()
+        .flat_map(|row| [row.model_id.as_str(), row.baseline_id.as_str()])
+        .collect();
+    assert_eq!(compared, ["U-Net", "proposed", "region_growing"].into());
+    let page = Path::new(two["report"].as_str().unwrap());
+    let report: Value =
+        serde_json::from_slice(&fs_err::read(page.with_extension("json")).unwrap()).unwrap();
+    let models = report["models"].as_array().unwrap();
+    let models: Vec<&str> =
+        models.iter().map(|model| model["model_id"].as_str().unwrap()).collect();
+    assert_eq!(
+        models,
+        [
+            "U-Net, seed 7",
+            "U-Net, seed 8",
+            "proposed, seed 7",
+            "proposed, seed 8",
+            "region_growing",
+            "U-Net",
+            "proposed"
+        ]
+    );
+    report_page::assert_opens(page, "experiment of seeds");
+
+    let (again, log) = with("[7, 8]");
+    assert!(again == two && !log.contains(" epoch "), "{log}");
+}
+
+#[test]
 fn each_fold_is_predicted_by_the_model_that_was_not_trained_on_it() {
     let folder = tempfile::tempdir().unwrap();
     let (pipeline, store) = (fixture::pipeline(folder.path()), folder.path().join("store"));
@@ -166,6 +254,8 @@ fn an_impossible_experiment_is_refused() {
         ("\"unet\"", "\"vnet\"", "row `U-Net`"),
         ("title", "name", "unknown key `name`"),
         ("small.toml", "other.toml", "other.toml"),
+        ("title", "seeds = []\ntitle", "`seeds` is an empty list"),
+        ("title", "seeds = [2, 2]\ntitle", "`seeds` has 2 twice"),
     ] {
         fs_err::write(&path, text.replace(from, to)).unwrap();
         let arguments = ["experiment", path.to_str().unwrap(), "--progress", "none"];

@@ -11,6 +11,7 @@ use crate::stages::infer::REGION_GROWING;
 use nodulus_formats::cohort::Layout;
 use nodulus_settings::Fault;
 use nodulus_store::disk;
+use std::collections::BTreeSet;
 
 /// Most characters of a name.
 const NAME_LENGTH: usize = 100;
@@ -44,6 +45,7 @@ pub(super) fn check(config: &Config) -> Result<(), Fault> {
         check_model_id("infer.model_id", id)?;
     }
     check_outside_models(config)?;
+    check_seed_means(config)?;
     if let Some(train) = &config.train {
         check_train::check(train, config.crop.size())?;
         check_fold(config, "train.fold", train.fold)?;
@@ -200,6 +202,34 @@ fn check_outside_models(config: &Config) -> Result<(), Fault> {
                 "`{key}` is {name:?}, which `{same}` is too; give each model a name of its own"
             );
             return Err(Fault::new(key, message).or(same));
+        }
+    }
+    Ok(())
+}
+
+/// That means over seeds have names of their own, and each is of several models, none of which is in two means.
+fn check_seed_means(config: &Config) -> Result<(), Fault> {
+    let means = &config.evaluate.seed_means;
+    let mut names = BTreeSet::new();
+    for (n, mean) in means.iter().enumerate() {
+        let (model, of) =
+            (format!("evaluate.seed_means.{n}.model"), format!("evaluate.seed_means.{n}.of"));
+        check_model_id(&model, &mean.model)?;
+        if mean.of.len() < 2 {
+            let message = format!(
+                "`{of}` names {} model, expected two or more that differ in their seed",
+                mean.of.len()
+            );
+            return Err(Fault::new(of, message));
+        }
+        let own = std::iter::once((&model, &mean.model)).chain(mean.of.iter().map(|id| (&of, id)));
+        for (key, id) in own {
+            if id == READER || id == REGION_GROWING || !names.insert(id) {
+                let message = format!(
+                    "`{key}` has {id:?}, which has another meaning or is named twice; name each model once"
+                );
+                return Err(Fault::new(key.clone(), message));
+            }
         }
     }
     Ok(())

@@ -1,6 +1,6 @@
 //! Experiment files.
 
-use super::table::{METRICS, ensemble};
+use super::table::METRICS;
 use crate::near_names::{did_you_mean, near_or_all};
 use crate::pipeline::config::{self, Config, Error, FileKind, check_model_id};
 use nodulus_settings::{Fault, Place, Set, SettingsFile};
@@ -29,6 +29,11 @@ pub struct Experiment {
     /// see; all models of a row together predict the test patients.
     #[serde(default)]
     pub folds: bool,
+    /// Seeds of `train.seed`: each row is trained, predicted and measured once with each, and the mean over the seeds stands for
+    /// it in the statistics; without it, once with its settings' seed.
+    #[serde(default)]
+    #[schemars(length(min = 1), extend("examples" = [[1, 2, 3]]))]
+    pub seeds: Option<Vec<u64>>,
     /// The rows, in the order of the table.
     #[schemars(length(min = 1))]
     pub rows: Vec<Row>,
@@ -104,6 +109,7 @@ impl Experiment {
             store: config.store,
             set: BTreeMap::new(),
             folds: true,
+            seeds: None,
             rows: vec![row],
             file: None,
         })
@@ -116,9 +122,11 @@ impl Experiment {
     ///
     /// Fails at the first row that cannot be run.
     pub fn check(&self, sets: &[String]) -> Result<Config, Error> {
-        self.check_rows().map_err(|fault| self.locate(&fault))?;
+        self.check_seeds(sets)
+            .and_then(|()| self.check_rows())
+            .map_err(|fault| self.locate(&fault))?;
         for (n, row) in self.rows.iter().enumerate() {
-            let mut added = vec![("infer.model_id", row.name.clone().into())];
+            let mut added = self.of_training(row, self.seeds().first().copied());
             if row.from.is_some() {
                 added.push(("train.initial.checkpoint", "weights of an earlier row".into()));
             }
@@ -146,9 +154,7 @@ impl Experiment {
             let key = |name: &str| format!("rows.{n}.{name}");
             let before = &self.rows[..n];
             check_model_id(&key("name"), &row.name)?;
-            let own = [row.name.clone(), ensemble(&row.name)];
-            let own = own.into_iter().take(if self.folds && row.scored { 2 } else { 1 });
-            for id in own {
+            for id in self.ids(row) {
                 if !ids.insert(id.clone()) {
                     let message = format!(
                         "`{}` is {:?}, but an earlier row has the id {id:?} too; give each row a name of its own",
@@ -291,6 +297,30 @@ mod tests {
             (
                 "folds = true\n[[rows]]\nname = \"a, all folds\"\n[[rows]]\nname = \"a\"\n",
                 "e.toml:8:8: `rows.1.name` is \"a\", but an earlier row has the id \"a, all folds\" too",
+            ),
+            (
+                "seeds = []\n[[rows]]\nname = \"a\"\n",
+                "e.toml:4:9: `seeds` is an empty list, expected a list",
+            ),
+            (
+                "seeds = [-1]\n[[rows]]\nname = \"a\"\n",
+                "e.toml:4:10: `seeds.0` is -1, expected a whole number",
+            ),
+            (
+                "seeds = [1, 2, 1]\n[[rows]]\nname = \"a\"\n",
+                "e.toml:4:16: `seeds` has 1 twice, which would be one training counted as two",
+            ),
+            (
+                "seeds = [1, 2]\nset = { \"train.seed\" = 3 }\n[[rows]]\nname = \"a\"\n",
+                "e.toml:5:7: `train.seed` in `set` contradicts `seeds`",
+            ),
+            (
+                "seeds = [1]\n[[rows]]\nname = \"a\"\nset = { \"train.seed\" = 1 }\n",
+                "e.toml:7:7: `train.seed` in row \"a\" contradicts `seeds`",
+            ),
+            (
+                "seeds = [1, 2]\n[[rows]]\nname = \"a, seed 2\"\n[[rows]]\nname = \"a\"\n",
+                "e.toml:8:8: `rows.1.name` is \"a\", but an earlier row has the id \"a, seed 2\" too",
             ),
             (
                 "[[rows]]\nname = \"\"\n",

@@ -1,10 +1,11 @@
 //! Runs experiments: rows of settings over one pipeline file, each trained, predicted and measured, in one store.
 //!
-//! Outputs that rows share are made once and found again: an experiment that was stopped resumes at its row, fold and
-//! epoch.
+//! Outputs that rows share are made once and found again: an experiment that was stopped resumes at its row, seed,
+//! fold and epoch.
 
 mod error;
 mod table;
+mod seeds;
 mod file;
 
 use super::config::Config;
@@ -18,6 +19,7 @@ use nodulus_nets::{Device, WEIGHTS_FILE};
 use nodulus_store::{InputRef, Store};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+use table::of_seed;
 pub use table::{Cell, Line, LineKind, METRICS, ensemble};
 
 /// The resources of an experiment.
@@ -43,84 +45,135 @@ pub struct Means<'a> {
 ///
 /// Fails at the first row that stops; finished outputs stay and are not made again.
 pub fn run(experiment: &Experiment, means: &Means<'_>) -> Result<Vec<Line>, Error> {
-    let mut weights: BTreeMap<&str, PathBuf> = BTreeMap::new();
-    let (mut predictions, mut logs) = (Vec::new(), Vec::new());
+    let mut made = Made::default();
     let mut shared: Option<Vec<serde_json::Value>> = None;
     for (number, row) in experiment.rows.iter().enumerate() {
-        let name = toml::Value::String(row.name.clone());
-        let mut added = vec![("infer.model_id", name)];
-        if let Some(path) = row.from.as_deref().and_then(|from| weights.get(from)) {
-            let path = path.to_string_lossy().into_owned();
-            added.push(("train.initial.checkpoint", path.into()));
-        }
-        let config = experiment.config(number, means.sets, means.store.root(), &added)?;
-        let step = |config: &Config, stages: &[Stage], chosen: &ChosenVersions| {
-            go(config, means, stages, chosen)
-                .map_err(|source| Error::Run { row: row.name.clone(), source })
-        };
-        let (before, settings) = before_training(&config);
-        if shared.as_ref() != Some(&settings) {
-            step(&config, &before, &ChosenVersions::new())?;
-            check_initials(experiment, means, number, &settings)?;
-            shared = Some(settings);
-        }
-        if row.from.is_some() {
-            check_initial(experiment, means, row, &config)?;
-        }
-        (means.progress)(RunEvent::Stage(Stage::Train, Event::Note(format!("row `{}`", row.name))));
-        // The baseline depends on no row: it predicts once, with the first one that is measured.
-        let is_first = experiment.rows[..number].iter().all(|row| !row.scored);
-        let no_baseline = ("infer.region_growing", false.into());
-        if experiment.folds && row.scored {
-            let mut folds = Vec::new();
-            for fold in 0..config.balance.folds {
-                let fold = toml::Value::Integer(fold as i64);
-                let mut added = added.clone();
-                added.extend([("train.fold", fold.clone()), ("infer.fold", fold)]);
-                added.push(no_baseline.clone());
-                let config = experiment.config(number, means.sets, means.store.root(), &added)?;
-                step(&config, &[Stage::Train, Stage::Infer], &ChosenVersions::new())?;
-                logs.push(current(means.store, Output::Table(Table::TrainingLog))?);
-                folds.push(current(means.store, Output::Checkpoint)?);
-                predictions.push(current(means.store, Output::Table(Table::Predictions))?);
+        for seed in experiment.trainings() {
+            let mut added = experiment.of_training(row, seed);
+            if let Some(path) = row.from.as_deref().and_then(|from| made.weights.get(&(from, seed)))
+            {
+                let path = path.to_string_lossy().into_owned();
+                added.push(("train.initial.checkpoint", path.into()));
             }
-            added.push(("infer.model_id", ensemble(&row.name).into()));
-            added.extend((!is_first).then_some(no_baseline));
             let config = experiment.config(number, means.sets, means.store.root(), &added)?;
-            step(&config, &[Stage::Infer], &ChosenVersions::from([(Output::Checkpoint, folds)]))?;
-            predictions.push(current(means.store, Output::Table(Table::Predictions))?);
-            continue;
-        }
-        step(&config, &[Stage::Train], &ChosenVersions::new())?;
-        logs.push(current(means.store, Output::Table(Table::TrainingLog))?);
-        let version = means.store.require(Output::Checkpoint)?;
-        if let Some(file) = version.file(WEIGHTS_FILE)? {
-            weights.insert(&row.name, file);
-        }
-        if row.scored {
-            added.extend((!is_first).then_some(no_baseline));
-            let config = experiment.config(number, means.sets, means.store.root(), &added)?;
-            step(&config, &[Stage::Infer], &ChosenVersions::new())?;
-            predictions.push(current(means.store, Output::Table(Table::Predictions))?);
+            let (before, settings) = before_training(&config);
+            if shared.as_ref() != Some(&settings) {
+                go(&config, means, &before, &ChosenVersions::new())
+                    .map_err(|source| Error::Run { row: row.name.clone(), source })?;
+                check_initials(experiment, means, number, &settings)?;
+                shared = Some(settings);
+            }
+            if row.from.is_some() {
+                check_initial(experiment, means, row, &config)?;
+            }
+            train_and_predict(experiment, means, Training { number, row, seed, added }, &mut made)?;
         }
     }
     let Some(last) = experiment.rows.last() else { return Ok(Vec::new()) };
     let title = toml::Value::String(experiment.title.clone());
-    let config = experiment.config(
-        experiment.rows.len() - 1,
-        means.sets,
-        means.store.root(),
-        &[("report.title", title)],
-    )?;
+    let mut added = vec![("report.title", title)];
+    added.extend(seed_means(experiment).map(|of_rows| ("evaluate.seed_means", of_rows)));
+    let config =
+        experiment.config(experiment.rows.len() - 1, means.sets, means.store.root(), &added)?;
     let chosen = ChosenVersions::from([
-        (Output::Table(Table::Predictions), predictions),
-        (Output::Table(Table::TrainingLog), logs),
+        (Output::Table(Table::Predictions), made.predictions),
+        (Output::Table(Table::TrainingLog), made.logs),
     ]);
     go(&config, means, &[Stage::Evaluate, Stage::Report], &chosen)
         .map_err(|source| Error::Run { row: last.name.clone(), source })?;
     let scored = experiment.rows.iter().filter(|row| row.scored);
     let rows: Vec<_> = scored.map(|row| (row.name.as_str(), &row.paper)).collect();
-    table::read(&rows, experiment.folds, means.store)
+    table::read(&rows, experiment.folds, experiment.several_seeds(), means.store)
+}
+
+/// What the rows so far have made.
+#[derive(Default)]
+struct Made<'a> {
+    /// Weights of each row and seed that other rows can start from.
+    weights: BTreeMap<(&'a str, Option<u64>), PathBuf>,
+    predictions: Vec<InputRef>,
+    logs: Vec<InputRef>,
+}
+
+/// One training of a row.
+struct Training<'a> {
+    /// Position of the row.
+    number: usize,
+    row: &'a Row,
+    seed: Option<u64>,
+    /// The settings that it adds to the row's.
+    added: Vec<(&'static str, toml::Value)>,
+}
+
+/// Trains a row with one seed and predicts with its weights, by fold where rows have folds.
+fn train_and_predict<'a>(
+    experiment: &Experiment,
+    means: &Means<'_>,
+    training: Training<'a>,
+    made: &mut Made<'a>,
+) -> Result<(), Error> {
+    let Training { number, row, seed, mut added } = training;
+    let id = experiment.model_id(row, seed);
+    let step = |added: &[(&str, toml::Value)], stages: &[Stage], chosen: &ChosenVersions| {
+        let config = experiment.config(number, means.sets, means.store.root(), added)?;
+        go(&config, means, stages, chosen).map_err(|source| Error::Run { row: id.clone(), source })
+    };
+    (means.progress)(RunEvent::Stage(Stage::Train, Event::Note(format!("row `{id}`"))));
+    // The baseline depends on no row: it predicts once, with the first training that is measured.
+    let is_first = experiment.rows[..number].iter().all(|row| !row.scored)
+        && seed == experiment.seeds().first().copied();
+    let no_baseline = ("infer.region_growing", toml::Value::from(false));
+    if experiment.folds && row.scored {
+        let config = experiment.config(number, means.sets, means.store.root(), &added)?;
+        let mut folds = Vec::new();
+        for fold in 0..config.balance.folds {
+            let fold = toml::Value::Integer(fold as i64);
+            let mut added = added.clone();
+            added.extend([("train.fold", fold.clone()), ("infer.fold", fold)]);
+            added.push(no_baseline.clone());
+            step(&added, &[Stage::Train, Stage::Infer], &ChosenVersions::new())?;
+            made.logs.push(current(means.store, Output::Table(Table::TrainingLog))?);
+            folds.push(current(means.store, Output::Checkpoint)?);
+            made.predictions.push(current(means.store, Output::Table(Table::Predictions))?);
+        }
+        added.push(("infer.model_id", ensemble(&id).into()));
+        added.extend((!is_first).then_some(no_baseline));
+        step(&added, &[Stage::Infer], &ChosenVersions::from([(Output::Checkpoint, folds)]))?;
+        made.predictions.push(current(means.store, Output::Table(Table::Predictions))?);
+        return Ok(());
+    }
+    step(&added, &[Stage::Train], &ChosenVersions::new())?;
+    made.logs.push(current(means.store, Output::Table(Table::TrainingLog))?);
+    let version = means.store.require(Output::Checkpoint)?;
+    if let Some(file) = version.file(WEIGHTS_FILE)? {
+        made.weights.insert((row.name.as_str(), seed), file);
+    }
+    if row.scored {
+        added.extend((!is_first).then_some(no_baseline));
+        step(&added, &[Stage::Infer], &ChosenVersions::new())?;
+        made.predictions.push(current(means.store, Output::Table(Table::Predictions))?);
+    }
+    Ok(())
+}
+
+/// The means over seeds of the measured rows, as `evaluate.seed_means`; `None` for one training of each row.
+fn seed_means(experiment: &Experiment) -> Option<toml::Value> {
+    let seeds = experiment.several_seeds();
+    let mean = |row: &Row, of: fn(&str) -> String| {
+        let models = seeds.iter().map(|seed| toml::Value::from(of(&of_seed(&row.name, *seed))));
+        let mut table = toml::Table::new();
+        table.insert("model".to_owned(), of(&row.name).into());
+        table.insert("of".to_owned(), toml::Value::Array(models.collect()));
+        toml::Value::Table(table)
+    };
+    let mut of_rows = Vec::new();
+    for row in experiment.rows.iter().filter(|row| row.scored) {
+        of_rows.push(mean(row, str::to_owned));
+        if experiment.folds {
+            of_rows.push(mean(row, ensemble));
+        }
+    }
+    (!seeds.is_empty()).then_some(toml::Value::Array(of_rows))
 }
 
 /// The stages before training, and their settings: rows with the same ones have the same samples.

@@ -5,6 +5,7 @@ use crate::stages::evaluate::READER;
 use crate::stages::infer::REGION_GROWING;
 use crate::tables::{Comparison, Output, Summary, Table};
 use nodulus_metrics::Metric;
+use nodulus_metrics::summary::standard_deviation;
 use nodulus_store::Store;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -26,6 +27,9 @@ pub struct Line {
     pub model_id: String,
     /// What the line is of.
     pub kind: LineKind,
+    /// Seed of the training, in a line of one of several seeds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seed: Option<u64>,
     /// Number of measured slices: those with nodule or with prediction.
     pub n_slices: i64,
     /// Number of slices with nodule and without a predicted pixel.
@@ -51,8 +55,10 @@ pub struct Line {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LineKind {
-    /// A row of the experiment.
+    /// A row of the experiment; of several seeds, their mean.
     Row,
+    /// One of several seeds of the row before it.
+    Seed,
     /// The baseline, region growing.
     Baseline,
     /// Each reader against the consensus of the others: the ceiling.
@@ -74,6 +80,12 @@ pub struct Cell {
     pub n_valid: i64,
     /// Whether no other line is better.
     pub is_best: bool,
+    /// Means of the single seeds, in the order of `seeds`; empty unless the line is a mean over several.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub seed_means: Vec<Option<f64>>,
+    /// Standard deviation (n - 1) between them; `None` where a seed has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seed_sd: Option<f64>,
     /// The paper's figure, on its own data; only in 2D, as the paper segments slices.
     pub paper: Option<f64>,
 }
@@ -86,14 +98,20 @@ pub fn ensemble(name: &str) -> String {
     format!("{name}, all folds")
 }
 
+/// Model id of a row's model of one of several seeds.
+pub(super) fn of_seed(name: &str, seed: u64) -> String {
+    format!("{name}, seed {seed}")
+}
+
 /// Reads the lines of the measured rows from the store's `summary` and `comparisons`, and after them those of the baseline
 /// and of the readers, where they were measured.
 ///
 /// `rows` are the models' ids with the paper's figures; `with_folds` adds a line for the models of all folds
-/// together after each.
+/// together after each. After a line that is a mean over several `seeds`, each seed has a line.
 pub(super) fn read(
     rows: &[(&str, &BTreeMap<String, f64>)],
     with_folds: bool,
+    seeds: &[u64],
     store: &Store,
 ) -> Result<Vec<Line>, Error> {
     let mut summaries: Vec<Summary> = Vec::new();
@@ -106,9 +124,9 @@ pub(super) fn read(
     }
     let mut lines = Vec::new();
     for (name, paper) in rows {
-        lines.push(line(name, LineKind::Row, paper, &summaries));
+        lines.extend(of_row(name, paper, str::to_owned, seeds, &summaries));
         if with_folds {
-            lines.push(line(&ensemble(name), LineKind::Row, &BTreeMap::new(), &summaries));
+            lines.extend(of_row(name, &BTreeMap::new(), ensemble, seeds, &summaries));
         }
     }
     for (id, kind) in [(REGION_GROWING, LineKind::Baseline), (READER, LineKind::Readers)] {
@@ -119,6 +137,32 @@ pub(super) fn read(
     mark_best(&mut lines);
     compare(&mut lines, &comparisons);
     Ok(lines)
+}
+
+/// The line of a row, or of its models of all folds, and those of its seeds.
+fn of_row(
+    name: &str,
+    paper: &BTreeMap<String, f64>,
+    id: fn(&str) -> String,
+    seeds: &[u64],
+    summaries: &[Summary],
+) -> Vec<Line> {
+    let mut row = line(&id(name), LineKind::Row, paper, summaries);
+    let of_seeds = seeds.iter().map(|seed| {
+        let line = line(&id(&of_seed(name, *seed)), LineKind::Seed, &BTreeMap::new(), summaries);
+        Line { seed: Some(*seed), ..line }
+    });
+    let of_seeds: Vec<Line> = of_seeds.collect();
+    let cells_of: [fn(&Line) -> &Vec<Cell>; 2] = [|line| &line.cells, |line| &line.slice_cells];
+    for (cells, of) in [&mut row.cells, &mut row.slice_cells].into_iter().zip(cells_of) {
+        for (n, cell) in cells.iter_mut().enumerate() {
+            cell.seed_means =
+                of_seeds.iter().map(|line| of(line).get(n).and_then(|cell| cell.mean)).collect();
+            let means: Option<Vec<f64>> = cell.seed_means.iter().copied().collect();
+            cell.seed_sd = means.and_then(|means| standard_deviation(&means));
+        }
+    }
+    std::iter::once(row).chain(of_seeds).collect()
 }
 
 fn line(
@@ -141,6 +185,8 @@ fn line(
             ci_missing_reason: row.and_then(|row| row.ci_missing_reason.clone()),
             n_valid: row.map_or(0, |row| row.n_valid),
             is_best: false,
+            seed_means: Vec::new(),
+            seed_sd: None,
             paper: paper.get(metric.name()).copied().filter(|_| !prefix.is_empty()),
         }
     };
@@ -150,6 +196,7 @@ fn line(
     Line {
         model_id: model_id.to_owned(),
         kind,
+        seed: None,
         n_slices: slice_dice.map_or(0, |row| row.n_total),
         n_missed_slices: slice_dice.map_or(0, |row| row.n_missed),
         slice_cells: of_slices.map(|metric| cell(SLICES, *metric)).collect(),
@@ -163,10 +210,10 @@ fn line(
 }
 
 /// Marks the best mean of each metric among the models, in 2D and in 3D: the highest, or the lowest of a distance. Readers
-/// are no model.
+/// are no model, and a single seed is no row: the best of many would be chosen by chance.
 fn mark_best(lines: &mut [Line]) {
-    let mut models: Vec<&mut Line> =
-        lines.iter_mut().filter(|line| line.kind != LineKind::Readers).collect();
+    let is_model = |line: &&mut Line| !matches!(line.kind, LineKind::Readers | LineKind::Seed);
+    let mut models: Vec<&mut Line> = lines.iter_mut().filter(is_model).collect();
     let tables: [fn(&mut Line) -> &mut Vec<Cell>; 2] =
         [|line| &mut line.cells, |line| &mut line.slice_cells];
     for cells_of in tables {
@@ -219,6 +266,36 @@ mod tests {
             worst_case_mean: None,
             doubts: Vec::new(),
         }
+    }
+
+    #[test]
+    fn a_row_of_several_seeds_has_their_spread_and_their_lines() {
+        let rows = [
+            summary("a", Metric::Dice, 0.7),
+            summary("a, seed 1", Metric::Dice, 0.6),
+            summary("a, seed 4", Metric::Dice, 0.8),
+            summary("a, seed 1", Metric::Iou, 0.5),
+            summary("b", Metric::Dice, 0.75),
+        ];
+        let none = BTreeMap::new();
+        let mut lines = of_row("a", &none, str::to_owned, &[1, 4], &rows);
+        lines.extend(of_row("b", &none, str::to_owned, &[], &rows));
+        mark_best(&mut lines);
+        let ids: Vec<_> = lines.iter().map(|line| (line.model_id.as_str(), line.seed)).collect();
+        assert_eq!(ids, [("a", None), ("a, seed 1", Some(1)), ("a, seed 4", Some(4)), ("b", None)]);
+        let dice = METRICS.iter().position(|metric| *metric == Metric::Dice).unwrap();
+        let iou = METRICS.iter().position(|metric| *metric == Metric::Iou).unwrap();
+        let cell = &lines[0].cells[dice];
+        assert_eq!(cell.seed_means, [Some(0.6), Some(0.8)]);
+        assert!((cell.seed_sd.unwrap() - 0.02f64.sqrt()).abs() < 1e-12);
+        // A seed without a value leaves no spread, and a single seed is not the best row.
+        assert_eq!(lines[0].cells[iou].seed_means, [Some(0.5), None]);
+        assert_eq!(lines[0].cells[iou].seed_sd, None);
+        let best: Vec<bool> = lines.iter().map(|line| line.cells[dice].is_best).collect();
+        assert_eq!(best, [false, false, false, true]);
+        assert!(
+            lines[3].cells[dice].seed_means.is_empty() && lines[3].cells[dice].seed_sd.is_none()
+        );
     }
 
     #[test]

@@ -16,6 +16,24 @@ pub struct Config {
     #[serde(skip_serializing)]
     #[schemars(extend("default" = []))]
     pub predictions: Vec<OutsidePredictions>,
+    /// Models that differ in the seed of their training alone, and the model that their mean is in `summary` and `comparisons`.
+    /// `nodulus experiment` sets it for its `seeds`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("default" = []))]
+    pub seed_means: Vec<SeedMean>,
+}
+
+/// A model that is the mean of models of several seeds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "SeedMean")]
+pub struct SeedMean {
+    /// Id of the mean in the tables, which no other model has.
+    #[schemars(length(min = 1), extend("examples" = ["U-Net"]))]
+    pub model: String,
+    /// Ids of the models of each seed: two or more.
+    #[schemars(length(min = 1), extend("examples" = [["U-Net, seed 1", "U-Net, seed 2"]]))]
+    pub of: Vec<String>,
 }
 
 /// Masks of a model of another program.
@@ -34,6 +52,6 @@ pub struct OutsidePredictions {
 
 impl Default for Config {
     fn default() -> Self {
-        Self { seed: 1, predictions: Vec::new() }
+        Self { seed: 1, predictions: Vec::new(), seed_means: Vec::new() }
     }
 }

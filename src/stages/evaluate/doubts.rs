@@ -1,5 +1,6 @@
 //! Doubts about predictions: refused, summed up, and put into words.
 
+use super::config::SeedMean;
 use super::outside;
 use super::subgroups::{ALL, Subgroups};
 use crate::stages::task::Task;
@@ -86,6 +87,18 @@ impl SubgroupDoubts {
             }
         }
         Ok(())
+    }
+
+    /// Adds those of means over seeds: those of any of their models.
+    pub(super) fn add_means(&mut self, means: &[SeedMean]) {
+        for mean in means {
+            let of = self.0.iter().filter(|((model, _), _)| mean.of.contains(model));
+            let of: Vec<_> =
+                of.map(|((_, subgroup), doubts)| (subgroup.clone(), doubts.clone())).collect();
+            for (subgroup, doubts) in of {
+                self.0.entry((mean.model.clone(), subgroup)).or_default().extend(doubts);
+            }
+        }
     }
 
     /// Those of a row of `summary`.
@@ -285,6 +298,13 @@ mod tests {
         assert_eq!(both(["m", "z"]), ["other_spacing", "training_patient", "unlisted_patients"]);
         assert_eq!(both(["z", "reader"]), ["other_spacing", "unlisted_patients"]);
         assert!(both(["region_growing", "reader"]).is_empty());
+
+        let mut doubts = doubts;
+        let of = ["m", "z"].map(str::to_owned).into();
+        doubts.add_means(&[SeedMean { model: "mean".to_owned(), of }]);
+        let of_mean = |subgroup: &str| doubts.of_models([&"mean".to_owned()], subgroup);
+        assert_eq!(of_mean(ALL), ["other_spacing", "training_patient", "unlisted_patients"]);
+        assert_eq!(of_mean("size=3-6 mm"), ["validation_patient"]);
     }
 
     #[test]

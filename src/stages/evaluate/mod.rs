@@ -8,6 +8,7 @@ mod calibration;
 mod doubts;
 mod comparisons;
 mod readers;
+mod seeds;
 mod reduce;
 mod rows;
 mod slice;
@@ -16,7 +17,7 @@ mod subgroups;
 mod summaries;
 
 pub(in crate::stages) use calibration::diagram as pixel_diagram;
-pub use config::{Config, OutsidePredictions};
+pub use config::{Config, OutsidePredictions, SeedMean};
 pub use doubts::warnings;
 pub use outside::{Error, PredictionsNote, check_settings};
 pub use readers::READER;
@@ -65,7 +66,10 @@ pub const SPEC: StageSpec = StageSpec {
     settings: |_| Ok(serde_json::Value::Null),
     outside_weights: |_| None,
     outside_files: Some(|config| Ok(outside::inputs(&config.evaluate)?)),
-    check: Some(|config, task| Ok(doubts::check(task, config.infer.allow_training_patients)?)),
+    check: Some(|config, task| {
+        doubts::check(task, config.infer.allow_training_patients)?;
+        Ok(seeds::check(&config.evaluate, task)?)
+    }),
     contents: None,
     decide: Some(|config, task| Ok(outside::decide(config, task)?)),
     run: |config, task, job| Ok(run(config, task, job)?),

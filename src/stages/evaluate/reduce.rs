@@ -6,7 +6,7 @@ use super::config::Config;
 use super::doubts::SubgroupDoubts;
 use super::subgroups::{Subgroups, spacings};
 use super::summaries::{self, MeasuredValue};
-use super::{Region, comparisons};
+use super::{Region, comparisons, seeds};
 use crate::stages::task::Task;
 use crate::tables::{
     Comparison, Error, NoduleMetrics, ReaderMetric, Roi, SliceMetrics, SliceProbability, Summary,
@@ -70,6 +70,9 @@ pub(super) fn reduce(config: &Config, task: &Task<'_>, job: &Job) -> Result<(), 
             doubts.add(task, shard, &subgroups)?;
             task.cases(shard + 1, n_shards);
         }
+        let means = seeds::means(&config.seed_means, &measured);
+        measured.extend(means);
+        doubts.add_means(&config.seed_means);
         let mut rows = summaries::summarise(&subgroups, &measured, config.seed);
         rows.extend(judgements.rows(config.seed));
         rows.extend(pixels.rows(config.seed));
@@ -82,6 +85,8 @@ pub(super) fn reduce(config: &Config, task: &Task<'_>, job: &Job) -> Result<(), 
         let mut summary_part = writer.part::<Summary>()?;
         summary_part.write(rows)?;
         let mut comparison_part = writer.part::<Comparison>()?;
+        // A seed is compared with nothing: its row's mean is.
+        measured.retain(|row| !seeds::is_of_a_mean(&config.seed_means, &row.model_id));
         let mut comparisons = comparisons::compare(&measured, config.seed);
         for row in &mut comparisons {
             row.doubts = doubts.of_comparison(row);

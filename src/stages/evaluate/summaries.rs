@@ -24,6 +24,13 @@ pub(super) struct MeasuredValue {
     pub(super) worst: f64,
 }
 
+impl MeasuredValue {
+    /// Whether it is of a slice in 2D rather than of a nodule in 3D.
+    pub(super) fn is_of_slice(&self) -> bool {
+        OF_SLICES.contains(&self.metric)
+    }
+}
+
 /// The names of [`Metric::ALL`] with a prefix.
 macro_rules! prefixed {
     ($prefix:literal) => {

@@ -11,7 +11,9 @@ pub use before::version as earlier_version;
 pub(super) use cases::cases;
 
 use super::config::Config;
-use super::content::{Count, Epoch, Evaluation, NoduleResult, ReportContent, StageFailures};
+use super::content::{
+    Count, Epoch, Evaluation, NoduleResult, ReportContent, ReportModel, StageFailures,
+};
 use super::error::Error;
 use super::{readers, volumes};
 use crate::stages::Task;
@@ -47,7 +49,11 @@ pub(super) fn content(
     let (cohorts, splits) = cohorts::cohorts(task, &nodules)?;
     let n_several_readers = facts.values().filter(|nodule| nodule.n_readers > 1).count();
     let pairs = readers::pairs(task)?;
-    let models = predicted.models(&results);
+    let models = predicted.models(&results, &summary);
+    // Limits of agreement are those of one prediction, and a mean over seeds is none.
+    let of_results =
+        |model: &&ReportModel| results.iter().any(|row| row.model_id == model.model_id);
+    let evaluated: Vec<ReportModel> = models.iter().filter(of_results).cloned().collect();
     let before = config.before.as_ref();
     let before = before.map(|key| before::before(task, key, &results, config.seed)).transpose()?;
     Ok(ReportContent {
@@ -70,7 +76,7 @@ pub(super) fn content(
             n_patients: patients.len() as u64,
             n_nodules: nodules.len() as u64,
         },
-        volumes: volumes::agreement(&models, &summary),
+        volumes: volumes::agreement(&evaluated, &summary),
         calibration: predicted.calibration(&models),
         pixel_calibration: models::pixel_calibration(&models, &results),
         weights: weights::weights(task, &models)?,

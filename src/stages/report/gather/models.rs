@@ -1,14 +1,14 @@
 //! The models, their weights, and the calibration of their probabilities.
 
 use crate::stages::Task;
-use crate::stages::evaluate::pixel_diagram;
+use crate::stages::evaluate::{READER, pixel_diagram};
 use crate::stages::infer::REGION_GROWING;
 use crate::stages::report::content::{Calibration, CalibrationBin, ReportModel};
 use crate::stages::report::error::Error;
-use crate::tables::{NoduleMetrics, Output, Roi, SliceProbability, Table};
+use crate::tables::{NoduleMetrics, Output, Roi, SliceProbability, Summary, Table};
 use nodulus_metrics::classifier::{BINS, ReliabilityDiagram};
 use serde::Deserialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The columns of `rois` that say whether a slice shows nodule.
 #[derive(Deserialize)]
@@ -79,10 +79,16 @@ impl PredictionIndex {
         Ok(Self(models))
     }
 
-    /// The evaluated models, region growing last.
-    pub(super) fn models(&self, metrics: &[NoduleMetrics]) -> Vec<ReportModel> {
-        let mut ids: Vec<&str> = metrics.iter().map(|row| row.model_id.as_str()).collect();
-        ids.sort_unstable_by_key(|id| (*id == REGION_GROWING, *id));
+    /// The evaluated models, region growing last, and after them the means over seeds that `summary` has.
+    pub(super) fn models(
+        &self,
+        metrics: &[NoduleMetrics],
+        summary: &[Summary],
+    ) -> Vec<ReportModel> {
+        let evaluated: BTreeSet<&str> = metrics.iter().map(|row| row.model_id.as_str()).collect();
+        let of_summary = summary.iter().map(|row| row.model_id.as_str()).filter(|id| *id != READER);
+        let mut ids: Vec<&str> = evaluated.iter().copied().chain(of_summary).collect();
+        ids.sort_unstable_by_key(|id| (!evaluated.contains(id), *id == REGION_GROWING, *id));
         ids.dedup();
         let none = ModelPredictions::default();
         let model = |id: &str| {
@@ -147,6 +153,32 @@ fn calibration(model_id: &str, diagram: &ReliabilityDiagram) -> Option<Calibrati
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn means_over_seeds_come_after_the_evaluated_models() {
+        let metrics = ["m, seed 2", REGION_GROWING, "m, seed 1", "m, seed 1"]
+            .map(|id| NoduleMetrics { model_id: id.to_owned(), ..NoduleMetrics::default() });
+        let summary = ["m", "m, seed 1", "m, seed 2", READER, REGION_GROWING].map(|id| Summary {
+            model_id: id.to_owned(),
+            metric: "dice".to_owned(),
+            subgroup: "all".to_owned(),
+            n_total: 1,
+            n_valid: 1,
+            n_missed: 0,
+            n_patients: 1,
+            mean: Some(0.5),
+            sd: None,
+            median: Some(0.5),
+            ci_low: None,
+            ci_high: None,
+            ci_missing_reason: None,
+            worst_case_mean: Some(0.5),
+            doubts: Vec::new(),
+        });
+        let models = PredictionIndex::default().models(&metrics, &summary);
+        let ids: Vec<&str> = models.iter().map(|model| model.model_id.as_str()).collect();
+        assert_eq!(ids, ["m, seed 1", "m, seed 2", REGION_GROWING, "m"]);
+    }
 
     #[test]
     fn a_run_belongs_to_the_model_of_its_weights_alone() {

@@ -90,7 +90,11 @@ impl ReportPage<'_> {
         let evaluation = &content.evaluation;
         let dice_of = |model_id: &str| content.of_all(model_id, Metric::Dice.name());
         let is_dice = |row: &&Pairwise| row.metric == Metric::Dice.name();
-        let leader = content.ranking().first().copied();
+        // A single seed is compared with nothing: its row's mean is.
+        let is_compared = |id: &&str| {
+            content.comparisons.iter().any(|c| c.model_id == **id || c.baseline_id == **id)
+        };
+        let leader = content.ranking().into_iter().find(is_compared);
         let with_leader = |c: &&Comparison| {
             c.metric == Metric::Dice.name()
                 && leader.is_none_or(|id| c.model_id == id || c.baseline_id == id)

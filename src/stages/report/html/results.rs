@@ -85,8 +85,10 @@ impl ReportPage<'_> {
             .models
             .iter()
             .map(|model| (model, self.results_of(&model.model_id)))
+            // A mean over seeds has no prediction of its own.
+            .filter(|(_, results)| !results.is_empty())
             .collect();
-        if models.iter().all(|(_, results)| results.is_empty()) {
+        if models.is_empty() {
             self.page.add(html! { p { "Evaluated nodules: none." } });
             return;
         }
