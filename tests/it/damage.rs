@@ -4,11 +4,11 @@
 //! A sample of the files of a store is damaged; a larger one with `NODULUS_DAMAGE` (`tests/faults/all`).
 
 use crate::fixture;
-use crate::nightly_job::Job;
+use crate::nightly_job::{Job, files};
 use rand::seq::IndexedRandom as _;
 use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
 use std::os::unix::fs::MetadataExt as _;
@@ -385,6 +385,22 @@ fn a_damaged_nightly_store_gives_the_undisturbed_answer_or_names_the_file_and_st
     }
     writeln!(std::io::stderr(), "nightly stores: {counts:?}").unwrap();
     assert_eq!(counts.damaged, n);
+}
+
+#[test]
+fn a_night_that_loses_a_record_says_so_once() {
+    let job = Job::new();
+    job.run(0, &[]);
+    let whole = rows(&job);
+    let records = files(&job.store().join("series"));
+    let (path, record) = records.iter().next().unwrap();
+    fs_err::write(path, &record[..record.len() / 2]).unwrap();
+    let (summary, log) = job.run(3, &[]);
+    assert_eq!((&summary["damaged_records"], &summary["scored"]), (&json!(1), &json!(1)));
+    assert!(log.contains("its earlier results are lost"), "{log}");
+    assert_eq!(rows(&job), whole);
+    let (summary, _) = job.run(0, &[]);
+    assert_eq!(summary["damaged_records"], 0);
 }
 
 #[test]

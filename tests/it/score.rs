@@ -45,6 +45,10 @@ fn a_folder_is_scored_exactly_once() {
     let series = job.series();
     fs_err::rename(&series[0], series[0].with_file_name("moved")).unwrap();
     assert_eq!(job.counts(&[]), [3, 0, 0, 3, 0, 0, 0]);
+    // A copy of its files in another folder adds nothing.
+    copy(&series[1], &series[1].with_file_name("copy"));
+    assert_eq!(job.counts(&[]), [3, 0, 0, 3, 0, 0, 0]);
+    fs_err::remove_dir_all(series[1].with_file_name("copy")).unwrap();
     assert_eq!(job.rows(), rows);
     // Nothing was written to the input, and no patient is named.
     let contents =

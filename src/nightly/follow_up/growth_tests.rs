@@ -26,6 +26,7 @@ fn scan(name: &str, date: &str, nodules: &[([f64; 3], f64)]) -> FollowUpScan {
         image: None,
         origin_mm: None,
         patient_name: None,
+        patient_issuer: None,
         lungs: Some(BOX),
         warnings: Vec::new(),
         nodules: nodules.iter().enumerate().map(nodule).collect(),

@@ -2,11 +2,12 @@
 
 use crate::nightly::identity::Identity;
 use crate::nightly::scan::scored::ScoredScan;
-use nodulus_formats::dicom::{Date, SeriesInfo};
+use nodulus_formats::dicom::Date;
 use nodulus_formats::volume::Geometry;
 use nodulus_imaging::lungs::LungBox;
 use nodulus_store::hash;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
 /// A scored scan for the comparison with other scans of its patient.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -45,6 +46,9 @@ pub struct FollowUpScan {
     /// A hash of DICOM `PatientName`; `None` where there is none or several, and in a result of an earlier version.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub patient_name: Option<String>,
+    /// A hash of DICOM `IssuerOfPatientID`; `None` as above.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub patient_issuer: Option<String>,
     /// Box about its lungs; `None` where no lung was detected.
     pub lungs: Option<LungBox>,
     /// Reasons to doubt all of its numbers; none in a result of an earlier version.
@@ -79,11 +83,10 @@ fn numbers_of(geometry: &Geometry) -> String {
     format!("{:?} {:?} {:?}", geometry.size(), geometry.spacing().ijk(), geometry.direction())
 }
 
-/// A hash of the patient's name, if there is one alone.
-fn patient_name(info: &SeriesInfo) -> Option<String> {
-    let names = info.of_slices.distinct_patient_names();
-    let is_one = names.len() == 1;
-    names.first().filter(|_| is_one).map(|name| hash::id("", ["name", name]))
+/// A hash of a text of the patient, if there is one alone.
+fn only(what: &str, texts: &BTreeSet<String>) -> Option<String> {
+    let is_one = texts.len() == 1;
+    texts.first().filter(|_| is_one).map(|text| hash::id("", [what, text]))
 }
 
 /// Whether two hashes are known and the same.
@@ -125,7 +128,10 @@ impl FollowUpScan {
             image: image_sha256
                 .map(|sha256| hash::id("", ["voxels", sha256, &numbers_of(&scan.geometry)])),
             origin_mm: Some(scan.geometry.origin_mm()),
-            patient_name: info.and_then(patient_name),
+            patient_name: info
+                .and_then(|info| only("name", &info.of_slices.distinct_patient_names())),
+            patient_issuer: info
+                .and_then(|info| only("issuer", &info.of_slices.distinct_patient_issuers())),
             lungs,
             warnings: scan.warnings.clone(),
             nodules: scan

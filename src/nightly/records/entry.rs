@@ -39,6 +39,8 @@ pub(super) struct ComparedResult {
     pub(super) scored_on: String,
     /// As [`FollowUpScan::patient_name`](crate::nightly::follow_up::scan::FollowUpScan::patient_name).
     pub(super) patient_name: Option<String>,
+    /// As [`FollowUpScan::patient_issuer`](crate::nightly::follow_up::scan::FollowUpScan::patient_issuer).
+    pub(super) patient_issuer: Option<String>,
     pub(super) series: ComparedSeries,
 }
 
@@ -94,6 +96,7 @@ impl LedgerEntry {
                 at: attempt.at.clone(),
                 scored_on: attempt.scored_on.clone(),
                 patient_name: scan.patient_name.clone(),
+                patient_issuer: scan.patient_issuer.clone(),
                 series: ComparedSeries::of(scan),
             })
         });

@@ -233,13 +233,36 @@ impl Ledger {
         self.compared(&scan.patient_id).filter(is_other).count()
     }
 
+    /// The compared results under a `PatientID`, those of each patient together.
+    ///
+    /// METHOD: an id of two issuers is of two patients (PS3.3, C.7.1.1); a result without an issuer is of neither of them then, and
+    /// of the one issuer otherwise.
+    fn by_issuer(&self, patient: &str) -> Vec<Vec<(&String, &ComparedResult)>> {
+        let mut by_issuer: BTreeMap<Option<&String>, Vec<_>> = BTreeMap::new();
+        for (id, result) in self.compared(patient) {
+            by_issuer.entry(result.patient_issuer.as_ref()).or_default().push((id, result));
+        }
+        if by_issuer.keys().flatten().count() > 1 {
+            return by_issuer.into_values().collect();
+        }
+        vec![by_issuer.into_values().flatten().collect()]
+    }
+
+    /// How many other series of a scan's `PatientID` have a result with another `IssuerOfPatientID`.
+    pub(crate) fn n_other_issuers(&self, scan: &FollowUpScan) -> usize {
+        let other = |of: &FollowUpScan, result: &ComparedResult| {
+            let issuers = of.patient_issuer.as_ref().zip(result.patient_issuer.as_ref());
+            issuers.is_some_and(|(a, b)| a != b)
+        };
+        self.compared(&scan.patient_id).filter(|(_, result)| other(scan, result)).count()
+    }
+
     /// The pairs of visits that stand on a day: that of the later scored one of their two series.
     fn compared_on(&self, day: &str) -> Vec<VisitPair<'_>> {
         let of_day = self.of_day(day).filter_map(|(_, entry)| entry.compared.as_ref());
         let patients: BTreeSet<&str> = of_day.map(|own| own.patient_id.as_str()).collect();
         let mut pairs = Vec::new();
-        for patient in patients {
-            let mut results: Vec<(&String, &ComparedResult)> = self.compared(patient).collect();
+        for mut results in patients.into_iter().flat_map(|patient| self.by_issuer(patient)) {
             results.sort_by_key(|(id, result)| (&result.at, *id));
             let series: Vec<(&str, &ComparedSeries)> =
                 results.iter().map(|(id, result)| (id.as_str(), &result.series)).collect();

@@ -162,6 +162,7 @@ fn compared(series: &str, visit: &str, thickness_mm: f64, volume_mm3: f64) -> At
         image: None,
         origin_mm: None,
         patient_name: None,
+        patient_issuer: None,
         lungs: Some(lungs),
         warnings: Vec::new(),
         nodules: vec![nodule],
@@ -210,6 +211,28 @@ fn a_nodule_of_two_visits_stands_on_the_day_of_the_most_alike_series() {
     let [row] = &ledger.growth_on(days[3]).unwrap()[..] else { panic!() };
     assert_eq!(row.change_percent, Some(0.0));
     assert_eq!(row.other_series_instance_uids, ["also thick", "thick"]);
+}
+
+#[test]
+fn an_id_of_two_issuers_is_of_two_patients() {
+    let store = tempfile::tempdir().unwrap();
+    let mut ledger = Ledger::open(store.path(), None).unwrap();
+    let mut add = |series: &str, issuer: Option<&str>| {
+        let mut outcome = compared(series, series, 1.0, 50.0);
+        let AttemptOutcome::Scored(result) = &mut outcome else { panic!() };
+        result.visit.as_mut().unwrap().patient_issuer = issuer.map(str::to_owned);
+        let visit = result.visit.clone().unwrap();
+        let mut record = ledger.read(series).unwrap();
+        record.supersede(attempt(series, "2026-01-01", outcome));
+        ledger.write(&record).unwrap();
+        (ledger.growth_on("2026-01-01").unwrap().len(), ledger.n_other_issuers(&visit))
+    };
+    assert_eq!(add("a1", Some("A")), (0, 0));
+    // Without an issuer, it is of the one that there is.
+    assert_eq!(add("none", None), (1, 0));
+    // Of another one, and then it is of neither.
+    assert_eq!(add("b1", Some("B")), (0, 1));
+    assert_eq!(add("b2", Some("B")), (1, 1));
 }
 
 #[test]

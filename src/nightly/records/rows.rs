@@ -33,6 +33,7 @@ pub(crate) fn follow_up_scan(
     scan.grid = scan.grid.map(|grid| identity.id(&grid));
     scan.image = scan.image.map(|image| identity.id(&image));
     scan.patient_name = scan.patient_name.map(|name| identity.id(&name));
+    scan.patient_issuer = scan.patient_issuer.map(|issuer| identity.id(&issuer));
     // Somebody may have typed a name there; the same kernels stay the same.
     if identity.is_replaced() {
         let kernel = scan.kernel.map(|kernel| kernel.trim().to_uppercase());

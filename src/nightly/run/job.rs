@@ -142,6 +142,7 @@ fn try_run(
     let tables = DayTables::open(store, &model)?;
     tables.write(&ledger, &tables.outdated(&ledger))?;
     let damage = damage_found(&ledger);
+    summary.damaged_records = ledger.damaged().count();
     let listing = Instant::now();
     // A damaged cache costs time, but never a wrong result.
     let previous: ContentsCache =
@@ -237,7 +238,7 @@ fn profile_doubt(model: &LoadedModel, settings: &ScoreSettings) -> Option<String
 /// What of the store was damaged, each in a sentence.
 fn damage_found(ledger: &Ledger) -> Vec<String> {
     let of_records = ledger.damaged().map(|damage| {
-        format!("{damage}: if its series is in the input, it is scored again; its earlier results are lost")
+        format!("{damage}: if its series is in the input, it is scored again; its earlier results are lost, and new objects neither replace nor reject theirs")
     });
     damage::take_noted().iter().map(ToString::to_string).chain(of_records).collect()
 }
@@ -252,7 +253,6 @@ fn add_ledger(
     let never =
         ledger.entries().filter(|(id, entry)| names.contains(*id) && entry.is_never_scored());
     summary.never_scored = never.count();
-    summary.damaged_records = ledger.damaged().count();
     summary.seen_by_model = context.seen.lock().map_or(0, |seen| seen.len());
     summary.notices = notices(context, summary);
     for text in summary.notices.clone() {

@@ -95,7 +95,7 @@ impl ResultWriter<'_> {
         });
     }
 
-    /// Counts a series whose patient has several names, and warns of it.
+    /// Counts a series whose patient has several names or issuers of its id, and warns of it.
     ///
     /// METHOD: a `PatientID` is of one person. Two names may be two persons, whose scans `growth` would compare, or one whose
     /// name has changed: that is for people to say.
@@ -112,6 +112,12 @@ impl ResultWriter<'_> {
         if n_others > 0 {
             texts.push(format!(
                 "{n_others} other series of its PatientID have a result with another PatientName"
+            ));
+        }
+        let n_issuers = visit.map_or(0, |visit| self.ledger.n_other_issuers(visit));
+        if n_issuers > 0 {
+            texts.push(format!(
+                "{n_issuers} other series of its PatientID have a result with another IssuerOfPatientID and are not compared with it"
             ));
         }
         self.summary.several_names += usize::from(!texts.is_empty());

@@ -61,7 +61,7 @@ pub struct RunSummary {
     pub undone: usize,
     /// Series that failed or were left undone, now or before, and never had a result.
     pub never_scored: usize,
-    /// Records of series that cannot be read; a series whose files are in the input is scored again.
+    /// Records of series that could not be read when the run began; a series whose files are in the input is scored again.
     pub damaged_records: usize,
     /// Series that a rule excludes.
     pub excluded: usize,
@@ -75,7 +75,8 @@ pub struct RunSummary {
     pub empty_masks: usize,
     /// Series of patients that the model was trained or validated on: refused, or scored where the settings allow it.
     pub seen_by_model: usize,
-    /// Scored series with several names of the patient under one `PatientID`: in their slices, or beside other series.
+    /// Scored series with several names of the patient, or issuers of the id, under one `PatientID`: in their slices, or beside
+    /// other series.
     pub several_names: usize,
     /// Outcomes of objects that were to be sent, by archive.
     pub deliveries: BTreeMap<String, DeliveryCounts>,

@@ -59,7 +59,7 @@ impl ScanFiles {
         if own.is_empty() { Err(Error::Gone) } else { Ok(Self::Dicom(own, unpacked)) }
     }
 
-    /// SHA-256 of the files' content, independent of their names and folders.
+    /// SHA-256 of the files' content, independent of their names and folders. A copy of a file adds nothing.
     pub(super) fn content_sha256(&self) -> io::Result<String> {
         let files = match self {
             Self::Dicom(files, _) => files.clone(),
@@ -69,6 +69,7 @@ impl ScanFiles {
         let mut hashes: Vec<String> = files.par_iter().map(read).collect::<Result<_, _>>()?;
         if matches!(self, Self::Dicom(..)) {
             hashes.sort();
+            hashes.dedup();
         }
         Ok(hash::sha256_parts(hashes.iter().map(String::as_str)))
     }

@@ -88,6 +88,8 @@ pub struct SliceLabels {
     pub kvps: Vec<(Option<f64>, usize)>,
     /// DICOM `PatientName`, where its bytes are characters of its set.
     pub patient_names: Vec<(Option<String>, usize)>,
+    /// DICOM `IssuerOfPatientID`, where its bytes are characters of its set.
+    pub patient_issuers: Vec<(Option<String>, usize)>,
 }
 
 impl SliceLabels {
@@ -98,6 +100,13 @@ impl SliceLabels {
         let names = self.patient_names.iter().filter_map(|(name, _)| name.as_ref());
         let normal = |name: &String| name.trim().trim_end_matches(['^', '=', ' ']).to_uppercase();
         names.map(normal).filter(|name| !name.is_empty()).collect()
+    }
+
+    /// The different issuers of the patient's id, sorted; slices without one do not count.
+    pub fn distinct_patient_issuers(&self) -> BTreeSet<String> {
+        let issuers = self.patient_issuers.iter().filter_map(|(issuer, _)| issuer.as_ref());
+        let issuers = issuers.map(|issuer| issuer.trim().to_owned());
+        issuers.filter(|issuer| !issuer.is_empty()).collect()
     }
 }
 

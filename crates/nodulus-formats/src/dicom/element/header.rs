@@ -46,6 +46,7 @@ pub(crate) fn is_descriptive(tag: Tag) -> bool {
                 | tags::MANUFACTURER_MODEL_NAME
                 | tags::SERIES_DESCRIPTION
                 | tags::PATIENT_NAME
+                | tags::ISSUER_OF_PATIENT_ID
                 | tags::CONTRAST_BOLUS_AGENT
                 | tags::BODY_PART_EXAMINED
                 | tags::SLICE_THICKNESS

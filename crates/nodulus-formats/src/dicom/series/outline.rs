@@ -139,6 +139,7 @@ fn outline(file: &Path) -> Option<SeriesOutline> {
         image_types: vec![(labels.image_type.clone(), 1)],
         descriptions: vec![(labels.series_description.clone(), 1)],
         patient_names: vec![(text(tags::PATIENT_NAME), 1)],
+        patient_issuers: vec![(text(tags::ISSUER_OF_PATIENT_ID), 1)],
     };
     let info = SeriesInfo {
         series_instance_uid: text(tags::SERIES_INSTANCE_UID)?,

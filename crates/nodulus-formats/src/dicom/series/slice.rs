@@ -21,6 +21,7 @@ pub(crate) struct SliceHeader {
     pub(crate) sop_instance_uid: String,
     pub(crate) patient_id: String,
     pub(crate) patient_name: Option<String>,
+    pub(crate) patient_issuer: Option<String>,
     /// Day of the acquisition, or of the study.
     pub(crate) acquired_on: Option<Date>,
     /// Voxels along i and j.
@@ -103,7 +104,8 @@ fn of_slices<'a>(slices: impl Iterator<Item = &'a SliceHeader> + Clone) -> Slice
         image_types: owned(slices.clone().map(|slice| slice.labels.image_type.as_deref())),
         kernels: owned(slices.clone().map(|slice| slice.kernel.as_deref())),
         kvps: counted(slices.clone().map(|slice| slice.kvp)),
-        patient_names: owned(slices.map(|slice| slice.patient_name.as_deref())),
+        patient_names: owned(slices.clone().map(|slice| slice.patient_name.as_deref())),
+        patient_issuers: owned(slices.map(|slice| slice.patient_issuer.as_deref())),
     }
 }
 

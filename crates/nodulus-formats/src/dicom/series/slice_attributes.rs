@@ -99,6 +99,7 @@ pub(crate) fn slice(
         // Type 2: it may be empty.
         patient_id: text(values, tags::PATIENT_ID)?.unwrap_or_default(),
         patient_name: text(values, tags::PATIENT_NAME).ok().flatten(),
+        patient_issuer: text(values, tags::ISSUER_OF_PATIENT_ID).ok().flatten(),
         acquired_on: acquired_on(values),
         size: size(values)?,
         // `PixelSpacing` begins with the distance between rows, which is along j.

@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
 /// What a slice needs, beside the attributes that tell images apart.
-const NEEDED: [Tag; 47] = [
+const NEEDED: [Tag; 48] = [
     tags::SPECIFIC_CHARACTER_SET,
     tags::IMAGE_TYPE,
     tags::SOP_CLASS_UID,
@@ -32,6 +32,7 @@ const NEEDED: [Tag; 47] = [
     tags::MANUFACTURER_MODEL_NAME,
     tags::PATIENT_NAME,
     tags::PATIENT_ID,
+    tags::ISSUER_OF_PATIENT_ID,
     tags::CONTRAST_BOLUS_AGENT,
     tags::BODY_PART_EXAMINED,
     tags::SLICE_THICKNESS,

@@ -94,6 +94,7 @@ pub(crate) fn slice_at(number: usize, position_mm: [f64; 3]) -> SliceHeader {
         sop_instance_uid: format!("2.25.100.{number}"),
         patient_id: "P-7".to_owned(),
         patient_name: None,
+        patient_issuer: None,
         acquired_on: None,
         size: [3, 2],
         spacing_mm: [0.5, 0.75],

@@ -80,6 +80,7 @@ fn a_written_series_is_read_back() {
                 kernels: vec![(Some("SOFT".to_owned()), 4)],
                 kvps: vec![(Some(120.0), 4)],
                 patient_names: vec![(Some("Muster^Max".to_owned()), 4)],
+                patient_issuers: vec![(None, 4)],
             },
             irregularities: Irregularities::default(),
             n_missing_slices: Some(0),
