@@ -17,7 +17,7 @@ const FILES: [&str; 2] =
     ["crates/nodulus-formats/src/cohort/error.rs", "crates/nodulus-formats/src/image_file.rs"];
 
 /// Fields of text that hold this program's own words: variants with their fields.
-const OWN_WORDS: [(&str, &str); 31] = [
+const OWN_WORDS: [(&str, &str); 33] = [
     ("Missing", "0"),
     ("Value", "attribute"),
     ("Value", "expected"),
@@ -45,6 +45,10 @@ const OWN_WORDS: [(&str, &str); 31] = [
     ("Blank", "0"),
     // The position of a content item, or the number of a region.
     ("WithoutPoint", "part"),
+    // Why a report does not tell what it examined: names of attributes, and numbers of series.
+    ("Unexamined", "why"),
+    // A hash of a path.
+    ("LostFile", "0"),
     ("AllOutside", "extent"),
     // Of archives: what they answer is told in own words.
     ("Unreachable", "0"),

@@ -16,8 +16,9 @@ impl File {
     ///
     /// # Errors
     ///
-    /// Fails if the file cannot be opened.
+    /// Fails if the file cannot be opened, or is a pipe, a socket or a device.
     pub fn open(path: &Path) -> io::Result<Self> {
+        refuse_endless(path)?;
         fs::File::open(path).map(Self).map_err(note(path))
     }
 
@@ -53,12 +54,26 @@ fn note(path: &Path) -> impl Fn(io::Error) -> io::Error {
     move |error| noted(FileError::at(path)(error))
 }
 
+/// Refuses what a read may wait for without end: nobody may ever write into a pipe.
+fn refuse_endless(path: &Path) -> io::Result<()> {
+    let kind = metadata(path)?.file_type();
+    if kind.is_file() || kind.is_dir() {
+        return Ok(());
+    }
+    let message = format!(
+        "`{}` is a pipe, a socket or a device, expected a file; write its content to a file, and name that",
+        path.display()
+    );
+    Err(note(path)(io::Error::new(io::ErrorKind::InvalidInput, message)))
+}
+
 /// The bytes of a file.
 ///
 /// # Errors
 ///
-/// Fails if the file cannot be read.
+/// Fails if the file cannot be read, or is a pipe, a socket or a device.
 pub fn read(path: &Path) -> io::Result<Vec<u8>> {
+    refuse_endless(path)?;
     fs::read(path).map_err(note(path))
 }
 
@@ -66,8 +81,9 @@ pub fn read(path: &Path) -> io::Result<Vec<u8>> {
 ///
 /// # Errors
 ///
-/// Fails if the file cannot be read, or is not UTF-8.
+/// Fails if the file cannot be read, is not UTF-8, or is a pipe, a socket or a device.
 pub fn read_to_string(path: &Path) -> io::Result<String> {
+    refuse_endless(path)?;
     fs::read_to_string(path).map_err(note(path))
 }
 
@@ -117,6 +133,21 @@ pub fn is_file(path: &Path) -> bool {
 mod tests {
     use super::*;
     use crate::Watch;
+
+    #[cfg(unix)]
+    #[test]
+    fn a_pipe_is_not_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let socket = folder.path().join("s");
+        let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+        for path in [&socket, Path::new("/dev/zero")] {
+            let errors = [File::open(path).err(), read(path).err(), read_to_string(path).err()];
+            for error in errors {
+                let text = error.unwrap().to_string();
+                assert!(text.contains("is a pipe, a socket or a device"), "{text}");
+            }
+        }
+    }
 
     #[test]
     fn what_is_not_there_or_no_folder_is_no_fault() {

@@ -131,7 +131,9 @@ fn of_parquet(path: &Path) -> Result<Vec<LocatedNodule>, Error> {
 
 fn is_parquet(path: &Path) -> Result<bool, Error> {
     let mut start = Vec::new();
-    fs::File::open(path)?.take(PARQUET_MAGIC.len() as u64).read_to_end(&mut start)?;
+    nodulus_faults::fs::File::open(path)?
+        .take(PARQUET_MAGIC.len() as u64)
+        .read_to_end(&mut start)?;
     Ok(start == PARQUET_MAGIC)
 }
 

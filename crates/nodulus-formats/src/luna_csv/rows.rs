@@ -3,7 +3,6 @@
 use super::error::Error;
 use crate::limits::{DIAMETER_MM, Limit, POSITION_MM};
 use fs_err as fs;
-use nodulus_faults::FileError;
 use nodulus_settings::near_names;
 use serde::Serialize;
 use std::io;
@@ -20,10 +19,11 @@ pub(super) fn text(path: &Path) -> Result<String, Error> {
 
 /// The same text, and whether its last line ends.
 pub(super) fn whole_text(path: &Path) -> Result<(String, bool), Error> {
-    let mut text = fs::read_to_string(path).map_err(|error| match error.kind() {
-        io::ErrorKind::InvalidData => Error::NotText(path.to_owned()),
-        _ => FileError::at(path)(error).into(),
-    })?;
+    let mut text =
+        nodulus_faults::fs::read_to_string(path).map_err(|error| match error.kind() {
+            io::ErrorKind::InvalidData => Error::NotText(path.to_owned()),
+            _ => error.into(),
+        })?;
     let end = text.trim_end().len();
     let is_ended = text.is_empty() || text[end..].contains(['\n', '\r']);
     text.truncate(end);

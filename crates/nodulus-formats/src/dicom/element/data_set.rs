@@ -8,6 +8,7 @@ use super::header::{ElementHeader, ITEM, ITEM_END, SEQUENCE_END};
 use super::scanner::Scanner;
 use super::syntax::{self, EXPLICIT_LITTLE, Encoding};
 use super::text::CharacterSets;
+use super::values::n_numbers;
 use crate::dicom::error::{Error, FoundTag, Problem, attribute_name};
 use dicom_core::dictionary::{DataDictionary, DataDictionaryEntry};
 use dicom_core::{Tag, VR};
@@ -292,8 +293,7 @@ impl<'a> DataSet<'a> {
             return Err(Problem::Missing(attribute_name(tag)));
         }
         let n = found.len();
-        let expected = || format!("{N} decimal numbers");
-        found.try_into().map_err(|_| Problem::value(tag, format!("{n} numbers"), expected()))
+        found.try_into().map_err(|_| Problem::value(tag, format!("{n} numbers"), n_numbers(N)))
     }
 
     /// Exactly `N` finite numbers of 32 bits.

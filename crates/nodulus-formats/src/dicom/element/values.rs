@@ -120,8 +120,13 @@ pub(crate) fn numbers<const N: usize>(
         .collect();
     match parsed.and_then(|numbers| numbers.try_into().ok()) {
         Some(numbers) => Ok(Some(numbers)),
-        None => Err(Problem::value(tag, format!("`{found}`"), format!("{N} decimal numbers"))),
+        None => Err(Problem::value(tag, format!("`{found}`"), n_numbers(N))),
     }
+}
+
+/// `n` decimal numbers, in words.
+pub(super) fn n_numbers(n: usize) -> String {
+    if n == 1 { "one decimal number".to_owned() } else { format!("{n} decimal numbers") }
 }
 
 pub(crate) fn integer(values: &InMemDicomObject, tag: Tag) -> Result<u16, Problem> {
