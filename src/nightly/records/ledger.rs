@@ -237,7 +237,7 @@ impl Ledger {
     ///
     /// METHOD: an id of two issuers is of two patients (PS3.3, C.7.1.1); a result without an issuer is of neither of them then, and
     /// of the one issuer otherwise.
-    fn by_issuer(&self, patient: &str) -> Vec<Vec<(&String, &ComparedResult)>> {
+    fn by_issuer<'a>(&'a self, patient: &'a str) -> Vec<Vec<(&'a String, &'a ComparedResult)>> {
         let mut by_issuer: BTreeMap<Option<&String>, Vec<_>> = BTreeMap::new();
         for (id, result) in self.compared(patient) {
             by_issuer.entry(result.patient_issuer.as_ref()).or_default().push((id, result));

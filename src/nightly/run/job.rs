@@ -135,9 +135,8 @@ fn try_run(
     let (settings, doubts) = contract::settled(settings, &model)?;
     let settings = &settings;
 
-    let base = settings.output();
-    let outputs = (!settings.outputs.is_empty()).then_some(&*base);
-    let mut ledger = Ledger::open(store.root(), outputs)?;
+    let outputs = (!settings.outputs.is_empty()).then(|| settings.output());
+    let mut ledger = Ledger::open(store.root(), outputs.as_deref())?;
     ledger.remove_unfinished()?;
     let tables = DayTables::open(store, &model)?;
     tables.write(&ledger, &tables.outdated(&ledger))?;
