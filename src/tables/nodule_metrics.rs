@@ -61,12 +61,13 @@ columns! {
         /// resampled (measured on larger pixels) or cropped (measured inside the region only) where the nodule is
         /// larger than the region; null where it fits
         pub oversize: Option<String>,
-        /// pixels of the region with a probability of 0.01 or more, by tenths of it: [0, 0.1], (0.1, 0.2], …; null for a model without probabilities of pixels
-        pub calibration_pixels: Option<Vec<i64>> as Option<[i64; 10]>,
+        /// pixels of the region with a probability of 0.01 or more, by tenths of it, ten numbers: [0, 0.1], (0.1, 0.2], …; null for a
+        /// model without probabilities of pixels
+        pub calibration_pixels: Option<Vec<i64>>,
         /// those of them that are nodule
-        pub calibration_nodule_pixels: Option<Vec<i64>> as Option<[i64; 10]>,
+        pub calibration_nodule_pixels: Option<Vec<i64>>,
         /// sum of their probabilities
-        pub calibration_probability: Option<Vec<f64>> as Option<[f64; 10]>,
+        pub calibration_probability: Option<Vec<f64>>,
         /// scored, missed, spurious or both_empty
         pub outcome: String,
         /// reasons to doubt the prediction, as in `predictions`
@@ -93,7 +94,7 @@ impl NoduleMetrics {
 
 impl Row for NoduleMetrics {
     const TABLE: &'static TableSpec = &TableSpec {
-        schema_version: 5,
+        schema_version: 6,
         id_columns: &["nodule_id"],
         ..TableSpec::new::<Self>("nodule_metrics", "a nodule × model")
     };

@@ -36,8 +36,8 @@ columns! {
         pub origin_y_mm: Option<f64>,
         /// centre of voxel (0, 0, 0), LPS, along z
         pub origin_z_mm: Option<f64>,
-        /// 3×3 matrix, row by row; its columns are the unit vectors of i, j, k
-        pub direction: Option<Vec<f64>> as Option<[f64; 9]>,
+        /// nine numbers: 3×3 matrix, row by row; its columns are the unit vectors of i, j, k
+        pub direction: Option<Vec<f64>>,
         /// DICOM SliceThickness, which is not the spacing
         pub slice_thickness_mm: Option<f64>,
         /// largest deviation of a slice gap from the spacing along k
@@ -114,7 +114,7 @@ impl Scan {
 
 impl Row for Scan {
     const TABLE: &'static TableSpec = &TableSpec {
-        schema_version: 5,
+        schema_version: 6,
         id_columns: &["series_instance_uid", "patient_id"],
         volatile_columns: &["path", "annotation_paths"],
         ..TableSpec::new::<Self>("scans", "a CT series")
